@@ -1,0 +1,82 @@
+"""The few fixes without which the stack does not import; each is applied only where it is needed.
+
+1. *torchvision without its compiled operators* (a CUDA build beside a CPU torch): importing it dies with "operator
+   torchvision::nms does not exist", and with it mmengine's Runner, mmpretrain and parts of transformers. Declaring the two
+   schemas that it registers fake kernels for lets its pure-Python parts (the transforms) load. Calling the operators
+   themselves still fails, and `torchvision.extension._has_ops()` stays False.
+2. *mmpretrain with transformers >= 4.52*: its own multimodal models (BLIP, Flamingo, LLaVA ...) import names that moved.
+   Told that transformers is absent, mmpretrain puts placeholders in their place and everything else loads.
+3. *mmengine's table of packages* for configs written as `sacl_mm::sacl/pretrain.py`.
+"""
+
+import importlib.metadata
+import warnings
+
+import torch
+
+_TORCHVISION_OPERATORS = ('nms', 'qnms')
+_LAST_TRANSFORMERS_WITH_MMPRETRAIN_MULTIMODAL = (4, 51)
+# The library of the declared schemas must outlive the process's use of torchvision.
+_declared_operators: list = []
+
+
+def declare_missing_torchvision_operators() -> None:
+    """Make `import torchvision` work where its compiled operators cannot be loaded."""
+    try:
+        distribution = importlib.metadata.distribution('torchvision')
+    except importlib.metadata.PackageNotFoundError:
+        return
+    if _torchvision_operators_load(distribution):
+        return
+    library = torch.library.Library('torchvision', 'FRAGMENT')
+    for name in _TORCHVISION_OPERATORS:
+        try:
+            library.define(f'{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')
+        except RuntimeError:  # declared already, by torchvision itself or by another library with the same cure
+            continue
+    _declared_operators.append(library)
+
+
+def _torchvision_operators_load(distribution: importlib.metadata.Distribution) -> bool:
+    if hasattr(torch.ops.torchvision, 'nms'):
+        return True
+    libraries = [file for file in distribution.files or [] if file.name.startswith('_C.') or file.name == '_C.so']
+    for library in libraries:
+        try:
+            torch.ops.load_library(str(distribution.locate_file(library)))
+        except OSError:
+            continue
+    return hasattr(torch.ops.torchvision, 'nms')
+
+
+def mmpretrain_multimodal_models_load() -> bool:
+    """Whether mmpretrain's own multimodal models import beside the installed transformers."""
+    try:
+        version = importlib.metadata.version('transformers')
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    major, minor = (int(part) for part in version.split('.')[:2])
+    return (major, minor) <= _LAST_TRANSFORMERS_WITH_MMPRETRAIN_MULTIMODAL
+
+
+def load_mmpretrain() -> None:
+    """Import `mmpretrain.models` so that it works with any transformers; call it before using mmpretrain's registry."""
+    declare_missing_torchvision_operators()
+    import mmpretrain.utils.dependency as dependency
+
+    if dependency.WITH_MULTIMODAL and not mmpretrain_multimodal_models_load():
+        dependency.WITH_MULTIMODAL = False
+        warnings.warn(
+            f"transformers {importlib.metadata.version('transformers')} is newer than mmpretrain's own multimodal models "
+            '(BLIP, Flamingo, LLaVA, ...) can import, so these are left out. Everything else works; '
+            'for them install transformers<=4.51.3.',
+            stacklevel=2,
+        )
+    import mmpretrain.models  # noqa: F401
+
+
+def register_config_package() -> None:
+    """Let configs inherit from `sacl_mm::...` and `mmengine.hub` find ours."""
+    from mmengine.config.utils import MODULE2PACKAGE
+
+    MODULE2PACKAGE.setdefault('sacl_mm', 'sacl_mm')

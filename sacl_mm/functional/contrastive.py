@@ -1,0 +1,81 @@
+"""The contrastive mathematics of SACL (Jiang et al., ACL 2023, Eq. 4-9 and 36-40), one direction at a time.
+
+Shapes: A anchors (this process's batch), M candidates (the batches of all processes, then queued ones), D feature size.
+`negative_AM` is True where candidate m is a negative of anchor a; positives are neither negative nor ignored.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def log_mean_exp(values_AM: Tensor, keep_AM: Tensor) -> Tensor:
+    """log of the mean of exp(values) over the kept entries of each row, (A, 1); -inf for a row that keeps none."""
+    count_A1 = keep_AM.sum(dim=1, keepdim=True).to(values_AM.dtype)
+    total_A1 = values_AM.masked_fill(~keep_AM, -math.inf).logsumexp(dim=1, keepdim=True)
+    return total_A1 - count_A1.clamp(min=1).log()
+
+
+def normalise_log_weights(raw_AM: Tensor, negative_AM: Tensor) -> Tensor:
+    """Shift raw log-weights g so that each anchor's negatives have mean weight 1 (condition 2); others get log 1 = 0.
+
+    log w_am = g_am - [LSE_{m in neg(a)} g_am - log N_neg(a)]. With g = -log s this divides 1/s by its mean, with
+    g = delta / s it is N_neg * softmax(delta / s): both norms that Eq. 6-9 admit.
+    """
+    # From the largest downwards: g may be so large that adding log N_neg to it would round to nothing.
+    raw_AM = raw_AM - raw_AM.masked_fill(~negative_AM, -math.inf).amax(dim=1, keepdim=True)
+    log_weights_AM = raw_AM - log_mean_exp(raw_AM, negative_AM)
+    return log_weights_AM.masked_fill(~negative_AM, 0.0)
+
+
+def weighted_cross_entropy(logits_AM: Tensor, log_weights_AM: Tensor, valid_AM: Tensor, targets_AM: Tensor) -> Tensor:
+    """Per-anchor loss (A,): LSE_m (z_am + log w_am) - sum_m target_am z_am.
+
+    Eq. 4-5 for one-hot targets: with weights 1 it is cross entropy. The target term carries no log w: positives have
+    log w = 0, and for soft targets the difference is a constant of the parameters (weights carry no gradient), but would
+    be infinite for a removed candidate.
+
+    Args:
+        valid_AM: True for candidates that take part at all (empty queue slots do not).
+        targets_AM: non-negative, rows sum to 1.
+    """
+    weighted_AM = (logits_AM + log_weights_AM).masked_fill(~valid_AM, -math.inf)
+    return weighted_AM.logsumexp(dim=1) - (targets_AM * logits_AM).sum(dim=1)
+
+
+def mutual_information(
+    logits_AM: Tensor, log_weights_AM: Tensor, positive_AM: Tensor, negative_AM: Tensor
+) -> dict[str, Tensor]:
+    """Estimates of the two terms of Eq. 3, and the value at which the weights hold the second (Eq. 36-40), in nats.
+
+    With the density ratio r_am = e^{z_am} / mean_k e^{z_ak}: `mi_positive` = mean log r over positives, `mi_negative` =
+    mean log r over negatives, `mi_negative_target` = mean of -log w over the negatives whose weight is not 0.
+    """
+    log_ratio_AM = logits_AM - log_mean_exp(logits_AM, positive_AM | negative_AM)
+    weighted_AM = negative_AM & log_weights_AM.isfinite()
+    return {
+        'mi_positive': _masked_mean(log_ratio_AM, positive_AM),
+        'mi_negative': _masked_mean(log_ratio_AM, negative_AM),
+        'mi_negative_target': _masked_mean(-log_weights_AM, weighted_AM),
+    }
+
+
+def weight_statistics(log_weights_AM: Tensor, negative_AM: Tensor, max_entries: int = 1_000_000) -> dict[str, Tensor]:
+    """Mean, minimum and the 5/50/95 % quantiles of the negatives' weights; of evenly spaced anchors in a large batch."""
+    step = max(1, negative_AM.numel() // max_entries)
+    weights = log_weights_AM[::step][negative_AM[::step]].exp()
+    if weights.numel() == 0:
+        weights = log_weights_AM.new_ones(1)
+    low, median, high = torch.quantile(weights, weights.new_tensor([0.05, 0.5, 0.95]))
+    return {
+        'weight_mean': weights.mean(),
+        'weight_min': weights.min(),
+        'weight_q05': low,
+        'weight_q50': median,
+        'weight_q95': high,
+    }
+
+
+def _masked_mean(values_AM: Tensor, keep_AM: Tensor) -> Tensor:
+    return values_AM.where(keep_AM, values_AM.new_zeros(())).sum() / keep_AM.sum().clamp(min=1)

@@ -1,0 +1,65 @@
+"""Communication between processes that keeps gradients and values equal to those of one process with the whole batch."""
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+def world_size() -> int:
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+
+
+class _AllGather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, local: Tensor) -> Tensor:
+        pieces = [torch.empty_like(local) for _ in range(world_size())]
+        dist.all_gather(pieces, local.contiguous())
+        return torch.cat(pieces)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        # Every process's loss used this process's rows: their gradients add up.
+        gradient = gradient.contiguous()
+        dist.all_reduce(gradient)
+        return gradient.chunk(world_size())[rank()]
+
+
+def gather_with_gradient(local: Tensor) -> Tensor:
+    """Concatenate (B, ...) of every process to (world * B, ...), in order of rank; all must have the same shape.
+
+    The backward pass adds up the gradients of all processes' losses. As DistributedDataParallel averages parameters'
+    gradients, a loss that is the mean over local anchors then has the gradient of the mean over all anchors.
+    """
+    return local if world_size() == 1 else _AllGather.apply(local)
+
+
+@torch.no_grad()
+def gather(local: Tensor) -> Tensor:
+    """The same without a gradient; the way for ids and teacher features."""
+    if world_size() == 1:
+        return local
+    pieces = [torch.empty_like(local) for _ in range(world_size())]
+    dist.all_gather(pieces, local.contiguous())
+    return torch.cat(pieces)
+
+
+def largest(value: int, device: torch.device) -> int:
+    """The largest of the processes' values."""
+    if world_size() == 1:
+        return value
+    tensor = torch.tensor(value, device=device)
+    dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
+    return int(tensor)
+
+
+def mean_over_processes(total: Tensor, count: Tensor) -> Tensor:
+    """`total` / `count` where both are sums over the local batch, scaled so that the average over processes (which is what
+    DistributedDataParallel takes of gradients) is the mean over all processes' items; 0 where there are none."""
+    count = count.detach().to(total.dtype).clone()
+    if world_size() > 1:
+        dist.all_reduce(count)
+    return total * world_size() / count.clamp(min=1)

@@ -1,0 +1,39 @@
+"""The upper bound: false negatives are known and left out."""
+
+import math
+from collections.abc import Callable
+
+import torch
+
+from sacl_mm.models.losses.pairs import ContrastivePairs, PairTreatment
+from sacl_mm.models.losses.policies.base import NegativePolicy
+from sacl_mm.registry import MODELS, TASK_UTILS
+
+
+@MODELS.register_module()
+class OracleRemoval(NegativePolicy):
+    """Negatives that are known to match get weight 0, the others 1. Possible where the truth is known, as in ShapeWorld.
+
+    Args:
+        relevance: maps (image ids, text ids), 1-D integer arrays on the CPU, to a boolean (images, texts) array: does the
+            text hold for the image? A config for TASK_UTILS, or the function itself.
+    """
+
+    def __init__(self, relevance: dict | Callable) -> None:
+        super().__init__()
+        self.relevance = TASK_UTILS.build(relevance) if isinstance(relevance, dict) else relevance
+
+    def forward(self, pairs: ContrastivePairs) -> PairTreatment:
+        if pairs.anchor_text_ids is None or pairs.candidate_text_ids is None:
+            raise ValueError('OracleRemoval needs image_ids and text_ids, of the batch and of the bank')
+        if pairs.anchors_are_images:
+            matches_AM = self._matches(pairs.anchor_image_ids, pairs.candidate_text_ids)
+        else:
+            matches_AM = self._matches(pairs.candidate_image_ids, pairs.anchor_text_ids).t()
+        removed_AM = pairs.negative_AM & matches_AM
+        return PairTreatment(torch.zeros_like(pairs.similarity_AM).masked_fill(removed_AM, -math.inf))
+
+    def _matches(self, image_ids: torch.Tensor, text_ids: torch.Tensor) -> torch.Tensor:
+        # Empty slots of a bank have id -1; any pair will do for them, as they are no negatives.
+        matches = self.relevance(image_ids.clamp(min=0).cpu().numpy(), text_ids.clamp(min=0).cpu().numpy())
+        return torch.as_tensor(matches, dtype=torch.bool, device=image_ids.device)

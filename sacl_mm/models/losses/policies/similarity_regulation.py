@@ -1,0 +1,86 @@
+"""SACL's own policy: negatives that resemble the anchor are pushed away less."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from sacl_mm.functional.contrastive import normalise_log_weights
+from sacl_mm.models.losses.pairs import ContrastivePairs, PairTreatment
+from sacl_mm.models.losses.policies.base import NegativePolicy
+from sacl_mm.registry import MODELS
+
+# exp(60) is finite in float32, also times delta; a negative that far below is weighted 0 or 1 all the same.
+_LARGEST_EXPONENT = 60.0
+
+
+@MODELS.register_module()
+class SimilarityRegulation(NegativePolicy):
+    r"""Contrastive weights from cross-modal similarity (Jiang et al., ACL 2023, Eq. 6-9).
+
+    s_am = alpha * exp(sim_ref / tau_s) + (1 - alpha) * exp(sim_cur / tau_s),  w_am = Norm(delta / s_am)
+
+    where Norm makes an anchor's negatives weigh 1 on average (condition 2), and w falls as s rises (condition 1).
+
+    Args:
+        norm: 'mean' divides by the mean (delta then cancels); 'softmax' is N_neg * softmax(delta / s).
+        similarity_temperature: tau_s. The paper prints no temperature (tau_s = 1), under which no weight can fall below
+            e^-2 and almost nothing is regulated; docs/ablation.md shows what the default rests on.
+        delta: scale of the softmax norm; with the mean norm it has no effect and must stay 1.
+        alpha: share of the frozen reference model's similarity, or (first, last) for a linear course over the training:
+            (1, 0) trusts the reference first and the model itself in the end ("progressively refined").
+    """
+
+    def __init__(
+        self,
+        norm: str = 'mean',
+        similarity_temperature: float = 0.15,
+        delta: float = 1.0,
+        alpha: float | Sequence[float] = 0.0,
+    ) -> None:
+        super().__init__()
+        if norm not in ('mean', 'softmax'):
+            raise ValueError(f"norm must be 'mean' or 'softmax', got {norm!r}")
+        if similarity_temperature <= 0 or delta <= 0:
+            raise ValueError(
+                f'similarity_temperature and delta must be positive, got {similarity_temperature} and {delta}'
+            )
+        if norm == 'mean' and delta != 1:
+            raise ValueError(f"delta cancels under norm='mean': leave it at 1 (got {delta}) or use norm='softmax'")
+        ends = (alpha, alpha) if isinstance(alpha, (int, float)) else tuple(alpha)
+        if len(ends) != 2 or not all(0 <= end <= 1 for end in ends):
+            raise ValueError(f'alpha must be a number in [0, 1] or (first, last), got {alpha!r}')
+        self.norm = norm
+        self.similarity_temperature = similarity_temperature
+        self.delta = delta
+        self.alpha_ends = ends
+
+    @property
+    def needs_reference(self) -> bool:
+        return max(self.alpha_ends) > 0
+
+    def alpha(self, progress: float) -> float:
+        first, last = self.alpha_ends
+        return first + (last - first) * progress
+
+    def forward(self, pairs: ContrastivePairs) -> PairTreatment:
+        log_s_AM = self._log_similarity(pairs)
+        if self.norm == 'mean':
+            raw_AM = -log_s_AM
+        else:
+            raw_AM = self.delta * torch.exp((-log_s_AM).clamp(max=_LARGEST_EXPONENT))
+        return PairTreatment(normalise_log_weights(raw_AM, pairs.negative_AM))
+
+    def _log_similarity(self, pairs: ContrastivePairs) -> Tensor:
+        """log s, added up in log space so that a small tau_s cannot overflow."""
+        current_AM = pairs.similarity_AM / self.similarity_temperature
+        alpha = self.alpha(pairs.progress)
+        if alpha == 0:
+            return current_AM
+        if pairs.reference_similarity_AM is None:
+            raise ValueError(f'alpha = {alpha:g} needs reference features; give them to the loss, or set alpha=0')
+        reference_AM = pairs.reference_similarity_AM / self.similarity_temperature
+        if alpha == 1:
+            return reference_AM
+        return torch.logaddexp(reference_AM + math.log(alpha), current_AM + math.log(1 - alpha))

@@ -1,0 +1,194 @@
+"""SACLContrastiveLoss: the image-text contrastive loss with a false-negative policy.
+
+Shapes: B pairs in the local batch (the anchors), G = B * processes, K queued pairs, M = G + K candidates, D features.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sacl_mm.functional.contrastive import mutual_information, weight_statistics, weighted_cross_entropy
+from sacl_mm.functional.distributed import gather, gather_with_gradient, rank
+from sacl_mm.models.losses.pairs import ContrastivePairs, FeaturePair, NegativeBank
+from sacl_mm.models.losses.policies import NegativePolicy
+from sacl_mm.registry import MODELS
+
+
+@MODELS.register_module()
+class SACLContrastiveLoss(nn.Module):
+    r"""Symmetric contrastive loss whose negatives are weighted by a policy (Jiang et al., ACL 2023, Eq. 4-5).
+
+    L_i = -log[ e^{z_ii} / (e^{z_ii} + sum_{j != i} w_ij e^{z_ij}) ],  z = cos / tau;  the mean over anchors and over the
+    two directions. It takes features, not a model, and works outside MMEngine's Runner:
+
+        >>> loss = SACLContrastiveLoss()
+        >>> loss(image_features, text_features).backward()
+
+    Args:
+        policy: a config for MODELS or a module; `SimilarityRegulation()` (SACL with the model's own similarities) if not
+            given, `dict(type='InfoNCE')` for plain InfoNCE.
+        temperature: tau at the start.
+        temperature_bounds: where the learned tau is kept; None fixes tau.
+
+    With torch.distributed initialised, local anchors meet the candidates of all processes.
+    """
+
+    def __init__(
+        self,
+        policy: dict | NegativePolicy | None = None,
+        temperature: float = 0.07,
+        temperature_bounds: tuple[float, float] | None = (0.001, 0.5),
+    ) -> None:
+        super().__init__()
+        policy = dict(type='SimilarityRegulation') if policy is None else policy
+        self.policy = MODELS.build(policy) if isinstance(policy, dict) else policy
+        low, high = temperature_bounds or (temperature, temperature)
+        if not 0 < low <= temperature <= high:
+            raise ValueError(f'temperature {temperature} must be positive and within its bounds {temperature_bounds}')
+        self.temperature = nn.Parameter(torch.tensor(temperature), requires_grad=temperature_bounds is not None)
+        self.temperature_bounds = (low, high)
+
+    def forward(
+        self,
+        image_features: Tensor,
+        text_features: Tensor,
+        image_ids: Tensor | None = None,
+        text_ids: Tensor | None = None,
+        reference: FeaturePair | None = None,
+        teacher: FeaturePair | None = None,
+        bank: NegativeBank | None = None,
+        progress: float = 0.0,
+        return_diagnostics: bool = False,
+    ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
+        """The loss, a scalar; with `return_diagnostics` also a dict, per direction, of MI-P, MI-N and its target, the
+        weights' statistics (scalars) and the weights themselves (`weights_AM`, nan where a candidate is no negative).
+
+        Args:
+            image_features, text_features: (B, D), normalised or not, any floating type (computed in float32 or better).
+            image_ids: (B,) non-negative integers; equal ids are positives of each other. None: row i matches row i alone.
+            text_ids: (B,) integers that tell captions apart, for policies that ask for them.
+            reference: features of the frozen reference model, for policies with alpha > 0.
+            teacher: features of the momentum model, for MomentumDistillation.
+            bank: queued negatives; their ids are compared as well, so `image_ids` must be given.
+            progress: share of the training that is done, in [0, 1], for policies with a schedule.
+
+        Raises:
+            ValueError: shapes that do not fit, or something that the policy needs is missing.
+        """
+        self._check(image_features, text_features, image_ids, reference, teacher, bank)
+        self._keep_temperature_within_bounds()
+        with torch.autocast(image_features.device.type, enabled=False):
+            local = _normalised(FeaturePair(image_features, text_features))
+            ids = self._candidate_ids(len(image_features), image_features.device, image_ids, text_ids, bank)
+            candidates = _with_bank(FeaturePair(*map(gather_with_gradient, local)), bank and bank.features)
+            reference_candidates = reference and _with_bank(_gathered(reference), bank and bank.reference)
+            teacher_candidates = teacher and _with_bank(_gathered(teacher), bank and bank.features)
+
+            losses, diagnostics = [], {}
+            for anchor, other in (('image', 'text'), ('text', 'image')):
+                similarity_AM = getattr(local, anchor) @ getattr(candidates, other).t()
+                positive_AM, valid_AM = self._relations(ids, similarity_AM.shape[0])
+                pairs = ContrastivePairs(
+                    similarity_AM=similarity_AM.detach(),
+                    temperature=self.temperature.detach(),
+                    positive_AM=positive_AM,
+                    negative_AM=valid_AM & ~positive_AM,
+                    progress=progress,
+                    reference_similarity_AM=_similarity(reference, reference_candidates, anchor, other),
+                    teacher_similarity_AM=_similarity(teacher, teacher_candidates, anchor, other),
+                    anchors_are_images=anchor == 'image',
+                    **ids,
+                )
+                loss, log_weights_AM = self._direction(similarity_AM, pairs, valid_AM)
+                losses.append(loss)
+                if return_diagnostics:
+                    direction = 'i2t' if anchor == 'image' else 't2i'
+                    diagnostics.update(self._diagnose(direction, pairs, log_weights_AM))
+        loss = torch.stack(losses).mean()
+        return (loss, diagnostics) if return_diagnostics else loss
+
+    def _direction(self, similarity_AM: Tensor, pairs: ContrastivePairs, valid_AM: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.no_grad():
+            treatment = self.policy(pairs)
+        targets_AM = pairs.hard_targets_AM if treatment.targets_AM is None else treatment.targets_AM
+        logits_AM = similarity_AM / self.temperature
+        loss_A = weighted_cross_entropy(logits_AM, treatment.log_weights_AM, valid_AM, targets_AM)
+        if treatment.anchor_weights_A is not None:
+            loss_A = loss_A * treatment.anchor_weights_A
+        return loss_A.mean(), treatment.log_weights_AM
+
+    def _diagnose(self, direction: str, pairs: ContrastivePairs, log_weights_AM: Tensor) -> dict[str, Tensor]:
+        logits_AM = pairs.similarity_AM / pairs.temperature
+        values = {
+            **mutual_information(logits_AM, log_weights_AM, pairs.positive_AM, pairs.negative_AM),
+            **weight_statistics(log_weights_AM, pairs.negative_AM),
+            'weights_AM': log_weights_AM.exp().masked_fill(~pairs.negative_AM, torch.nan),
+        }
+        return {f'{direction}/{name}': value for name, value in values.items()}
+
+    def _candidate_ids(
+        self, batch: int, device: torch.device, image_ids: Tensor | None, text_ids: Tensor | None, bank
+    ) -> dict[str, Tensor | None]:
+        if image_ids is None:
+            image_ids = torch.arange(batch, device=device) + batch * rank()
+        candidate_image_ids = gather(image_ids)
+        candidate_text_ids = None if text_ids is None else gather(text_ids)
+        if bank is not None:
+            candidate_image_ids = torch.cat([candidate_image_ids, bank.image_ids])
+            if text_ids is not None:
+                candidate_text_ids = None if bank.text_ids is None else torch.cat([candidate_text_ids, bank.text_ids])
+        return dict(
+            anchor_image_ids=image_ids,
+            anchor_text_ids=text_ids,
+            candidate_image_ids=candidate_image_ids,
+            candidate_text_ids=candidate_text_ids,
+        )
+
+    @staticmethod
+    def _relations(ids: dict[str, Tensor | None], anchors: int) -> tuple[Tensor, Tensor]:
+        """Which candidates are positives, and which take part at all."""
+        positive_AM = ids['anchor_image_ids'][:, None] == ids['candidate_image_ids'][None, :]
+        valid_AM = (ids['candidate_image_ids'] >= 0)[None, :].expand(anchors, -1)
+        return positive_AM, valid_AM
+
+    @torch.no_grad()
+    def _keep_temperature_within_bounds(self) -> None:
+        # Clamping the value instead of the parameter would leave a tau beyond its bound without a gradient for ever.
+        self.temperature.clamp_(*self.temperature_bounds)
+
+    def _check(self, image_features, text_features, image_ids, reference, teacher, bank) -> None:
+        if image_features.ndim != 2 or image_features.shape != text_features.shape:
+            raise ValueError(
+                'image_features and text_features must be (B, D) and of equal shape, got '
+                f'{tuple(image_features.shape)} and {tuple(text_features.shape)}'
+            )
+        for name, pair in (('reference', reference), ('teacher', teacher)):
+            if pair is not None and len(pair[0]) != len(image_features):
+                raise ValueError(f'{name} features are of {len(pair[0])} pairs, the batch has {len(image_features)}')
+        if image_ids is not None and image_ids.shape != image_features.shape[:1]:
+            raise ValueError(f'image_ids must be ({len(image_features)},), got {tuple(image_ids.shape)}')
+        if bank is not None and image_ids is None:
+            raise ValueError('a bank needs image_ids, or its entries of the same image would count as negatives')
+        if bank is not None and reference is not None and bank.reference is None:
+            raise ValueError('with reference features the bank needs its own: set bank.reference')
+
+
+def _normalised(pair: FeaturePair) -> FeaturePair:
+    """Unit rows, in float32 at least: 8 bits of mantissa do not tell similarities apart."""
+    return FeaturePair(*(F.normalize(x if x.dtype == torch.float64 else x.float(), dim=-1) for x in pair))
+
+
+def _gathered(pair: FeaturePair) -> FeaturePair:
+    return FeaturePair(*(gather(x) for x in _normalised(FeaturePair(*(x.detach() for x in pair)))))
+
+
+def _with_bank(pair: FeaturePair, bank: FeaturePair | None) -> FeaturePair:
+    if bank is None:
+        return pair
+    return FeaturePair(*(torch.cat([x, y.detach().to(x.dtype)]) for x, y in zip(pair, _normalised(bank), strict=True)))
+
+
+def _similarity(local: FeaturePair | None, candidates: FeaturePair | None, anchor: str, other: str) -> Tensor | None:
+    if local is None or candidates is None:
+        return None
+    return getattr(_normalised(local), anchor).detach() @ getattr(candidates, other).t()
