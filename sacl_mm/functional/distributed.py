@@ -63,3 +63,13 @@ def mean_over_processes(total: Tensor, count: Tensor) -> Tensor:
     if world_size() > 1:
         dist.all_reduce(count)
     return total * world_size() / count.clamp(min=1)
+
+
+@torch.no_grad()
+def average(values: Tensor) -> Tensor:
+    """Mean of the processes' values, element by element; for logging."""
+    if world_size() == 1:
+        return values
+    values = values.clone()
+    dist.all_reduce(values)
+    return values / world_size()

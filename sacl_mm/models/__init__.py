@@ -1,3 +1,24 @@
 """Models and their parts."""
 
-from sacl_mm.models.losses import *  # noqa: F403
+from sacl_mm.models.data_preprocessor import ImageTextPreprocessor
+from sacl_mm.models.dual_encoder import DualEncoder
+from sacl_mm.models.fusion import FusionEncoder
+from sacl_mm.models.heads import MaskedLanguageHead, MatchingHead
+from sacl_mm.models.losses import SACLContrastiveLoss
+from sacl_mm.models.necks import ImageTokenNeck
+from sacl_mm.models.pretrain import SACLPretrain
+from sacl_mm.models.text_encoders import BertTextEncoder
+from sacl_mm.models.two_tower import TwoTower
+
+__all__ = [
+    'BertTextEncoder',
+    'DualEncoder',
+    'FusionEncoder',
+    'ImageTextPreprocessor',
+    'ImageTokenNeck',
+    'MaskedLanguageHead',
+    'MatchingHead',
+    'SACLContrastiveLoss',
+    'SACLPretrain',
+    'TwoTower',
+]

@@ -56,6 +56,7 @@ class SACLContrastiveLoss(nn.Module):
         text_ids: Tensor | None = None,
         reference: FeaturePair | None = None,
         teacher: FeaturePair | None = None,
+        candidates: FeaturePair | None = None,
         bank: NegativeBank | None = None,
         progress: float = 0.0,
         return_diagnostics: bool = False,
@@ -69,24 +70,34 @@ class SACLContrastiveLoss(nn.Module):
             text_ids: (B,) integers that tell captions apart, for policies that ask for them.
             reference: features of the frozen reference model, for policies with alpha > 0.
             teacher: features of the momentum model, for MomentumDistillation.
+            candidates: the same pairs as a momentum encoder sees them, to be compared with instead of the batch's own
+                features. Needed with a bank of that encoder's features: against those, positives from another encoder
+                would be told apart by the encoder (MoCo, arXiv 1911.05722; ALBEF). None: the batch's own, with gradient.
             bank: queued negatives; their ids are compared as well, so `image_ids` must be given.
             progress: share of the training that is done, in [0, 1], for policies with a schedule.
 
         Raises:
             ValueError: shapes that do not fit, or something that the policy needs is missing.
         """
-        self._check(image_features, text_features, image_ids, reference, teacher, bank)
+        self._check(
+            image_features,
+            text_features,
+            image_ids,
+            dict(reference=reference, teacher=teacher, candidates=candidates),
+            bank,
+        )
         self._keep_temperature_within_bounds()
         with torch.autocast(image_features.device.type, enabled=False):
             local = _normalised(FeaturePair(image_features, text_features))
             ids = self._candidate_ids(len(image_features), image_features.device, image_ids, text_ids, bank)
-            candidates = _with_bank(FeaturePair(*map(gather_with_gradient, local)), bank and bank.features)
-            reference_candidates = reference and _with_bank(_gathered(reference), bank and bank.reference)
-            teacher_candidates = teacher and _with_bank(_gathered(teacher), bank and bank.features)
+            everyone = FeaturePair(*map(gather_with_gradient, local)) if candidates is None else _gathered(candidates)
+            everyone = _with_bank(everyone, bank and bank.features)
+            reference_everyone = reference and _with_bank(_gathered(reference), bank and bank.reference)
+            teacher_everyone = teacher and _with_bank(_gathered(teacher), bank and bank.features)
 
             losses, diagnostics = [], {}
             for anchor, other in (('image', 'text'), ('text', 'image')):
-                similarity_AM = getattr(local, anchor) @ getattr(candidates, other).t()
+                similarity_AM = getattr(local, anchor) @ getattr(everyone, other).t()
                 positive_AM, valid_AM = self._relations(ids, similarity_AM.shape[0])
                 pairs = ContrastivePairs(
                     similarity_AM=similarity_AM.detach(),
@@ -94,8 +105,8 @@ class SACLContrastiveLoss(nn.Module):
                     positive_AM=positive_AM,
                     negative_AM=valid_AM & ~positive_AM,
                     progress=progress,
-                    reference_similarity_AM=_similarity(reference, reference_candidates, anchor, other),
-                    teacher_similarity_AM=_similarity(teacher, teacher_candidates, anchor, other),
+                    reference_similarity_AM=_similarity(reference, reference_everyone, anchor, other),
+                    teacher_similarity_AM=_similarity(teacher, teacher_everyone, anchor, other),
                     anchors_are_images=anchor == 'image',
                     **ids,
                 )
@@ -156,20 +167,30 @@ class SACLContrastiveLoss(nn.Module):
         # Clamping the value instead of the parameter would leave a tau beyond its bound without a gradient for ever.
         self.temperature.clamp_(*self.temperature_bounds)
 
-    def _check(self, image_features, text_features, image_ids, reference, teacher, bank) -> None:
+    @staticmethod
+    def _check(
+        image_features: Tensor,
+        text_features: Tensor,
+        image_ids: Tensor | None,
+        others: dict[str, FeaturePair | None],
+        bank: NegativeBank | None,
+    ) -> None:
         if image_features.ndim != 2 or image_features.shape != text_features.shape:
             raise ValueError(
                 'image_features and text_features must be (B, D) and of equal shape, got '
                 f'{tuple(image_features.shape)} and {tuple(text_features.shape)}'
             )
-        for name, pair in (('reference', reference), ('teacher', teacher)):
-            if pair is not None and len(pair[0]) != len(image_features):
-                raise ValueError(f'{name} features are of {len(pair[0])} pairs, the batch has {len(image_features)}')
+        for name, pair in others.items():
+            if pair is not None and not len(pair[0]) == len(pair[1]) == len(image_features):
+                raise ValueError(
+                    f'{name} features are of {len(pair[0])} images and {len(pair[1])} texts, '
+                    f'the batch has {len(image_features)} pairs'
+                )
         if image_ids is not None and image_ids.shape != image_features.shape[:1]:
             raise ValueError(f'image_ids must be ({len(image_features)},), got {tuple(image_ids.shape)}')
         if bank is not None and image_ids is None:
             raise ValueError('a bank needs image_ids, or its entries of the same image would count as negatives')
-        if bank is not None and reference is not None and bank.reference is None:
+        if bank is not None and others['reference'] is not None and bank.reference is None:
             raise ValueError('with reference features the bank needs its own: set bank.reference')
 
 

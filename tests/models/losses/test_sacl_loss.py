@@ -47,6 +47,7 @@ def batch():
         text_ids=torch.tensor([31, 50, 32, 80, 90, 110]),
         reference=pair(6, seed=3, correlation=1.0),
         teacher=pair(6, seed=4, correlation=1.0),
+        candidates=None,
         bank=bank,
     )
 
@@ -57,10 +58,11 @@ def plain_loss(features, batch, tau, policy, progress, match=None):
         bank = batch['bank']
         ids = batch['image_ids'].tolist()
         candidate_ids = ids + bank.image_ids.tolist()
+        own = features if batch['candidates'] is None else batch['candidates']
         losses.append(
             direction_loss(
                 features[a],
-                torch.cat([features[b], bank.features[b]]),
+                torch.cat([own[b], bank.features[b]]),
                 ids,
                 candidate_ids,
                 tau,
@@ -80,7 +82,10 @@ def leaf(features):
 
 @pytest.mark.parametrize('name', POLICIES)
 @pytest.mark.parametrize('progress', [0.0, 0.3, 1.0])
-def test_value_and_gradient_equal_plain_loops(name, progress, batch):
+@pytest.mark.parametrize('momentum_candidates', [False, True])
+def test_value_and_gradient_equal_plain_loops(name, progress, momentum_candidates, batch):
+    if momentum_candidates:
+        batch['candidates'] = batch['teacher']
     module = SACLContrastiveLoss(POLICIES[name], temperature=0.1).double()
     ours, theirs = leaf(batch['features']), leaf(batch['features'])
     tau = torch.tensor(0.1, dtype=torch.float64, requires_grad=True)
@@ -92,6 +97,7 @@ def test_value_and_gradient_equal_plain_loops(name, progress, batch):
         batch['text_ids'],
         batch['reference'],
         batch['teacher'],
+        batch['candidates'],
         batch['bank'],
         progress=progress,
     )

@@ -1,0 +1,45 @@
+"""A model for 64-pixel pictures and a small vocabulary: 2 million parameters, trains on two CPU cores in minutes."""
+
+vocab_size = 89  # of the shape world
+mask_token = 4
+
+model = dict(
+    type='SACLPretrain',
+    data_preprocessor=dict(
+        type='ImageTextPreprocessor',
+        vocab_size=vocab_size,
+        mean=[127.5, 127.5, 127.5],
+        std=[64.0, 64.0, 64.0],
+        bgr_to_rgb=True,
+    ),
+    towers=dict(
+        type='TwoTower',
+        backbone=dict(
+            type='mmpretrain.VisionTransformer',
+            arch=dict(embed_dims=128, num_layers=4, num_heads=4, feedforward_channels=512),
+            img_size=64,
+            patch_size=8,
+            out_type='raw',
+        ),
+        neck=dict(type='ImageTokenNeck', in_channels=128),
+        text_encoder=dict(
+            type='BertTextEncoder',
+            vocab_size=vocab_size,
+            width=128,
+            num_layers=2,
+            num_heads=4,
+            max_length=64,
+            dropout=0.0,
+        ),
+        embed_dims=128,
+    ),
+    contrastive_loss=dict(
+        type='SACLContrastiveLoss', policy=dict(type='SimilarityRegulation', similarity_temperature=0.15)
+    ),
+    fusion=dict(type='FusionEncoder', width=128, image_width=128, num_layers=2, num_heads=4, dropout=0.0),
+    matching_head=dict(type='MatchingHead', width=128),
+    masked_language_head=dict(type='MaskedLanguageHead', width=128, vocab_size=vocab_size),
+    mask_token=mask_token,
+    queue_size=1024,
+    momentum=dict(decay=0.995),
+)

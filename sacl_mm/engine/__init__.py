@@ -1,0 +1,8 @@
+"""What surrounds the models in a run: hooks, checkpoints, the checks of a configuration."""
+
+from sacl_mm.engine.plain_checkpoint_hook import PlainCheckpointHook
+from sacl_mm.engine.progress_hook import ProgressHook
+from sacl_mm.engine.trainable_only_constructor import TrainableOnlyConstructor
+from sacl_mm.engine.training_state_hook import TrainingStateHook
+
+__all__ = ['PlainCheckpointHook', 'ProgressHook', 'TrainableOnlyConstructor', 'TrainingStateHook']

@@ -1,0 +1,76 @@
+"""Finds mistakes in a configuration before anything is built: misspelt keys, missing files."""
+
+import difflib
+import inspect
+import os
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+# Besides the arguments of Runner: what Runner.from_cfg, the tools or mmengine read from a configuration.
+_OTHER_KEYS = {
+    'auto_scale_lr',
+    'custom_imports',
+    'find_unused_parameters',
+    'model_wrapper_cfg',
+    'runner_type',
+    'sync_bn',
+}
+
+
+def known_keys() -> set[str]:
+    return set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'} | _OTHER_KEYS
+
+
+def check_config(cfg: Config, options: dict | None = None) -> None:
+    """Stop at a top-level key that nearly is a known one, and at an override that overrides nothing.
+
+    A configuration may define names of its own (`image_size = 256`), so that only near misses can be mistakes; unknown
+    arguments further inside are refused by the classes that get them. Call it on the configuration before `options` (of
+    `--cfg-options`) are merged.
+
+    Raises:
+        KeyError: names the key, and the one that was probably meant.
+    """
+    known = known_keys()
+    for key in cfg:
+        close = difflib.get_close_matches(key, known, n=1, cutoff=0.85)
+        if key not in known and close and close[0] not in cfg:
+            raise KeyError(f"the configuration has '{key}', which nothing reads; did you mean '{close[0]}'?")
+    for option in options or {}:
+        first = option.split('.')[0]
+        if first not in cfg and first not in known:
+            close = difflib.get_close_matches(first, known | set(cfg), n=1)
+            hint = f"; did you mean '{close[0]}'?" if close else ''
+            raise KeyError(f"--cfg-options {option}: the configuration has no '{first}'{hint}")
+        _check_parents_exist(cfg, option)
+
+
+def _check_parents_exist(cfg: Config, option: str) -> None:
+    """Every key on the way to the last one must exist: overriding would otherwise make a new branch that nothing reads."""
+    node, path = cfg, []
+    for key in option.split('.')[:-1]:
+        path.append(key)
+        if isinstance(node, (list, tuple)):
+            if not key.isdigit() or int(key) >= len(node):
+                raise KeyError(
+                    f"--cfg-options {option}: '{'.'.join(path[:-1])}' is a list of {len(node)}, it has no '{key}'"
+                )
+            node = node[int(key)]
+            continue
+        if not isinstance(node, dict | Config) or key not in node:
+            if len(path) == 1:  # a known key of Runner that this configuration leaves at its default
+                return
+            where = '.'.join(path[:-1])
+            close = difflib.get_close_matches(key, list(node) if isinstance(node, dict) else [], n=1)
+            hint = f"; did you mean '{close[0]}'?" if close else ''
+            raise KeyError(f"--cfg-options {option}: '{where}' has no '{key}'{hint}")
+        node = node[key]
+        if node is None:
+            return
+
+
+def check_file(path: str, what: str) -> None:
+    """Raises FileNotFoundError, naming the role of the file, unless it exists or is a remote address."""
+    if '://' not in path and not os.path.isfile(path):
+        raise FileNotFoundError(f"{what} '{path}' does not exist")

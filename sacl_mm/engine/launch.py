@@ -1,0 +1,69 @@
+"""From command line and configuration file to a Runner; shared by `tools/train.py` and `tools/test.py`."""
+
+import os
+from argparse import ArgumentParser, Namespace
+
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from sacl_mm.engine.config_check import check_config, check_file
+
+
+def add_common_arguments(parser: ArgumentParser) -> None:
+    """The options of mmpretrain's tools that training and testing share."""
+    parser.add_argument('--work-dir', help='where logs, checkpoints and metrics go (default: work_dirs/CONFIG)')
+    parser.add_argument('--amp', action='store_true', help='automatic mixed precision (needs a GPU)')
+    parser.add_argument('--no-pin-memory', action='store_true', help='switch pin_memory of the data loaders off')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override settings of the configuration, as key=value, e.g. model.queue_size=0 train_cfg.max_epochs=2',
+    )
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
+    # torch.distributed.launch passes --local-rank; torchrun sets the environment variable.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def load_config(args: Namespace) -> Config:
+    """The configuration with the command line's settings merged and its mistakes reported."""
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    # Also torch < 2.6 then refuses checkpoints that contain code.
+    os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
+    check_file(args.config, 'configuration')
+    cfg = Config.fromfile(args.config)
+    check_config(cfg, args.cfg_options)
+    cfg.merge_from_dict(args.cfg_options or {})
+    cfg.launcher = args.launcher
+    name = os.path.splitext(os.path.basename(args.config))[0]
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or os.path.join('work_dirs', name)
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        if cfg.get(loader) is not None:
+            # Pinned memory needs an accelerator.
+            cfg[loader].setdefault('pin_memory', torch.cuda.is_available() and not args.no_pin_memory)
+    if cfg.get('load_from'):
+        check_file(cfg.load_from, 'checkpoint (load_from)')
+    return cfg
+
+
+def build_runner(cfg: Config) -> Runner:
+    """A Runner; with several processes on a machine without GPUs they talk through gloo, which MMEngine does not arrange."""
+    if cfg.launcher != 'none' and not torch.cuda.is_available():
+        if cfg.launcher != 'pytorch':
+            raise ValueError(
+                f"launcher '{cfg.launcher}' needs GPUs; on CPUs use --launcher pytorch (tools/dist_train.sh)"
+            )
+        torch.distributed.init_process_group('gloo')
+        wrapper = dict(cfg.get('model_wrapper_cfg') or dict(type='MMDistributedDataParallel', broadcast_buffers=False))
+        cfg.model_wrapper_cfg = dict(wrapper, device_ids=None)
+    return Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
+
+
+def use_mixed_precision(cfg: Config) -> None:
+    """What `--amp` means for training: AmpOptimWrapper, which MMEngine offers on accelerators only."""
+    if not torch.cuda.is_available():
+        raise ValueError('--amp needs a GPU: MMEngine trains in mixed precision on accelerators only')
+    cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')

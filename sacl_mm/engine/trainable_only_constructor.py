@@ -1,0 +1,18 @@
+"""The optimizer's view of a model that contains frozen ones."""
+
+from mmengine.optim import DefaultOptimWrapperConstructor
+from torch import nn
+
+from sacl_mm.registry import OPTIM_WRAPPER_CONSTRUCTORS
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class TrainableOnlyConstructor(DefaultOptimWrapperConstructor):
+    """MMEngine's constructor (`paramwise_cfg` and all), without the parts of the model that are frozen as a whole.
+
+    The default one warns once per parameter of the teacher and of the reference model, and hands them to the optimizer.
+    """
+
+    def add_params(self, params: list[dict], module: nn.Module, prefix: str = '', **kwargs) -> None:
+        if any(parameter.requires_grad for parameter in module.parameters()):
+            super().add_params(params, module, prefix=prefix, **kwargs)

@@ -1,0 +1,43 @@
+"""Schedules, random draws and the teacher's update: everything that depends on which iteration it is."""
+
+import random
+
+import numpy as np
+import torch
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from sacl_mm.registry import HOOKS
+
+
+@HOOKS.register_module()
+class TrainingStateHook(Hook):
+    """Makes a training a function of (seed, iteration, weights): a resumed run needs no generator's state.
+
+    * Before an iteration: Python's, NumPy's and torch's generators are seeded from (seed, rank, iteration), and the model
+      is told how far the training is (`set_progress`), from which alpha and other schedules follow.
+    * After it: the model's `after_step` updates the momentum teacher and the queue. Nothing else does.
+    """
+
+    # Before the optimizer's and the logger's hooks see the iteration.
+    priority = 'VERY_HIGH'
+
+    def before_train(self, runner: Runner) -> None:
+        model = _unwrapped(runner.model)
+        if runner.iter == 0 and hasattr(model, 'start_teacher'):
+            model.start_teacher()
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
+        words = np.random.SeedSequence([runner.seed, runner.rank, runner.iter]).generate_state(3)
+        random.seed(int(words[0]))
+        np.random.seed(int(words[1]))  # noqa: NPY002  (the generator that mmcv's transforms use)
+        torch.manual_seed(int(words[2]))
+        _unwrapped(runner.model).set_progress(runner.iter, runner.max_iters, runner.seed)
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        _unwrapped(runner.model).after_step()
+
+
+def _unwrapped(model: torch.nn.Module) -> torch.nn.Module:
+    return model.module if is_model_wrapper(model) else model

@@ -1,0 +1,97 @@
+"""Zero-shot retrieval by the dual encoder."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
+from torch import Tensor
+
+from sacl_mm.functional.ranking import best_ranks, graded_measures, recall_at
+from sacl_mm.registry import METRICS, TASK_UTILS
+
+
+@METRICS.register_module()
+class RetrievalMetric(BaseMetric):
+    """Text retrieval (TR: image -> its texts) and image retrieval (IR: text -> its image) among all pairs of a test set.
+
+    The score is the cosine of the two towers' features. It runs in MMEngine's own validation and test loops, on any
+    number of processes (a sample that a sampler repeats is counted once).
+
+    Each predicted sample has `image_id`, `text_ids`, `image_feature` (E,) and `text_features` (k, E). Reported in percent:
+    `TR/R@k`, `IR/R@k` and `R@mean`, the mean of them all. With `relevance`, also `TR/...` and `IR/...` of
+    `sacl_mm.functional.ranking.graded_measures` and `mAP`, the mean of both directions.
+
+    Args:
+        topk: the k of R@k.
+        relevance: what tells all true matches, not only the annotated ones: maps (image ids, text ids) to a boolean
+            (images, texts) array. A config for TASK_UTILS (`ShapeWorldRelevance`) or the function itself.
+        collect_device, prefix: as in MMEngine's BaseMetric.
+    """
+
+    default_prefix = 'retrieval'
+
+    def __init__(
+        self,
+        topk: Sequence[int] = (1, 5, 10),
+        relevance: dict | Callable | None = None,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        self.topk = tuple(topk)
+        self.relevance = TASK_UTILS.build(relevance) if isinstance(relevance, dict) else relevance
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        for sample in data_samples:
+            self.results.append(
+                dict(
+                    image_id=sample['image_id'],
+                    text_ids=list(sample['text_ids']),
+                    image=sample['image_feature'].detach().float().cpu(),
+                    texts=sample['text_features'].detach().float().cpu(),
+                )
+            )
+
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        image_ids = torch.tensor([result['image_id'] for result in results])
+        owners = torch.tensor([result['image_id'] for result in results for _ in result['text_ids']])
+        text_ids = np.array([text_id for result in results for text_id in result['text_ids']])
+        scores = torch.stack([result['image'] for result in results]) @ torch.cat([r['texts'] for r in results]).t()
+        own = image_ids[:, None] == owners[None, :]
+        relevant = None
+        if self.relevance is not None:
+            relevant = torch.as_tensor(self.relevance(image_ids.numpy(), text_ids)) | own
+
+        metrics: dict[str, float] = {}
+        for direction, transpose in (('TR', False), ('IR', True)):
+            matrices = [m if m is None or not transpose else m.t() for m in (scores, own, relevant)]
+            measures = self._direction(*matrices)
+            metrics |= {f'{direction}/{name}': value for name, value in measures.items()}
+        recalls = [value for name, value in metrics.items() if '/R@' in name]
+        metrics['R@mean'] = sum(recalls) / len(recalls)
+        if relevant is not None:
+            metrics['mAP'] = (metrics['TR/mAP'] + metrics['IR/mAP']) / 2
+        self._log_table(metrics, *scores.shape)
+        return metrics
+
+    def _direction(self, scores: Tensor, own: Tensor, relevant: Tensor | None) -> dict[str, float]:
+        ranks = best_ranks(scores, own)
+        measures = {f'R@{k}': recall_at(ranks, k) for k in self.topk}
+        if relevant is not None:
+            measures |= graded_measures(scores, own, relevant)
+        return measures
+
+    @staticmethod
+    def _log_table(metrics: dict[str, float], images: int, texts: int) -> None:
+        names = [name.removeprefix('TR/') for name in metrics if name.startswith('TR/')]
+        widths = [max(8, len(name)) for name in names]
+        lines = [
+            f'retrieval among {images:,} images x {texts:,} texts; protocol: dual encoder, cosine, no re-ranking',
+            ' ' * 18 + '  '.join(name.rjust(width) for name, width in zip(names, widths, strict=True)),
+        ]
+        for direction, label in (('TR', 'image -> text'), ('IR', 'text -> image')):
+            values = (f'{metrics[f"{direction}/{name}"]:.2f}'.rjust(w) for name, w in zip(names, widths, strict=True))
+            lines.append(f'{direction} {label:14s} ' + '  '.join(values))
+        MMLogger.get_current_instance().info('\n'.join(lines))

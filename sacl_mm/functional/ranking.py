@@ -1,0 +1,58 @@
+"""Retrieval measures. Shapes: Q queries, M candidates. Ties count against the model: equal scores never help it."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+# Rows at a time: bounds the memory of sorting to a few hundred megabytes at COCO's 25,000 candidates.
+_CHUNK = 1024
+
+
+def best_ranks(scores_QM: Tensor, own_QM: Tensor) -> Tensor:
+    """Rank (from 1) of each query's best own candidate, (Q,): 1 + the number of others that score at least as high."""
+    best_Q1 = scores_QM.masked_fill(~own_QM, -torch.inf).amax(dim=1, keepdim=True)
+    return 1 + ((scores_QM >= best_Q1) & ~own_QM).sum(dim=1)
+
+
+def recall_at(ranks_Q: Tensor, k: int) -> float:
+    """Share of queries, in percent, whose best own candidate is among the first k."""
+    return 100 * (ranks_Q <= k).double().mean().item()
+
+
+def graded_measures(scores_QM: Tensor, own_QM: Tensor, relevant_QM: Tensor) -> dict[str, float]:
+    """Measures over *all* true matches, not only the annotated ones; means over the queries that have any.
+
+    * `mAP`: mean average precision, in percent.
+    * `P@1`: share of queries whose first candidate is true, in percent.
+    * `false_negative_rank`: mean rank (from 1) of the true candidates that are not annotated, averaged per query; 50 %
+      of M is chance.
+    """
+    precision, first, false_negative = [], [], []
+    for scores, own, relevant in _chunks(scores_QM, own_QM, relevant_QM):
+        order = _pessimistic_order(scores, relevant)
+        hits = relevant.gather(1, order).double()
+        rank = torch.arange(1, hits.shape[1] + 1, dtype=torch.float64, device=hits.device)
+        count = hits.sum(dim=1)
+        average = (hits * hits.cumsum(dim=1) / rank).sum(dim=1) / count
+        precision.append(average[count > 0])
+        first.append(hits[count > 0, 0])
+        unannotated = (relevant & ~own).gather(1, order).double()
+        mean_rank = (unannotated * rank).sum(dim=1) / unannotated.sum(dim=1)
+        false_negative.append(mean_rank[unannotated.sum(dim=1) > 0])
+    return {
+        'mAP': 100 * torch.cat(precision).mean().item(),
+        'P@1': 100 * torch.cat(first).mean().item(),
+        'false_negative_rank': torch.cat(false_negative).mean().item(),
+    }
+
+
+def _chunks(*matrices_QM: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    yield from zip(*(matrix.split(_CHUNK) for matrix in matrices_QM), strict=True)
+
+
+def _pessimistic_order(scores_QM: Tensor, relevant_QM: Tensor) -> Tensor:
+    """Candidates from the highest score down; of equal scores the irrelevant ones come first."""
+    irrelevant_first = relevant_QM.byte().argsort(dim=1, stable=True)
+    by_score = scores_QM.gather(1, irrelevant_first).argsort(dim=1, descending=True, stable=True)
+    return irrelevant_first.gather(1, by_score)

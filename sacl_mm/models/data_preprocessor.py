@@ -1,0 +1,58 @@
+"""From a list of samples to the tensors that the models take."""
+
+import torch
+from mmengine.model import ImgDataPreprocessor
+from torch.nn.utils.rnn import pad_sequence
+
+from sacl_mm.registry import MODELS
+
+
+@MODELS.register_module()
+class ImageTextPreprocessor(ImgDataPreprocessor):
+    """Stacks and normalises images (as MMEngine's ImgDataPreprocessor), pads texts to the batch's longest.
+
+    Each data sample carries `token_ids` (a list of texts), `image_id` and `text_ids`. The texts of all samples follow one
+    another: `texts_per_image` tells how many belong to each.
+
+    Args:
+        vocab_size: of the text encoder; a larger token id is an error that names the cause.
+        mean, std: of the image channels, in the order that the model sees them.
+        bgr_to_rgb: images are loaded as BGR.
+        pad_token: id of [PAD].
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        mean: list[float] | None = None,
+        std: list[float] | None = None,
+        bgr_to_rgb: bool = False,
+        pad_token: int = 0,
+    ) -> None:
+        super().__init__(mean=mean, std=std, bgr_to_rgb=bgr_to_rgb)
+        self.vocab_size = vocab_size
+        self.pad_token = pad_token
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """A dict of images (B, C, H, W), token_ids (T, L), text_mask (T, L), image_ids (B,), text_ids (T,), texts_per_image
+        (list of int) and data_samples."""
+        samples = data['data_samples']
+        texts = [torch.as_tensor(tokens) for sample in samples for tokens in sample.token_ids]
+        largest = max(int(tokens.max()) for tokens in texts)
+        if largest >= self.vocab_size:
+            raise ValueError(
+                f'token id {largest} is outside the vocabulary of {self.vocab_size}: the tokenizer of the pipeline and '
+                '`vocab_size` of the model belong to different vocabularies'
+            )
+        images = super().forward({'inputs': data['inputs']}, training)['inputs']
+        token_ids_TL = pad_sequence(texts, batch_first=True, padding_value=self.pad_token)
+        lengths_T = torch.tensor([len(tokens) for tokens in texts])
+        return dict(
+            images=images,
+            token_ids=self.cast_data(token_ids_TL),
+            text_mask=self.cast_data(torch.arange(token_ids_TL.shape[1]) < lengths_T[:, None]),
+            image_ids=self.cast_data(torch.tensor([sample.image_id for sample in samples])),
+            text_ids=self.cast_data(torch.tensor([text for sample in samples for text in sample.text_ids])),
+            texts_per_image=[len(sample.token_ids) for sample in samples],
+            data_samples=samples,
+        )

@@ -1,0 +1,102 @@
+"""Contrastive pre-training of two towers, without fusion: the reference model H, and the base of the full model."""
+
+import torch
+from mmengine.model import BaseModel
+from mmengine.structures import BaseDataElement
+from torch import Tensor
+
+from sacl_mm.functional.distributed import average
+from sacl_mm.models.losses import SACLContrastiveLoss
+from sacl_mm.models.two_tower import Encoded
+from sacl_mm.registry import MODELS
+
+
+@MODELS.register_module()
+class DualEncoder(BaseModel):
+    """Two towers and a contrastive loss.
+
+    Args:
+        towers: a `TwoTower`.
+        contrastive_loss: a `SACLContrastiveLoss`.
+        data_preprocessor: an `ImageTextPreprocessor`.
+        diagnostics_interval: iterations between two measurements of weights and mutual information for the log.
+    """
+
+    def __init__(
+        self, towers: dict, contrastive_loss: dict, data_preprocessor: dict, diagnostics_interval: int = 50
+    ) -> None:
+        super().__init__(MODELS.build(data_preprocessor))
+        self.towers = MODELS.build(towers)
+        self.contrastive_loss: SACLContrastiveLoss = MODELS.build(contrastive_loss)
+        self.diagnostics_interval = diagnostics_interval
+        self.iteration, self.progress, self.seed = 0, 0.0, 0
+
+    def set_progress(self, iteration: int, max_iterations: int, seed: int) -> None:
+        """Told before each training step: schedules and random draws are functions of these alone."""
+        self.iteration, self.progress, self.seed = iteration, iteration / max(1, max_iterations - 1), seed
+
+    def after_step(self) -> None:
+        """Called after each optimizer step: the one place where state that has no gradient changes."""
+
+    def forward(self, mode: str = 'tensor', **batch) -> dict | list | tuple[Encoded, Encoded]:
+        """Takes what `ImageTextPreprocessor` gives. 'loss': a dict of losses and diagnostics; 'predict': a list of
+        samples with `image_feature` (E,) and `text_features` (k, E) of the k texts; 'tensor': both towers' outputs."""
+        if mode == 'loss':
+            return self.loss(batch)
+        if mode == 'predict':
+            return self.predict(batch)
+        if mode == 'tensor':
+            return self.encode(batch)
+        raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")
+
+    def encode(self, batch: dict) -> tuple[Encoded, Encoded]:
+        image = self.towers.encode_image(batch['images'])
+        text = self.towers.encode_text(batch['token_ids'], batch['text_mask'])
+        return image, text
+
+    def loss(self, batch: dict) -> dict[str, Tensor]:
+        self._check_one_text_per_image(batch)
+        return self.contrast(*self.encode(batch), batch)
+
+    def contrast(self, image: Encoded, text: Encoded, batch: dict, **sides) -> dict[str, Tensor]:
+        """The contrastive loss and, now and then, its diagnostics (means of both directions); `sides`: reference, teacher,
+        candidates and bank."""
+        measure = self.diagnostics_interval > 0 and self.iteration % self.diagnostics_interval == 0
+        loss = self.contrastive_loss(
+            image.feature,
+            text.feature,
+            batch['image_ids'],
+            batch['text_ids'],
+            progress=self.progress,
+            return_diagnostics=measure,
+            **sides,
+        )
+        loss, diagnostics = loss if measure else (loss, {})
+        names = [
+            name.removeprefix('i2t/') for name, value in diagnostics.items() if name[:3] == 'i2t' and value.ndim == 0
+        ]
+        means = {name: (diagnostics[f'i2t/{name}'] + diagnostics[f't2i/{name}']) / 2 for name in names}
+        return dict(loss_itc=loss, temperature=self.contrastive_loss.temperature.detach(), **means)
+
+    def predict(self, batch: dict) -> list[BaseDataElement]:
+        image, text = self.encode(batch)
+        samples = batch['data_samples']
+        for sample, feature, features in zip(
+            samples, image.feature, text.feature.split(batch['texts_per_image']), strict=True
+        ):
+            sample.image_feature, sample.text_features = feature, features
+        return samples
+
+    def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """As in MMEngine, except that what is logged is the mean over all processes."""
+        loss, logged = super().parse_losses(losses)
+        means = average(torch.stack([value.detach().float() for value in logged.values()]))
+        return loss, dict(zip(logged, means.unbind(), strict=True))
+
+    @staticmethod
+    def _check_one_text_per_image(batch: dict) -> None:
+        if len(batch['token_ids']) != len(batch['images']):
+            raise ValueError(
+                f'training takes one text per image, the batch has {len(batch["token_ids"])} texts for '
+                f"{len(batch['images'])} images: add dict(type='SampleCaption') to the training pipeline"
+            )

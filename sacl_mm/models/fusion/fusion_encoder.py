@@ -1,0 +1,94 @@
+"""The multimodal encoder: texts read pictures.
+
+Shapes: B texts, L text tokens, P pictures, N image tokens, C width.
+"""
+
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from sacl_mm.layers import FusionLayer, KeyValue
+from sacl_mm.layers.bert_checkpoint import load_bert
+from sacl_mm.registry import MODELS
+
+# Our names of a layer's parts, and BERT's.
+_BERT_NAMES = {
+    'self_attention.query': 'attention.self.query',
+    'self_attention.key': 'attention.self.key',
+    'self_attention.value': 'attention.self.value',
+    'self_attention.output': 'attention.output.dense',
+    'self_attention_norm': 'attention.output.LayerNorm',
+    'expand': 'intermediate.dense',
+    'contract': 'output.dense',
+    'feed_forward_norm': 'output.LayerNorm',
+}
+
+
+@MODELS.register_module()
+class FusionEncoder(BaseModule):
+    """Transformer layers in which text tokens cross-attend to image tokens (ALBEF's multimodal encoder).
+
+    An image's keys and values are projected once per layer (`project`) and shared by every text that it meets:
+
+        >>> keys_values = fusion.project(image_PNC)
+        >>> fused_BLC = fusion(text_BLC, mask_BL, keys_values, picture_of_text_B)
+
+    Args:
+        width: of the text tokens.
+        image_width: of the image tokens.
+        num_layers, num_heads: of the transformer; the feed-forward part is four times as wide.
+        dropout: on hidden states and attention, in training.
+        checkpoint: a BERT (folder or hub name) whose layers from `first_bert_layer` on initialise everything but the
+            cross-attention; None starts from random weights.
+    """
+
+    def __init__(
+        self,
+        width: int = 768,
+        image_width: int = 768,
+        num_layers: int = 6,
+        num_heads: int = 12,
+        dropout: float = 0.1,
+        checkpoint: str | None = None,
+        first_bert_layer: int = 6,
+    ) -> None:
+        super().__init__()
+        self.checkpoint = checkpoint
+        self.first_bert_layer = first_bert_layer
+        self.width = width
+        self.layers = nn.ModuleList(
+            FusionLayer(width, image_width, num_heads, 4 * width, dropout) for _ in range(num_layers)
+        )
+        self.apply(_init_as_bert)
+
+    def init_weights(self) -> None:
+        if self.checkpoint is not None and not self.is_init:
+            self._load_bert_layers()
+        self.is_init = True
+
+    def _load_bert_layers(self) -> None:
+        source = load_bert(self.checkpoint)
+        available, wanted = len(source.encoder.layer), self.first_bert_layer + len(self.layers)
+        if available < wanted or source.config.hidden_size != self.width:
+            raise ValueError(
+                f'{self.checkpoint} has {available} layers of width {source.config.hidden_size}; '
+                f'this FusionEncoder wants {wanted} of width {self.width}'
+            )
+        for layer, bert_layer in zip(self.layers, source.encoder.layer[self.first_bert_layer :], strict=False):
+            for ours, theirs in _BERT_NAMES.items():
+                layer.get_submodule(ours).load_state_dict(bert_layer.get_submodule(theirs).state_dict())
+
+    def project(self, image_PNC: Tensor) -> list[KeyValue]:
+        """Every layer's keys and values of P pictures."""
+        return [layer.cross_attention.project(image_PNC) for layer in self.layers]
+
+    def forward(self, text_BLC: Tensor, mask_BL: Tensor, keys_values: list[KeyValue], picture_B: Tensor) -> Tensor:
+        """Fused tokens (B, L, C) of text b with picture `picture_B[b]`; pictures may repeat and permute."""
+        for layer, key_value in zip(self.layers, keys_values, strict=True):
+            text_BLC = layer(text_BLC, mask_BL, key_value.rows(picture_B))
+        return text_BLC
+
+
+def _init_as_bert(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, std=0.02)
+        nn.init.zeros_(module.bias)

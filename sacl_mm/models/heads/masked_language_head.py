@@ -1,0 +1,36 @@
+"""Masked language modelling (MLM) with the picture's help. Shapes: T masked positions, C width, V vocabulary."""
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from sacl_mm.registry import MODELS
+
+
+@MODELS.register_module()
+class MaskedLanguageHead(BaseModule):
+    """BERT's prediction head, tied to the word embeddings, applied at the masked positions only."""
+
+    def __init__(self, width: int = 768, vocab_size: int = 30522) -> None:
+        super().__init__()
+        self.transform = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width, eps=1e-12))
+        self.bias = nn.Parameter(torch.zeros(vocab_size))
+
+    def forward(self, fused_TC: Tensor, word_embeddings_VC: Tensor) -> Tensor:
+        return F.linear(self.transform(fused_TC), word_embeddings_VC, self.bias)
+
+    def loss(
+        self,
+        fused_TC: Tensor,
+        word_embeddings_VC: Tensor,
+        target_T: Tensor,
+        soft_TV: Tensor | None = None,
+        share: float = 0.0,
+    ) -> Tensor:
+        """Cross entropy of each position, (T,); a `share` of the target is the teacher's distribution `soft_TV`."""
+        log_probability_TV = self(fused_TC, word_embeddings_VC).float().log_softmax(dim=1)
+        hard_T = F.nll_loss(log_probability_TV, target_T, reduction='none')
+        if soft_TV is None:
+            return hard_T
+        return (1 - share) * hard_T - share * (soft_TV * log_probability_TV).sum(dim=1)

@@ -1,0 +1,23 @@
+"""Image-text matching (ITM)."""
+
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from sacl_mm.registry import MODELS
+
+
+@MODELS.register_module()
+class MatchingHead(BaseModule):
+    """Two logits from the fused [CLS]: does not match, matches (ALBEF, arXiv 2107.07651, Sec. 3.2)."""
+
+    def __init__(self, width: int = 768) -> None:
+        super().__init__()
+        self.classifier = nn.Linear(width, 2)
+
+    def forward(self, fused_BLC: Tensor) -> Tensor:
+        return self.classifier(fused_BLC[:, 0])
+
+    def loss(self, fused_BLC: Tensor, matches_B: Tensor) -> Tensor:
+        """Cross entropy of each pair, (B,)."""
+        return F.cross_entropy(self(fused_BLC).float(), matches_B.long(), reduction='none')

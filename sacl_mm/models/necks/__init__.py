@@ -1,0 +1,5 @@
+"""Necks between an image backbone and the rest."""
+
+from sacl_mm.models.necks.image_token_neck import ImageTokenNeck
+
+__all__ = ['ImageTokenNeck']

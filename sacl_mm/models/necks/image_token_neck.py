@@ -1,0 +1,55 @@
+"""From whatever a backbone yields to one sequence of image tokens.
+
+Shapes: B pictures, C channels of the backbone, H x W grid, N = H * W, E output width.
+"""
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from sacl_mm.registry import MODELS
+
+
+@MODELS.register_module()
+class ImageTokenNeck(BaseModule):
+    """Tokens (B, 1 + N, E), the first of which stands for the whole picture.
+
+    * A ViT's output (B, 1 + N, C) (mmpretrain: `out_type='raw'`) is kept as it is, or projected to `out_channels`.
+    * A CNN's grid (B, C, H, W) is projected to `out_channels` and becomes N tokens after a mean token; the grid's tokens
+      get fixed sine-cosine positions, which a convolution does not tell. Of several stages the last is taken.
+
+    Args:
+        in_channels: C.
+        out_channels: E; None keeps tokens as they are (then E = C).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int | None = None) -> None:
+        super().__init__()
+        self.out_channels = out_channels or in_channels
+        self.projection = None if out_channels is None else nn.Linear(in_channels, out_channels)
+        self.norm = None if out_channels is None else nn.LayerNorm(out_channels)
+
+    def forward(self, features: Tensor | tuple[Tensor, ...] | list[Tensor]) -> Tensor:
+        last = features[-1] if isinstance(features, (tuple, list)) else features
+        if last.ndim == 3:
+            return last if self.projection is None else self.norm(self.projection(last))
+        if last.ndim != 4:
+            raise ValueError(
+                f'the backbone must yield tokens (B, 1 + N, C) or a grid (B, C, H, W), got {tuple(last.shape)}; '
+                "for mmpretrain's VisionTransformer set out_type='raw'"
+            )
+        if self.projection is None:
+            raise ValueError('the backbone yields a grid: give ImageTokenNeck the out_channels to project it to')
+        grid_BNE = self.projection(last.flatten(2).transpose(1, 2))
+        positions_NE = sine_cosine_positions(last.shape[2], last.shape[3], self.out_channels).to(grid_BNE)
+        return self.norm(torch.cat([grid_BNE.mean(1, keepdim=True), grid_BNE + positions_NE], dim=1))
+
+
+def sine_cosine_positions(height: int, width: int, channels: int) -> Tensor:
+    """(H * W, channels): a quarter each of sin and cos of the row's and the column's position (MAE, arXiv 2111.06377)."""
+    if channels % 4:
+        raise ValueError(f'positions need a multiple of 4 channels, got {channels}')
+    frequencies = 1e-4 ** (torch.arange(channels // 4) / (channels // 4))
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing='ij')
+    angles = [axis.flatten()[:, None] * frequencies for axis in (rows, columns)]
+    return torch.cat([function(angle) for angle in angles for function in (torch.sin, torch.cos)], dim=1)

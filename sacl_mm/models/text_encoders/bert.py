@@ -1,0 +1,78 @@
+"""transformers' BERT as a text encoder."""
+
+from mmengine.model import BaseModule
+from torch import Tensor
+from transformers import BertConfig, BertModel
+
+from sacl_mm.layers.bert_checkpoint import load_bert
+from sacl_mm.registry import MODELS
+
+
+@MODELS.register_module()
+class BertTextEncoder(BaseModule):
+    """The first `num_layers` layers of a BERT.
+
+    Args:
+        vocab_size: of the tokenizer.
+        width, num_layers, num_heads: of the transformer; the feed-forward part is four times as wide.
+        max_length: the longest text in tokens, [CLS] and [SEP] included.
+        dropout: on hidden states and attention, in training.
+        checkpoint: a folder or a hub name to initialise from (its layers beyond `num_layers` are left out); None starts
+            from random weights. Read when weights are initialised, so that building a model for testing needs no file.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int = 30522,
+        width: int = 768,
+        num_layers: int = 6,
+        num_heads: int = 12,
+        max_length: int = 512,
+        dropout: float = 0.1,
+        checkpoint: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.checkpoint = checkpoint
+        self.width = width
+        self.vocab_size = vocab_size
+        self.bert = BertModel(
+            BertConfig(
+                vocab_size=vocab_size,
+                hidden_size=width,
+                num_hidden_layers=num_layers,
+                num_attention_heads=num_heads,
+                intermediate_size=4 * width,
+                max_position_embeddings=max_length,
+                hidden_dropout_prob=dropout,
+                attention_probs_dropout_prob=dropout,
+            ),
+            add_pooling_layer=False,
+        )
+
+    def init_weights(self) -> None:
+        if self.checkpoint is not None and not self.is_init:
+            self.bert.load_state_dict(self._pretrained_state())
+        self.is_init = True
+
+    def _pretrained_state(self) -> dict[str, Tensor]:
+        source = load_bert(self.checkpoint, self.bert.config.num_hidden_layers).state_dict()
+        wrong = [
+            key
+            for key, value in self.bert.state_dict().items()
+            if key not in source or source[key].shape != value.shape
+        ]
+        if wrong:
+            shapes = ', '.join(f'{key} {tuple(source[key].shape) if key in source else "missing"}' for key in wrong[:3])
+            raise ValueError(
+                f'{self.checkpoint} does not fit this BertTextEncoder: it has {shapes} ({len(wrong)} differ)'
+            )
+        return {key: source[key] for key in self.bert.state_dict()}
+
+    @property
+    def word_embeddings(self) -> Tensor:
+        """(vocabulary, C), for heads that are tied to them."""
+        return self.bert.embeddings.word_embeddings.weight
+
+    def forward(self, token_ids_BL: Tensor, mask_BL: Tensor) -> Tensor:
+        """Tokens (B, L, C); `mask_BL` is True for tokens, False for padding."""
+        return self.bert(input_ids=token_ids_BL, attention_mask=mask_BL.long()).last_hidden_state

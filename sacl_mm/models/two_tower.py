@@ -1,0 +1,63 @@
+"""The two encoders and their projections to the common space: what pre-training, its teacher and its reference share.
+
+Shapes: B pictures, N image tokens (after a first token for the whole picture), T texts, L text tokens, C width, E embedding.
+"""
+
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from sacl_mm.compatibility import load_mmpretrain
+from sacl_mm.registry import MODELS
+
+
+class Encoded(NamedTuple):
+    """A batch from one tower."""
+
+    tokens: Tensor
+    """(B, 1 + N, C) of pictures or (T, L, C) of texts."""
+    feature: Tensor
+    """(B, E) or (T, E), unit length."""
+
+
+@MODELS.register_module()
+class TwoTower(BaseModule):
+    """Image encoder = backbone + neck; text encoder; a linear projection of each one's first token, L2-normalised.
+
+    Args:
+        backbone: any of mmpretrain's or timm's (`mmpretrain.TIMMBackbone`), or of ours.
+        neck: makes tokens of what the backbone yields; has `out_channels`.
+        text_encoder: has `width`.
+        embed_dims: E.
+        freeze_backbone: keep the backbone's weights and statistics as they are; only neck and projection learn.
+    """
+
+    def __init__(
+        self, backbone: dict, neck: dict, text_encoder: dict, embed_dims: int = 256, freeze_backbone: bool = False
+    ) -> None:
+        super().__init__()
+        load_mmpretrain()
+        self.backbone = MODELS.build(backbone)
+        self.neck = MODELS.build(neck)
+        self.text_encoder = MODELS.build(text_encoder)
+        self.image_projection = nn.Linear(self.neck.out_channels, embed_dims)
+        self.text_projection = nn.Linear(self.text_encoder.width, embed_dims)
+        self.freeze_backbone = freeze_backbone
+        if freeze_backbone:
+            self.backbone.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> 'TwoTower':
+        super().train(mode)
+        if self.freeze_backbone:
+            self.backbone.eval()
+        return self
+
+    def encode_image(self, images_BCHW: Tensor) -> Encoded:
+        tokens_BNC = self.neck(self.backbone(images_BCHW))
+        return Encoded(tokens_BNC, F.normalize(self.image_projection(tokens_BNC[:, 0]), dim=-1))
+
+    def encode_text(self, token_ids_TL: Tensor, mask_TL: Tensor) -> Encoded:
+        tokens_TLC = self.text_encoder(token_ids_TL, mask_TL)
+        return Encoded(tokens_TLC, F.normalize(self.text_projection(tokens_TLC[:, 0]), dim=-1))

@@ -1,0 +1,53 @@
+#!/usr/bin/env python
+"""Train a model: `python tools/train.py CONFIG [--work-dir DIR] [--resume] [--cfg-options key=value ...]`."""
+
+import argparse
+import sys
+
+from sacl_mm.engine.config_check import check_file
+from sacl_mm.engine.launch import add_common_arguments, build_runner, load_config, use_mixed_precision
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='configuration file')
+    parser.add_argument(
+        '--resume', nargs='?', const='auto', help='continue from this checkpoint, or from the last one in the work dir'
+    )
+    parser.add_argument('--no-validate', action='store_true', help='do not evaluate during training')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate by batch size / auto_scale_lr.base_batch_size',
+    )
+    parser.add_argument(
+        '--no-persistent-workers', action='store_true', help='start data loader workers anew each epoch'
+    )
+    add_common_arguments(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = load_config(args)
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if args.amp:
+        use_mixed_precision(cfg)
+    if args.auto_scale_lr:
+        cfg.auto_scale_lr.enable = True
+    if args.no_persistent_workers:
+        cfg.train_dataloader.persistent_workers = False
+    if args.resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+        if cfg.load_from:
+            check_file(cfg.load_from, 'checkpoint (--resume)')
+    build_runner(cfg).train()
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit('interrupted; continue with --resume')
