@@ -1,0 +1,105 @@
+"""The shape world as a dataset of images with several captions each; nothing is read from or written to disk."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from sacl_mm.datasets.image_text_dataset import ImageTextDataset
+from sacl_mm.datasets.shape_world.claim import Claim
+from sacl_mm.datasets.shape_world.relevance import relevance_matrix
+from sacl_mm.datasets.shape_world.render import render_scene
+from sacl_mm.datasets.shape_world.scene import ATTRIBUTES, Scene
+from sacl_mm.datasets.shape_world.world import captions_of, check_world, scene_of
+from sacl_mm.registry import DATASETS
+
+MIN_IMAGE_SIZE = 16
+
+
+@DATASETS.register_module()
+class ShapeWorld(ImageTextDataset):
+    """Rendered scenes `start` to `start + num_images - 1` of the world with that seed.
+
+    A sample has `img`, `text` (all captions), `image_id` (the scene's number) and `text_ids`
+    (`image_id * captions_per_image + k`). Ranges of scenes that do not meet are splits of one world.
+
+    Args:
+        num_images: how many scenes.
+        image_size: side of the picture in pixels.
+        captions_per_image: how many captions, all true, no two saying the same.
+        seed: of the world.
+        start: number of the first scene.
+        pipeline: transforms that a sample goes through.
+        test_mode: as in `ImageTextDataset`.
+
+    Raises:
+        ValueError: for an argument out of range.
+    """
+
+    METAINFO = {'dataset_type': 'ShapeWorld', **ATTRIBUTES}
+
+    def __init__(
+        self,
+        num_images: int,
+        image_size: int = 64,
+        captions_per_image: int = 5,
+        seed: int = 0,
+        start: int = 0,
+        pipeline: list[dict | Callable] = (),
+        test_mode: bool = False,
+    ) -> None:
+        check_world(seed, captions_per_image)
+        for name, value, least in (
+            ('num_images', num_images, 1),
+            ('image_size', image_size, MIN_IMAGE_SIZE),
+            ('start', start, 0),
+        ):
+            if not isinstance(value, int) or value < least:
+                raise ValueError(f'{name} must be an integer >= {least}, got {value!r}')
+        self.num_images = num_images
+        self.image_size = image_size
+        self.captions_per_image = captions_per_image
+        self.seed = seed
+        self.start = start
+        metainfo = {'seed': seed, 'start': start, 'num_images': num_images, 'captions_per_image': captions_per_image}
+        super().__init__(metainfo=metainfo, pipeline=list(pipeline), test_mode=test_mode)
+
+    def load_data_list(self) -> list[dict]:
+        data_list = []
+        for image_id in range(self.start, self.start + self.num_images):
+            captions = captions_of(self.seed, image_id, self.captions_per_image)
+            first = image_id * self.captions_per_image
+            data_list.append(
+                {
+                    'image_id': image_id,
+                    'text': [text for _, text in captions],
+                    'text_ids': list(range(first, first + self.captions_per_image)),
+                }
+            )
+        return data_list
+
+    def get_data_info(self, idx: int) -> dict:
+        info = super().get_data_info(idx)
+        info['img'] = render_scene(scene_of(self.seed, info['image_id']), self.image_size)
+        return info
+
+    @property
+    def scenes(self) -> list[Scene]:
+        """The N scenes, in the order of the samples."""
+        return [scene_of(self.seed, image_id) for image_id in self._image_ids()]
+
+    @property
+    def claims(self) -> list[Claim]:
+        """What the captions say, T = N * captions_per_image, in the order of the samples."""
+        return [
+            claim
+            for image_id in self._image_ids()
+            for claim, _ in captions_of(self.seed, image_id, self.captions_per_image)
+        ]
+
+    def relevance(self) -> np.ndarray:
+        """(N, T) bool: which caption is true of which image."""
+        return relevance_matrix(self.claims, self.scenes)
+
+    def _image_ids(self) -> list[int]:
+        # Through the samples, so that a subset (`get_subset_`) stays consistent.
+        return [super(ShapeWorld, self).get_data_info(i)['image_id'] for i in range(len(self))]

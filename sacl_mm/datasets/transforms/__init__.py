@@ -1,0 +1,5 @@
+"""Transforms that mmcv and mmpretrain do not have."""
+
+from sacl_mm.datasets.transforms.text import SampleCaption, TokenizeText
+
+__all__ = ['SampleCaption', 'TokenizeText']

@@ -1,0 +1,45 @@
+"""Transforms of the captions of a sample. (`mmpretrain.CleanCaption(keys='text')` cleans them.)"""
+
+import random
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from sacl_mm.datasets.tokenizer import build_tokenizer
+from sacl_mm.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class SampleCaption(BaseTransform):
+    """Keep one caption, drawn uniformly: `text` and `text_ids` become lists of one."""
+
+    def transform(self, results: dict) -> dict:
+        """Draws from Python's global generator, which the dataset seeds."""
+        number = random.randrange(len(results['text']))
+        results['text'] = [results['text'][number]]
+        if 'text_ids' in results:
+            results['text_ids'] = [results['text_ids'][number]]
+        return results
+
+
+@TRANSFORMS.register_module()
+class TokenizeText(BaseTransform):
+    """Add `token_ids`: per text a 1-D int64 array `[CLS] pieces [SEP]`, not padded.
+
+    Args:
+        tokenizer: a config such as `dict(type='WordPieceTokenizer', vocab_file=...)`, or a tokenizer.
+        max_length: the most tokens of a text, [CLS] and [SEP] included; the end is cut, the [SEP] stays.
+    """
+
+    def __init__(self, tokenizer: dict, max_length: int = 30) -> None:
+        if max_length < 3:
+            raise ValueError(f'max_length must leave room for [CLS], a piece and [SEP]; got {max_length}')
+        self.tokenizer = build_tokenizer(tokenizer)
+        self.max_length = max_length
+
+    def transform(self, results: dict) -> dict:
+        """Tokenize every text."""
+        results['token_ids'] = [
+            np.array(self.tokenizer.encode(text, self.max_length), dtype=np.int64) for text in results['text']
+        ]
+        return results
