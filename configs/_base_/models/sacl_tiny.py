@@ -14,14 +14,17 @@ model = dict(
     ),
     towers=dict(
         type='TwoTower',
+        # GroupNorm: statistics of a batch would differ between one process and several.
         backbone=dict(
-            type='mmpretrain.VisionTransformer',
-            arch=dict(embed_dims=128, num_layers=4, num_heads=4, feedforward_channels=512),
-            img_size=64,
-            patch_size=8,
-            out_type='raw',
+            type='mmpretrain.ResNet',
+            depth=18,
+            stem_channels=24,
+            base_channels=24,
+            strides=(1, 2, 2, 1),
+            out_indices=(3,),
+            norm_cfg=dict(type='GN', num_groups=8),
         ),
-        neck=dict(type='ImageTokenNeck', in_channels=128),
+        neck=dict(type='ImageTokenNeck', in_channels=192, out_channels=128),
         text_encoder=dict(
             type='BertTextEncoder',
             vocab_size=vocab_size,
@@ -36,10 +39,9 @@ model = dict(
     contrastive_loss=dict(
         type='SACLContrastiveLoss', policy=dict(type='SimilarityRegulation', similarity_temperature=0.15)
     ),
-    fusion=dict(type='FusionEncoder', width=128, image_width=128, num_layers=2, num_heads=4, dropout=0.0),
+    fusion=dict(type='FusionEncoder', width=128, image_width=128, num_layers=1, num_heads=4, dropout=0.0),
     matching_head=dict(type='MatchingHead', width=128),
     masked_language_head=dict(type='MaskedLanguageHead', width=128, vocab_size=vocab_size),
     mask_token=mask_token,
-    queue_size=1024,
-    momentum=dict(decay=0.995),
+    queue_size=0,
 )

@@ -1,0 +1,54 @@
+import torch
+
+from sacl_mm.layers import CrossAttention, FusionLayer, SelfAttention
+
+
+def naive_attention(query, key, value, mask):
+    """One row, one head at a time; (L, D), (N, D), (N, D), (N,)."""
+    scores = query @ key.t() / query.shape[1] ** 0.5
+    return scores.masked_fill(~mask, -torch.inf).softmax(1) @ value
+
+
+def naive_heads(module, x, y, mask, heads=2):
+    rows = []
+    for b in range(len(x)):
+        q, k, v = module.query(x[b]), module.key(y[b]), module.value(y[b])
+        parts = [naive_attention(*(t.chunk(heads, 1)[h] for t in (q, k, v)), mask[b]) for h in range(heads)]
+        rows.append(module.output(torch.cat(parts, 1)))
+    return torch.stack(rows)
+
+
+def test_self_attention_equals_plain_loops():
+    torch.manual_seed(0)
+    module, x = SelfAttention(8, 2), torch.randn(3, 5, 8)
+    mask = torch.arange(5) < torch.tensor([[5], [3], [1]])
+    torch.testing.assert_close(module(x, mask), naive_heads(module, x, x, mask))
+
+
+def test_shared_keys_and_values_equal_projecting_each_pair():
+    torch.manual_seed(0)
+    module, text, pictures = CrossAttention(8, 12, 2), torch.randn(6, 5, 8), torch.randn(3, 7, 12)
+    picture = torch.tensor([2, 0, 0, 1, 2, 2])  # repeats and permutes
+    shared = module(text, module.project(pictures).rows(picture))
+    expected = naive_heads(module, text, pictures[picture], torch.ones(6, 7, dtype=torch.bool))
+    torch.testing.assert_close(shared, expected)
+
+
+def test_padding_changes_nothing():
+    torch.manual_seed(0)
+    layer = FusionLayer(8, 12, 2, 16).eval()
+    text, mask, pictures = torch.randn(2, 4, 8), torch.ones(2, 4, dtype=torch.bool), torch.randn(2, 7, 12)
+    key_value = layer.cross_attention.project(pictures)
+    short = layer(text, mask, key_value)
+    padded = torch.cat([text, torch.randn(2, 3, 8)], 1), torch.nn.functional.pad(mask, (0, 3))
+    torch.testing.assert_close(layer(*padded, key_value)[:, :4], short)
+
+
+def test_dropout_acts_in_training_only():
+    torch.manual_seed(0)
+    layer = FusionLayer(8, 12, 2, 16, dropout=0.5)
+    text, mask, pictures = torch.randn(2, 4, 8), torch.ones(2, 4, dtype=torch.bool), torch.randn(2, 7, 12)
+    run = lambda: layer(text, mask, layer.cross_attention.project(pictures))  # noqa: E731
+    assert not torch.equal(run(), run())
+    layer.eval()
+    assert torch.equal(run(), run())
