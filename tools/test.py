@@ -7,7 +7,7 @@ import mmengine
 from mmengine.evaluator import DumpResults
 
 from sacl_mm.engine.config_check import check_file
-from sacl_mm.engine.launch import add_common_arguments, build_runner, load_config
+from sacl_mm.engine.launch import add_common_arguments, build_runner, load_config, run_tool
 
 
 def parse_args() -> argparse.Namespace:
@@ -39,4 +39,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

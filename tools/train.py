@@ -2,10 +2,9 @@
 """Train a model: `python tools/train.py CONFIG [--work-dir DIR] [--resume] [--cfg-options key=value ...]`."""
 
 import argparse
-import sys
 
 from sacl_mm.engine.config_check import check_file
-from sacl_mm.engine.launch import add_common_arguments, build_runner, load_config, use_mixed_precision
+from sacl_mm.engine.launch import add_common_arguments, build_runner, load_config, run_tool, use_mixed_precision
 
 
 def parse_args() -> argparse.Namespace:
@@ -47,7 +46,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit('interrupted; continue with --resume')
+    run_tool(main)

@@ -7,6 +7,11 @@ import os
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+
+class UserError(Exception):
+    """A mistake in what the user gave; its message is all that needs to be shown."""
+
+
 # Besides the arguments of Runner: what Runner.from_cfg, the tools or mmengine read from a configuration.
 _OTHER_KEYS = {
     'auto_scale_lr',
@@ -30,19 +35,19 @@ def check_config(cfg: Config, options: dict | None = None) -> None:
     `--cfg-options`) are merged.
 
     Raises:
-        KeyError: names the key, and the one that was probably meant.
+        UserError: names the key, and the one that was probably meant.
     """
     known = known_keys()
     for key in cfg:
         close = difflib.get_close_matches(key, known, n=1, cutoff=0.85)
         if key not in known and close and close[0] not in cfg:
-            raise KeyError(f"the configuration has '{key}', which nothing reads; did you mean '{close[0]}'?")
+            raise UserError(f"the configuration has '{key}', which nothing reads; did you mean '{close[0]}'?")
     for option in options or {}:
         first = option.split('.')[0]
         if first not in cfg and first not in known:
             close = difflib.get_close_matches(first, known | set(cfg), n=1)
             hint = f"; did you mean '{close[0]}'?" if close else ''
-            raise KeyError(f"--cfg-options {option}: the configuration has no '{first}'{hint}")
+            raise UserError(f"--cfg-options {option}: the configuration has no '{first}'{hint}")
         _check_parents_exist(cfg, option)
 
 
@@ -53,7 +58,7 @@ def _check_parents_exist(cfg: Config, option: str) -> None:
         path.append(key)
         if isinstance(node, (list, tuple)):
             if not key.isdigit() or int(key) >= len(node):
-                raise KeyError(
+                raise UserError(
                     f"--cfg-options {option}: '{'.'.join(path[:-1])}' is a list of {len(node)}, it has no '{key}'"
                 )
             node = node[int(key)]
@@ -64,13 +69,13 @@ def _check_parents_exist(cfg: Config, option: str) -> None:
             where = '.'.join(path[:-1])
             close = difflib.get_close_matches(key, list(node) if isinstance(node, dict) else [], n=1)
             hint = f"; did you mean '{close[0]}'?" if close else ''
-            raise KeyError(f"--cfg-options {option}: '{where}' has no '{key}'{hint}")
+            raise UserError(f"--cfg-options {option}: '{where}' has no '{key}'{hint}")
         node = node[key]
         if node is None:
             return
 
 
 def check_file(path: str, what: str) -> None:
-    """Raises FileNotFoundError, naming the role of the file, unless it exists or is a remote address."""
+    """Raises UserError, naming the role of the file, unless it exists or is a remote address."""
     if '://' not in path and not os.path.isfile(path):
-        raise FileNotFoundError(f"{what} '{path}' does not exist")
+        raise UserError(f"{what} '{path}' does not exist")

@@ -1,14 +1,16 @@
 """From command line and configuration file to a Runner; shared by `tools/train.py` and `tools/test.py`."""
 
 import os
+import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
 
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from sacl_mm.engine.config_check import check_config, check_file
+from sacl_mm.engine.config_check import UserError, check_config, check_file
 
 
 def add_common_arguments(parser: ArgumentParser) -> None:
@@ -52,7 +54,7 @@ def build_runner(cfg: Config) -> Runner:
     """A Runner; with several processes on a machine without GPUs they talk through gloo, which MMEngine does not arrange."""
     if cfg.launcher != 'none' and not torch.cuda.is_available():
         if cfg.launcher != 'pytorch':
-            raise ValueError(
+            raise UserError(
                 f"launcher '{cfg.launcher}' needs GPUs; on CPUs use --launcher pytorch (tools/dist_train.sh)"
             )
         torch.distributed.init_process_group('gloo')
@@ -64,6 +66,16 @@ def build_runner(cfg: Config) -> Runner:
 def use_mixed_precision(cfg: Config) -> None:
     """What `--amp` means for training: AmpOptimWrapper, which MMEngine offers on accelerators only."""
     if not torch.cuda.is_available():
-        raise ValueError('--amp needs a GPU: MMEngine trains in mixed precision on accelerators only')
+        raise UserError('--amp needs a GPU: MMEngine trains in mixed precision on accelerators only')
     cfg.optim_wrapper.type = 'AmpOptimWrapper'
     cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def run_tool(main: Callable[[], None]) -> None:
+    """Run a tool; mistakes of the user end it with one line, Ctrl-C with a hint, and bugs with their traceback."""
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f'error: {error}')
+    except KeyboardInterrupt:
+        sys.exit('interrupted; a training goes on from its last checkpoint with --resume')

@@ -1,5 +1,9 @@
 """Checkpoints that are data, never code: loadable with `torch.load(weights_only=True)`."""
 
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
 import torch
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
@@ -7,34 +11,49 @@ from mmengine.runner import Runner
 
 from sacl_mm.registry import HOOKS
 
+_HISTORY = ('values', 'counts', 'max_length')
+
 
 @HOOKS.register_module()
 class PlainCheckpointHook(Hook):
-    """Writes MMEngine's log histories as plain tensors, and reads them back.
+    """Writes MMEngine's run-time state as plain Python values and tensors, and reads it back.
 
-    MMEngine 0.10.7 pickles `HistoryBuffer` objects (with bound methods) into every checkpoint, which torch >= 2.6 refuses
-    to load unless it may run whatever a checkpoint contains; so its runs can be saved but not resumed there.
+    MMEngine 0.10.7 pickles `HistoryBuffer` objects (with bound methods) and NumPy scalars into every checkpoint, which
+    torch >= 2.6 refuses to load unless it may run whatever a checkpoint contains; so its runs can be saved but not
+    resumed there.
     """
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        hub = checkpoint['message_hub']
-        hub['log_scalars'] = {name: _to_plain(buffer) for name, buffer in hub['log_scalars'].items()}
-        # An OrderedDict subclass or a ConfigDict would name a class in the file.
-        hub['runtime_info'] = dict(hub['runtime_info'])
-        hub['resumed_keys'] = dict(hub['resumed_keys'])
+        for part in ('meta', 'message_hub', 'param_schedulers'):
+            if part in checkpoint:
+                checkpoint[part] = _to_plain(checkpoint[part], part)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         scalars = checkpoint.get('message_hub', {}).get('log_scalars', {})
         for name, plain in scalars.items():
-            if isinstance(plain, dict):
-                scalars[name] = _from_plain(plain)
+            if isinstance(plain, dict) and set(plain) == set(_HISTORY):
+                scalars[name] = HistoryBuffer(plain['values'].numpy(), plain['counts'].numpy(), plain['max_length'])
 
 
-def _to_plain(buffer: HistoryBuffer) -> dict:
-    values, counts = buffer.data
-    # Copies: `from_numpy` would share, and save, the whole storage.
-    return dict(values=torch.tensor(values), counts=torch.tensor(counts), max_length=buffer.max_length)
+def _to_plain(value: Any, where: str) -> Any:
+    """Builtin containers, numbers, strings and tensors only.
 
-
-def _from_plain(plain: dict) -> HistoryBuffer:
-    return HistoryBuffer(plain['values'].numpy(), plain['counts'].numpy(), plain['max_length'])
+    Raises:
+        TypeError: names the place of anything else.
+    """
+    if isinstance(value, np.generic):  # first: np.float64 is a float, too
+        return value.item()
+    if value is None or isinstance(value, (bool, int, float, str, bytes, torch.Tensor)):
+        return value
+    if isinstance(value, HistoryBuffer):
+        values, counts = value.data
+        # `from_numpy` would share, and so save, the whole storage.
+        return dict(values=torch.tensor(values), counts=torch.tensor(counts), max_length=int(value.max_length))
+    if isinstance(value, np.ndarray):
+        return torch.tensor(value)
+    if isinstance(value, Mapping):
+        return {key: _to_plain(item, f'{where}.{key}') for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        items = [_to_plain(item, f'{where}[{number}]') for number, item in enumerate(value)]
+        return items if isinstance(value, list) else tuple(items)
+    raise TypeError(f'{where} is a {type(value).__name__}, which a checkpoint that is data only cannot hold')

@@ -1,0 +1,200 @@
+"""The command line tools, run as a user runs them, on a tiny embedded world."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[2]
+SMALL = [
+    'model.towers.backbone.base_channels=8',
+    'model.towers.backbone.stem_channels=8',
+    'model.towers.neck.in_channels=64',
+    'train_dataloader.dataset.num_images=48',
+    'train_dataloader.batch_size=16',
+    'val_dataloader.dataset.num_images=20',
+    'test_dataloader.dataset.num_images=20',
+    'train_cfg.max_epochs=3',
+    'train_cfg.val_interval=3',
+    'default_hooks.logger.interval=1',
+]
+QUEUE = ['model.queue_size=40']
+
+
+def environment():
+    paths = [str(ROOT), *filter(None, [os.environ.get('PYTHONPATH')])]
+    return os.environ | dict(OMP_NUM_THREADS='1', PYTHONPATH=os.pathsep.join(paths))
+
+
+def tool(name, *arguments, options=(), check=True):
+    command = [sys.executable, str(ROOT / 'tools' / name), *map(str, arguments)]
+    if options:
+        command += ['--cfg-options', *options]
+    done = subprocess.run(command, env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert not check or done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done
+
+
+def state(path):
+    return torch.load(path, map_location='cpu', weights_only=True)['state_dict']
+
+
+def losses(work_dir):
+    (file,) = Path(work_dir).glob('*/vis_data/scalars.json')
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    return [
+        {k: line[k] for k in ('loss', 'loss_itc', 'loss_itm', 'loss_mlm', 'grad_norm')}
+        for line in lines
+        if 'loss' in line
+    ]
+
+
+@pytest.fixture(scope='module')
+def runs(tmp_path_factory):
+    """A reference model, and the full recipe trained without interruption."""
+    folder = tmp_path_factory.mktemp('runs')
+    reference = folder / 'reference'
+    tool(
+        'train.py',
+        'configs/sacl/shape_world_reference.py',
+        '--work-dir',
+        reference,
+        options=[*SMALL, 'train_cfg.max_epochs=1'],
+    )
+    options = [*SMALL, *QUEUE, f'model.reference_checkpoint={reference}/epoch_1.pth']
+    tool('train.py', 'configs/sacl/shape_world_full.py', '--work-dir', folder / 'whole', options=options)
+    return folder, options
+
+
+def test_checkpoints_are_data(runs):
+    folder, _ = runs
+    checkpoint = torch.load(folder / 'whole' / 'epoch_3.pth', map_location='cpu', weights_only=True)
+    assert {'state_dict', 'optimizer', 'param_schedulers', 'message_hub', 'meta'} <= set(checkpoint)
+    assert 'queue.position' in checkpoint['state_dict']
+    frozen = [name for name in checkpoint['state_dict'] if name.startswith(('teacher', 'reference'))]
+    trained = len(checkpoint['state_dict']) - len(frozen)
+    assert len(checkpoint['optimizer']['state']) < trained
+
+
+def test_killed_and_resumed_equals_uninterrupted(runs, tmp_path):
+    folder, options = runs
+    work_dir = tmp_path / 'killed'
+    command = [sys.executable, 'tools/train.py', 'configs/sacl/shape_world_full.py', '--work-dir', str(work_dir)]
+    with subprocess.Popen(
+        [*command, '--cfg-options', *options],
+        env=environment(),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        for line in process.stdout:  # in the middle of the second epoch
+            if 'Epoch(train) [2][2/3]' in line:
+                process.send_signal(signal.SIGKILL)
+                break
+    time.sleep(0.1)
+    assert process.returncode == -signal.SIGKILL
+    assert not (work_dir / 'epoch_2.pth').exists()
+    # With another number of workers: who loads a sample must not matter either.
+    workers = ['train_dataloader.num_workers=2', 'train_dataloader.persistent_workers=True']
+    tool(
+        'train.py', 'configs/sacl/shape_world_full.py', '--work-dir', work_dir, '--resume', options=[*options, *workers]
+    )
+    expected, resumed = state(folder / 'whole' / 'epoch_3.pth'), state(work_dir / 'epoch_3.pth')
+    assert expected.keys() == resumed.keys()
+    different = [name for name, value in expected.items() if not torch.equal(value, resumed[name])]
+    assert not different
+
+
+def test_two_processes_give_the_curve_of_one(runs, tmp_path):
+    folder, options = runs
+    port = 20000 + os.getpid() % 20000
+    command = ['bash', 'tools/dist_train.sh', 'configs/sacl/shape_world_full.py', '2', '--work-dir', str(tmp_path)]
+    done = subprocess.run(
+        [*command, '--cfg-options', *options, 'train_dataloader.batch_size=8'],
+        env=environment() | dict(PORT=str(port), PATH=f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    expected, distributed = losses(folder / 'whole'), losses(tmp_path)
+    assert len(expected) == len(distributed) == 9
+    for one, two in zip(expected, distributed, strict=True):
+        assert two == pytest.approx(one, rel=2e-3)
+
+
+def test_testing_a_checkpoint_prints_the_table_and_writes_metrics(runs, tmp_path):
+    folder, options = runs
+    out = tmp_path / 'metrics.json'
+    config, checkpoint = 'configs/sacl/shape_world_full.py', folder / 'whole' / 'epoch_3.pth'
+    done = tool(
+        'test.py', config, checkpoint, '--work-dir', tmp_path, '--out', out, '--out-item', 'metrics', options=options
+    )
+    assert 'retrieval among 20 images x 100 texts; protocol: dual encoder, cosine, no re-ranking' in done.stdout
+    metrics = json.loads(out.read_text())
+    assert 0 <= metrics['retrieval/mAP'] <= 100
+    # The validation at the end of training measured the same thing.
+    (log,) = (folder / 'whole').glob('*/vis_data/scalars.json')
+    validation = [json.loads(line) for line in log.read_text().splitlines()][-1]
+    for name in ('retrieval/mAP', 'retrieval/TR/R@5', 'retrieval/IR/false_negative_rank'):
+        assert metrics[name] == pytest.approx(validation[name], rel=1e-6)
+    twice = tmp_path / 'two'
+    command = [
+        'bash',
+        'tools/dist_test.sh',
+        config,
+        str(checkpoint),
+        '2',
+        '--work-dir',
+        str(twice),
+        '--out',
+        str(twice / 'm.json'),
+    ]
+    twice.mkdir()
+    subprocess.run(
+        [*command, '--out-item', 'metrics', '--cfg-options', *options, 'test_dataloader.batch_size=3'],
+        env=environment()
+        | dict(
+            PORT=str(20001 + os.getpid() % 20000), PATH=f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
+        ),
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        timeout=600,
+    )
+    assert json.loads((twice / 'm.json').read_text()) == pytest.approx(metrics, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'options', 'message'),
+    [
+        (['configs/sacl/none.py'], [], "configuration 'configs/sacl/none.py' does not exist"),
+        (
+            ['configs/sacl/shape_world.py', '--resume', 'none.pth'],
+            [],
+            "checkpoint (--resume) 'none.pth' does not exist",
+        ),
+        (['configs/sacl/shape_world.py'], ['train_dataloder.batch_size=2'], "did you mean 'train_dataloader'?"),
+        (
+            ['configs/sacl/shape_world.py'],
+            ['model.towrs.embed_dims=2'],
+            "'model' has no 'towrs'; did you mean 'towers'?",
+        ),
+        (['configs/sacl/shape_world.py', '--amp'], [], '--amp needs a GPU'),
+    ],
+)
+def test_mistakes_stop_at_once_with_one_clear_line(arguments, options, message, tmp_path):
+    if '--amp' in arguments and torch.cuda.is_available():
+        pytest.skip('mixed precision is fine on this machine')
+    done = tool('train.py', *arguments, '--work-dir', tmp_path, options=options, check=False)
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert 'Traceback' not in done.stderr
