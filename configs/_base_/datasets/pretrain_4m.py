@@ -1,11 +1,12 @@
 """COCO, Visual Genome, CC3M and SBU as ALBEF's JSON lists (4 million images, 5.1 million pairs); COCO val for validation.
 
-Expected below `data/`: pretrain/{coco,vg,cc3m,sbu}.json with items {"image": path below data/, "caption": text or list of
+Expected below `data/` (or $DATA): pretrain/{coco,vg,cc3m,sbu}.json with items {"image": path, "caption": text or list of
 texts}, and coco/annotations/captions_val2017.json with coco/val2017/.
 """
 
 image_size = 256
-tokenizer = dict(type='WordPieceTokenizer', pretrained='bert-base-uncased')
+data_root = '{{$DATA:data/}}'
+tokenizer = dict(type='WordPieceTokenizer', pretrained='{{$BERT:bert-base-uncased}}')
 tokenize = dict(type='TokenizeText', tokenizer=tokenizer, max_length=25)  # ALBEF's pre-training length
 pack = dict(
     type='mmpretrain.PackInputs', algorithm_keys=['token_ids', 'image_id', 'text_ids'], meta_keys=['img_path', 'text']
@@ -21,7 +22,8 @@ train_pipeline = [
         backend='pillow',
     ),
     dict(type='mmpretrain.RandomFlip', prob=0.5, direction='horizontal'),
-    dict(type='mmpretrain.RandAugment', policies='simple_increasing', num_policies=2, magnitude_level=7),
+    # mmpretrain's RandAugment looks its policies up by name: in its own scope.
+    dict(type='RandAugment', _scope_='mmpretrain', policies='simple_increasing', num_policies=2, magnitude_level=7),
     dict(type='SampleCaption'),
     dict(type='mmpretrain.CleanCaption', keys='text', remove_chars=',.\'!?"()*#:;~'),
     tokenize,
@@ -45,7 +47,7 @@ train_dataloader = dict(
     dataset=dict(
         type='ImageTextPairs',
         ann_file=['pretrain/coco.json', 'pretrain/vg.json', 'pretrain/cc3m.json', 'pretrain/sbu.json'],
-        data_root='data/',
+        data_root=data_root,
         data_prefix=dict(img_path=''),
         pipeline=train_pipeline,
     ),
@@ -58,7 +60,7 @@ val_dataloader = dict(
     dataset=dict(
         type='ImageTextPairs',
         ann_file='coco/annotations/captions_val2017.json',
-        data_root='data/',
+        data_root=data_root,
         data_prefix=dict(img_path='coco/val2017'),
         test_mode=True,
         pipeline=test_pipeline,

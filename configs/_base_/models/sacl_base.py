@@ -1,12 +1,13 @@
-"""The paper's model (METHOD: Jiang et al., ACL 2023, Sec. 4.1 and App. D, on ALBEF's shape), 210 million parameters.
+"""The paper's model (Jiang et al., ACL 2023, Sec. 4.1 and App. D, on ALBEF's shape), 210 million parameters.
 
 CLIP's ViT-B/16, BERT-base layers 0-5 as text encoder, layers 6-11 as fusion encoder, 256-d common space.
 """
 
 vocab_size = 30522
-bert = 'bert-base-uncased'  # a name on the hub, or a folder
-# CLIP ViT-B/16 in mmpretrain's layout; its model zoo and tools/model_converters have it. None: random weights.
-clip_vit = 'checkpoints/clip-vit-base-p16_openai.pth'
+# Each of these can be set by an environment variable: BERT=/path/to/bert tools/dist_train.sh ...
+bert = '{{$BERT:bert-base-uncased}}'  # a name on the hub, or a folder
+clip_vit = '{{$CLIP_VIT:checkpoints/clip-vit-base-p16.pth}}'  # CLIP's ViT-B/16 in mmpretrain's layout
+reference_checkpoint = '{{$REFERENCE:work_dirs/pretrain_reference/epoch_5.pth}}'
 
 model = dict(
     type='SACLPretrain',
@@ -50,5 +51,5 @@ model = dict(
     mask_token=103,
     queue_size=65536,
     momentum=dict(decay=0.995, mlm_distillation=0.4, ramp=1 / 30),
-    reference_checkpoint='work_dirs/pretrain_reference/epoch_5.pth',
+    reference_checkpoint=reference_checkpoint,
 )

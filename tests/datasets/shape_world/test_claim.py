@@ -1,6 +1,19 @@
 import pytest
 
-from sacl_mm.datasets.shape_world import MARGIN, Count, Description, Exists, Pair, Scene, WorldObject, count, holds
+from sacl_mm.datasets.shape_world import (
+    MARGIN,
+    Count,
+    Description,
+    Exists,
+    Pair,
+    Scene,
+    WorldObject,
+    captions_of,
+    count,
+    holds,
+    scene_of,
+)
+from sacl_mm.datasets.shape_world.claim import satisfied_share
 
 RED_STAR = WorldObject('star', 'red', 'small', 'plain', 300, 300)
 SECOND_RED_STAR = WorldObject('star', 'red', 'large', 'dotted', 700, 200)
@@ -70,3 +83,39 @@ def test_bad_input():
         Count(RED, 6)
     with pytest.raises(TypeError, match='Exists, Count or Pair'):
         holds('a red star', SCENE)
+
+
+@pytest.mark.parametrize(
+    ('claim', 'share'),
+    [
+        (Exists(Description('star', 'red', 'small', 'dotted')), 3 / 4),
+        (Exists(Description('star', 'blue')), 1 / 2),
+        (Exists(Description(colour='green')), 0),
+        (Count(RED, 1), 1 / 2),  # one too many
+        (Count(Description('star', 'red'), 3), 2 / 3),  # one too few, and nothing of it is in the heart
+        (Count(Description('heart', 'red'), 1), 1 / 2),
+        (Pair(BLUE, Description(shape='heart')), 1 / 2),  # the same object cannot serve twice
+        (Pair(SMALL, BLUE, 'right'), 2 / 3),  # both are there, in the other order
+        (Pair(Description('star', 'red'), Description('heart', 'red'), 'left'), 4 / 5),
+    ],
+)
+def test_share(claim, share):
+    assert satisfied_share(claim, SCENE) == pytest.approx(share)
+
+
+def test_share_is_one_exactly_when_the_claim_holds():
+    scenes = [scene_of(0, index) for index in range(40)]
+    claims = [claim for index in range(40) for claim, _ in captions_of(0, index, 5)]
+    for claim in claims:
+        for scene in scenes:
+            share = satisfied_share(claim, scene)
+            assert 0 <= share <= 1
+            assert (share == 1) is holds(claim, scene)
+
+
+def test_share_of_a_lone_object():
+    lone = Scene((RED_STAR,))
+    assert satisfied_share(Pair(RED, Description()), lone) == 1 / 2
+    assert satisfied_share(Pair(BLUE, BLUE), lone) == 0
+    with pytest.raises(TypeError, match='Exists, Count or Pair'):
+        satisfied_share('a red star', lone)

@@ -1,0 +1,165 @@
+"""Every configuration: loads, passes the check, builds (with a smaller model), and keeps training and validation apart."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+
+from sacl_mm.engine.config_check import UserError, check_config
+from sacl_mm.registry import MODELS
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = sorted((ROOT / 'configs' / 'sacl').glob('*.py'))
+SMALL_VIT = dict(embed_dims=32, num_layers=1, num_heads=2, feedforward_channels=32)
+
+
+def shrink(model) -> None:
+    """Width 32 and one layer each; what is tested is that the parts fit together."""
+    towers = model.towers
+    if towers.backbone.type.endswith('VisionTransformer'):
+        towers.backbone.arch = SMALL_VIT
+        towers.neck.in_channels = 32
+    width = towers.neck.get('out_channels') or towers.neck.in_channels
+    for part in (towers.text_encoder, model.get('fusion')):
+        if part is not None:
+            part.update(width=32, num_layers=1, num_heads=2)
+    if 'fusion' in model:
+        model.fusion.image_width = width
+        model.matching_head.width = model.masked_language_head.width = 32
+        model.queue_size = min(model.get('queue_size', 0), 16)
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_config_builds(path):
+    cfg = Config.fromfile(path)
+    check_config(cfg)
+    assert cfg.default_scope == 'sacl_mm'
+    shrink(cfg.model)
+    with DefaultScope.overwrite_default_scope('sacl_mm'):
+        model = MODELS.build(cfg.model)
+    assert sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad) > 0
+    train, val = cfg.train_dataloader.dataset, cfg.val_dataloader.dataset
+    apart = ('ann_file', 'split', 'split_file', 'start')
+    assert [train.get(key) for key in apart] != [val.get(key) for key in apart]
+    assert val.test_mode
+    assert cfg.test_dataloader.dataset == val
+
+
+@pytest.mark.parametrize('name', ['pretrain', 'shape_world', 'flickr8k'])
+def test_the_infonce_twin_differs_in_the_policy_alone(name):
+    ours, twin = (Config.fromfile(ROOT / f'configs/sacl/{name}{suffix}.py').to_dict() for suffix in ('', '_infonce'))
+    for cfg in (ours, twin):
+        policy = cfg['model']['contrastive_loss'].pop('policy')
+        weights = policy.get('weights', policy)
+        assert weights['type'] == ('SimilarityRegulation' if cfg is ours else 'InfoNCE')
+        cfg['model'].pop('reference_checkpoint', None)
+    assert ours['model'] == twin['model']
+    for key in ('train_dataloader', 'val_dataloader', 'optim_wrapper', 'param_scheduler', 'train_cfg'):
+        assert ours[key] == twin[key]
+
+
+def test_misspelt_keys_are_found():
+    with pytest.raises(UserError, match="'train_dataloder'.*did you mean 'train_dataloader'"):
+        check_config(Config(dict(train_dataloder={})))
+    check_config(Config(dict(image_size=256, train_cfg={})))  # a name of one's own is fine
+    cfg = Config.fromfile(ROOT / 'configs/sacl/shape_world.py')
+    check_config(
+        cfg,
+        {
+            'model.contrastive_loss.policy.similarity_temperature': 0.2,
+            'train_dataloader.dataset.pipeline.1.max_length': 9,
+        },
+    )
+    with pytest.raises(UserError, match="list of 3, it has no '7'"):
+        check_config(cfg, {'train_dataloader.dataset.pipeline.7.max_length': 9})
+    with pytest.raises(UserError, match="did you mean 'contrastive_loss'"):
+        check_config(cfg, {'model.contrastiv_loss.temperature': 0.1})
+
+
+@pytest.fixture
+def small_files(tmp_path):
+    """Eight generated pictures, ALBEF-style lists, a COCO captions file, a BERT with its vocabulary."""
+    from transformers import BertConfig, BertModel
+
+    random = np.random.default_rng(0)
+    (tmp_path / 'coco/val2017').mkdir(parents=True)
+    (tmp_path / 'coco/annotations').mkdir()
+    (tmp_path / 'pretrain').mkdir()
+    names = [f'coco/val2017/{i}.jpg' for i in range(8)]
+    for name in names:
+        cv2.imwrite(str(tmp_path / name), random.integers(0, 255, (60, 80, 3), np.uint8))
+    for number, part in enumerate(('coco', 'vg', 'cc3m', 'sbu')):
+        items = [dict(image=name, caption=['a red cat', 'one cat'][: 1 + i % 2]) for i, name in enumerate(names)]
+        (tmp_path / f'pretrain/{part}.json').write_text(json.dumps(items[2 * number : 2 * number + 2]))
+    coco = dict(
+        images=[dict(id=i, file_name=f'{i}.jpg', height=60, width=80) for i in range(8)],
+        annotations=[dict(id=10 * i + k, image_id=i, caption=f'a cat number {k}') for i in range(8) for k in range(5)],
+    )
+    (tmp_path / 'coco/annotations/captions_val2017.json').write_text(json.dumps(coco))
+    words = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'a', 'red', 'cat', 'one', 'number', *map(str, range(10))]
+    bert = tmp_path / 'bert'
+    config = BertConfig(
+        vocab_size=len(words), hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=128
+    )
+    BertModel(config, add_pooling_layer=False).save_pretrained(bert)
+    (bert / 'vocab.txt').write_text('\n'.join(words) + '\n')
+    return tmp_path, len(words)
+
+
+def test_the_papers_recipe_trains_on_small_files(small_files):
+    """Two iterations of configs/sacl/pretrain.py and validation, from files alone, with a narrower and shallower model."""
+    folder, words = small_files
+    vit = {f'model.towers.backbone.arch.{key}': value for key, value in SMALL_VIT.items()}
+    options = vit | {
+        'model.towers.backbone.init_cfg': None,
+        'model.towers.neck.in_channels': 32,
+        'model.towers.text_encoder.width': 32,
+        'model.towers.text_encoder.num_layers': 1,
+        'model.towers.text_encoder.num_heads': 2,
+        'model.towers.text_encoder.vocab_size': words,
+        'model.fusion.width': 32,
+        'model.fusion.image_width': 32,
+        'model.fusion.num_layers': 1,
+        'model.fusion.num_heads': 2,
+        'model.fusion.first_bert_layer': 1,
+        'model.matching_head.width': 32,
+        'model.masked_language_head.width': 32,
+        'model.masked_language_head.vocab_size': words,
+        'model.data_preprocessor.vocab_size': words,
+        'model.mask_token': 4,
+        'model.queue_size': 16,
+        'model.contrastive_loss.policy.weights.alpha': 0.0,
+        'model.reference_checkpoint': None,
+        'train_dataloader.batch_size': 4,
+        'train_dataloader.num_workers': 0,
+        'train_dataloader.persistent_workers': False,
+        'val_dataloader.num_workers': 0,
+        'train_cfg.max_epochs': 1,
+        'default_hooks.logger.interval': 1,
+    }
+    # The architecture's name has to give way to a description of it before single values can be set.
+    config = folder / 'small.py'
+    config.write_text(
+        f"_base_ = ['{ROOT}/configs/sacl/pretrain.py']\n"
+        f'model = dict(towers=dict(backbone=dict(arch=dict(_delete_=True, **{SMALL_VIT}), init_cfg=None)))\n'
+    )
+    options = {key: value for key, value in options.items() if '.backbone.' not in key}
+    command = [sys.executable, 'tools/train.py', str(config), '--work-dir', str(folder / 'work'), '--cfg-options']
+    done = subprocess.run(
+        [*command, *(f'{key}={value}' for key, value in options.items())],
+        env=os.environ | dict(DATA=f'{folder}/', BERT=str(folder / 'bert'), PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1'),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    assert 'Epoch(train) [1][2/2]' in done.stdout
+    assert 'retrieval among 8 images x 40 texts' in done.stdout
