@@ -1,5 +1,6 @@
 """Image-text data: where it comes from, in which order it is drawn, how it becomes tensors."""
 
+from sacl_mm.datasets.cached_features import CachedFeatures
 from sacl_mm.datasets.image_text_dataset import BrokenSampleError, ImageTextDataset
 from sacl_mm.datasets.image_text_pairs import ImageTextPairs
 from sacl_mm.datasets.sample_index import SampleIndex
@@ -10,6 +11,7 @@ from sacl_mm.datasets.transforms import SampleCaption, TokenizeText
 
 __all__ = [
     'BrokenSampleError',
+    'CachedFeatures',
     'EpochSampler',
     'ImageTextDataset',
     'ImageTextPairs',

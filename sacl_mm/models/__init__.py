@@ -2,6 +2,7 @@
 
 from sacl_mm.models.data_preprocessor import ImageTextPreprocessor
 from sacl_mm.models.dual_encoder import DualEncoder
+from sacl_mm.models.feature_towers import FeaturePreprocessor, FeatureTowers
 from sacl_mm.models.fusion import FusionEncoder
 from sacl_mm.models.heads import MaskedLanguageHead, MatchingHead
 from sacl_mm.models.losses import SACLContrastiveLoss
@@ -13,6 +14,8 @@ from sacl_mm.models.two_tower import TwoTower
 __all__ = [
     'BertTextEncoder',
     'DualEncoder',
+    'FeaturePreprocessor',
+    'FeatureTowers',
     'FusionEncoder',
     'ImageTextPreprocessor',
     'ImageTokenNeck',

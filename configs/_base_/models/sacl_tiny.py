@@ -24,7 +24,7 @@ model = dict(
             out_indices=(3,),
             norm_cfg=dict(type='GN', num_groups=8),
         ),
-        neck=dict(type='ImageTokenNeck', in_channels=192, out_channels=128),
+        neck=dict(type='ImageTokenNeck', in_channels=192, out_channels=128, num_layers=1),
         text_encoder=dict(
             type='BertTextEncoder',
             vocab_size=vocab_size,

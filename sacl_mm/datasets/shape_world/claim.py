@@ -10,6 +10,7 @@ A description fixes any subset of shape, colour, size and texture; an object mat
 """
 
 from dataclasses import dataclass
+from itertools import permutations
 
 from sacl_mm.datasets.shape_world.scene import ATTRIBUTES, MARGIN, MAX_OBJECTS, Scene, WorldObject
 
@@ -105,3 +106,41 @@ def holds(claim: Claim, scene: Scene) -> bool:
                 if i != j
             )
     raise TypeError(f'a claim is Exists, Count or Pair, got {type(claim).__name__}')
+
+
+def satisfied_share(claim: Claim, scene: Scene) -> float:
+    """How much of the claim is true of the scene, in [0, 1]; 1 exactly if it holds.
+
+    Exists: the largest share of the stated attributes that one object has.
+    Pair: the same of the stated attributes of both, and the relation as one more, over all choices of two objects.
+    Count: the shares of the `number` best objects, added up, over the number that is said or the number of matches,
+    whichever is larger: both missing and surplus objects cost.
+    """
+    match claim:
+        case Exists(description):
+            return max(_share(*_agreement(description, item)) for item in scene.objects)
+        case Count(description, number):
+            shares = sorted((_share(*_agreement(description, item)) for item in scene.objects), reverse=True)
+            return sum(shares[:number]) / max(number, count(description, scene))
+        case Pair(first, second, relation):
+            shares = []
+            for a, b in permutations(scene.objects, 2):
+                (agree, stated), (other_agree, other_stated) = _agreement(first, a), _agreement(second, b)
+                agree, stated = agree + other_agree, stated + other_stated
+                if relation is not None:
+                    agree, stated = agree + related(a, relation, b), stated + 1
+                shares.append(_share(agree, stated))
+            # Of a lone object at most one half can be true.
+            lone = (_share(*_agreement(description, scene.objects[0])) / 2 for description in (first, second))
+            return max(shares) if shares else max(lone)
+    raise TypeError(f'a claim is Exists, Count or Pair, got {type(claim).__name__}')
+
+
+def _agreement(description: Description, item: WorldObject) -> tuple[int, int]:
+    """How many of the stated attributes the object has, and how many are stated."""
+    stated = [name for name in ATTRIBUTES if getattr(description, name) is not None]
+    return sum(getattr(description, name) == getattr(item, name) for name in stated), len(stated)
+
+
+def _share(agree: int, stated: int) -> float:
+    return agree / stated if stated else 1.0

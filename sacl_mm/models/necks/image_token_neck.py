@@ -21,18 +21,39 @@ class ImageTokenNeck(BaseModule):
     Args:
         in_channels: C.
         out_channels: E; None keeps tokens as they are (then E = C).
+        num_layers: transformer layers over the projected tokens, which let the first token gather from a CNN's grid with
+            regard to place.
+        num_heads: of these layers.
     """
 
-    def __init__(self, in_channels: int, out_channels: int | None = None) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int | None = None, num_layers: int = 0, num_heads: int = 4
+    ) -> None:
         super().__init__()
+        if num_layers and out_channels is None:
+            raise ValueError('num_layers needs out_channels')
         self.out_channels = out_channels or in_channels
         self.projection = None if out_channels is None else nn.Linear(in_channels, out_channels)
+        self.layers = nn.Sequential(
+            *(
+                nn.TransformerEncoderLayer(
+                    self.out_channels,
+                    num_heads,
+                    4 * self.out_channels,
+                    dropout=0.0,
+                    activation='gelu',
+                    batch_first=True,
+                    norm_first=True,
+                )
+                for _ in range(num_layers)
+            )
+        )
         self.norm = None if out_channels is None else nn.LayerNorm(out_channels)
 
     def forward(self, features: Tensor | tuple[Tensor, ...] | list[Tensor]) -> Tensor:
         last = features[-1] if isinstance(features, (tuple, list)) else features
         if last.ndim == 3:
-            return last if self.projection is None else self.norm(self.projection(last))
+            return last if self.projection is None else self.norm(self.layers(self.projection(last)))
         if last.ndim != 4:
             raise ValueError(
                 f'the backbone must yield tokens (B, 1 + N, C) or a grid (B, C, H, W), got {tuple(last.shape)}; '
@@ -42,7 +63,8 @@ class ImageTokenNeck(BaseModule):
             raise ValueError('the backbone yields a grid: give ImageTokenNeck the out_channels to project it to')
         grid_BNE = self.projection(last.flatten(2).transpose(1, 2))
         positions_NE = sine_cosine_positions(last.shape[2], last.shape[3], self.out_channels).to(grid_BNE)
-        return self.norm(torch.cat([grid_BNE.mean(1, keepdim=True), grid_BNE + positions_NE], dim=1))
+        tokens_BNE = torch.cat([grid_BNE.mean(1, keepdim=True), grid_BNE + positions_NE], dim=1)
+        return self.norm(self.layers(tokens_BNE))
 
 
 def sine_cosine_positions(height: int, width: int, channels: int) -> Tensor:

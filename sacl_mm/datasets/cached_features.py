@@ -1,0 +1,55 @@
+"""Features of frozen encoders, computed once by `tools/cache_features.py`."""
+
+import os
+
+import torch
+from mmengine.structures import BaseDataElement
+from torch.utils.data import Dataset
+
+from sacl_mm.registry import DATASETS
+
+# What a file of features holds: N images, T texts; texts_per_image says how the texts are dealt out, in order.
+KEYS = ('image_features', 'text_features', 'image_ids', 'text_ids', 'texts_per_image')
+
+
+@DATASETS.register_module()
+class CachedFeatures(Dataset):
+    """Samples `inputs` (D,) and `data_samples` with `text_inputs` (k, D_t), `image_id` and `text_ids`.
+
+    Args:
+        ann_file: what `tools/cache_features.py` wrote.
+        per: 'image': one sample an image with all its texts; 'pair': one sample a text, as in training.
+
+    Raises:
+        FileNotFoundError, ValueError: no such file, or not one of features.
+    """
+
+    metainfo = dict(dataset_type='CachedFeatures')
+
+    def __init__(self, ann_file: str, per: str = 'image') -> None:
+        if per not in ('image', 'pair'):
+            raise ValueError(f"per must be 'image' or 'pair', got {per!r}")
+        if not os.path.isfile(ann_file):
+            raise FileNotFoundError(f"features '{ann_file}' do not exist: make them with tools/cache_features.py")
+        features = torch.load(ann_file, map_location='cpu', weights_only=True)
+        if not isinstance(features, dict) or not set(KEYS) <= set(features):
+            raise ValueError(f"'{ann_file}' is no file of features: it must hold {', '.join(KEYS)}")
+        self.features = features
+        ends = features['texts_per_image'].cumsum(0)
+        starts = ends - features['texts_per_image']
+        self.spans = [
+            (image, start, end) for image, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True))
+        ]
+        if per == 'pair':
+            self.spans = [(image, text, text + 1) for image, start, end in self.spans for text in range(start, end)]
+
+    def __len__(self) -> int:
+        return len(self.spans)
+
+    def __getitem__(self, index: int) -> dict:
+        image, start, end = self.spans[index]
+        sample = BaseDataElement()
+        sample.text_inputs = self.features['text_features'][start:end]
+        sample.image_id = self.features['image_ids'][image].item()
+        sample.text_ids = self.features['text_ids'][start:end].tolist()
+        return dict(inputs=self.features['image_features'][image], data_samples=sample)

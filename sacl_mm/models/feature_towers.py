@@ -1,0 +1,76 @@
+"""Two heads over features that were computed once: training on frozen encoders at the price of the heads.
+
+Shapes: B pictures, T texts, D or D_t features, E embedding.
+"""
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseDataPreprocessor, BaseModule
+from torch import Tensor, nn
+
+from sacl_mm.models.two_tower import Encoded
+from sacl_mm.registry import MODELS
+
+
+@MODELS.register_module()
+class FeatureTowers(BaseModule):
+    """The towers of a `DualEncoder` for `CachedFeatures`: a residual two-layer head for each side.
+
+    Args:
+        image_dims: D.
+        text_dims: D_t.
+        hidden: width of the heads' hidden layer.
+        embed_dims: E.
+        dropout: on the hidden layer.
+        input_dropout: on the features.
+    """
+
+    def __init__(
+        self,
+        image_dims: int,
+        text_dims: int,
+        hidden: int = 1024,
+        embed_dims: int = 512,
+        dropout: float = 0.5,
+        input_dropout: float = 0.2,
+    ) -> None:
+        super().__init__()
+        self.image_head = ResidualHead(image_dims, hidden, embed_dims, dropout, input_dropout)
+        self.text_head = ResidualHead(text_dims, hidden, embed_dims, dropout, input_dropout)
+
+    def encode_image(self, features_BD: Tensor) -> Encoded:
+        return Encoded(features_BD[:, None], F.normalize(self.image_head(features_BD), dim=-1))
+
+    def encode_text(self, features_TD: Tensor, mask: None = None) -> Encoded:
+        return Encoded(features_TD[:, None], F.normalize(self.text_head(features_TD), dim=-1))
+
+
+class ResidualHead(nn.Module):
+    """A linear map plus a two-layer perceptron, both of the normalised features."""
+
+    def __init__(self, dims: int, hidden: int, out: int, dropout: float, input_dropout: float) -> None:
+        super().__init__()
+        self.prepare = nn.Sequential(nn.LayerNorm(dims), nn.Dropout(input_dropout))
+        self.linear = nn.Linear(dims, out)
+        self.perceptron = nn.Sequential(nn.Linear(dims, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, out))
+
+    def forward(self, features: Tensor) -> Tensor:
+        features = self.prepare(features)
+        return self.linear(features) + self.perceptron(features)
+
+
+@MODELS.register_module()
+class FeaturePreprocessor(BaseDataPreprocessor):
+    """What `ImageTextPreprocessor` is for pictures and tokens; the texts' features take the place of the tokens."""
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        samples = data['data_samples']
+        return dict(
+            images=self.cast_data(torch.stack(data['inputs']).float()),
+            token_ids=self.cast_data(torch.cat([sample.text_inputs for sample in samples]).float()),
+            text_mask=None,
+            image_ids=self.cast_data(torch.tensor([sample.image_id for sample in samples])),
+            text_ids=self.cast_data(torch.tensor([text for sample in samples for text in sample.text_ids])),
+            texts_per_image=[len(sample.text_inputs) for sample in samples],
+            data_samples=samples,
+        )

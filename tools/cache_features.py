@@ -1,0 +1,101 @@
+#!/usr/bin/env python
+"""Run frozen encoders over a configuration's datasets once: `python tools/cache_features.py CONFIG OUT_DIR`.
+
+The configuration has `image_encoder` and `text_encoder` (of MODELS), `data_preprocessor`, and `datasets`, a dict of name to
+dataset in test mode (one image with all its texts); OUT_DIR/NAME.pt is written for each, for the dataset `CachedFeatures`.
+
+An image's features are the mean and the maximum over the grid of the last stage and the mean of the other stages that the
+backbone yields; a text's are the mean of its tokens. Each block is normalised to mean 0 and variance 1 per sample.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import DefaultScope
+from rich.progress import track
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from sacl_mm.compatibility import load_mmpretrain
+from sacl_mm.engine.config_check import check_file
+from sacl_mm.engine.launch import run_tool
+from sacl_mm.registry import DATASETS, MODELS
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='configuration file')
+    parser.add_argument('out_dir', help='where NAME.pt go; files that are there already are kept')
+    parser.add_argument('--batch-size', type=int, default=25)
+    parser.add_argument('--num-workers', type=int, default=0)
+    parser.add_argument('--fp32', action='store_true', help='run the image encoder in float32 instead of bfloat16')
+    return parser.parse_args()
+
+
+def image_features(stages: tuple[Tensor, ...]) -> Tensor:
+    """(B, D) from grids (B, C, H, W)."""
+    pooled = [grid.float().mean((2, 3)) for grid in stages] + [stages[-1].float().amax((2, 3))]
+    return torch.cat([F.layer_norm(block, block.shape[1:]) for block in pooled], dim=1)
+
+
+def text_features(tokens_TLC: Tensor, mask_TL: Tensor) -> Tensor:
+    """(T, C)."""
+    weight = mask_TL[:, :, None].float()
+    mean = (tokens_TLC * weight).sum(1) / weight.sum(1)
+    return F.layer_norm(mean, mean.shape[1:])
+
+
+@torch.inference_mode()
+def compute(loader: DataLoader, preprocessor, image_encoder, text_encoder, dtype: torch.dtype, name: str) -> dict:
+    columns: dict[str, list] = dict(image_features=[], text_features=[], image_ids=[], text_ids=[], texts_per_image=[])
+    device = next(image_encoder.parameters()).device
+    for data in track(loader, description=f'features of {name}'):
+        batch = preprocessor(data, False)
+        images = batch['images'].to(device, dtype, memory_format=torch.channels_last)
+        tokens = text_encoder(batch['token_ids'].to(device), batch['text_mask'].to(device))
+        columns['image_features'].append(image_features(image_encoder(images)).half().cpu())
+        columns['text_features'].append(text_features(tokens, batch['text_mask'].to(device)).half().cpu())
+        columns['image_ids'].append(batch['image_ids'].cpu())
+        columns['text_ids'].append(batch['text_ids'].cpu())
+        columns['texts_per_image'].append(torch.tensor(batch['texts_per_image']))
+    return {key: torch.cat(rows) for key, rows in columns.items()}
+
+
+def main() -> None:
+    args = parse_args()
+    os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
+    check_file(args.config, 'configuration')
+    cfg = Config.fromfile(args.config)
+    load_mmpretrain()
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    dtype = torch.float32 if args.fp32 else torch.bfloat16
+    Path(args.out_dir).mkdir(parents=True, exist_ok=True)
+    with DefaultScope.overwrite_default_scope('sacl_mm'):
+        preprocessor = MODELS.build(cfg.data_preprocessor)
+        image_encoder, text_encoder = MODELS.build(cfg.image_encoder), MODELS.build(cfg.text_encoder)
+        for encoder in (image_encoder, text_encoder):
+            encoder.init_weights()
+            encoder.to(device).eval()
+        image_encoder.to(dtype=dtype, memory_format=torch.channels_last)
+        for name, dataset_cfg in cfg.datasets.items():
+            path = Path(args.out_dir) / f'{name}.pt'
+            if path.exists():
+                print(f'{path} is there already')
+                continue
+            dataset = DATASETS.build(dataset_cfg)
+            loader = DataLoader(dataset, args.batch_size, num_workers=args.num_workers, collate_fn=pseudo_collate)
+            features = compute(loader, preprocessor, image_encoder, text_encoder, dtype, name)
+            # Renamed when complete: an interrupted run leaves no half of a file.
+            torch.save(features | dict(config=cfg.pretty_text), path.with_suffix('.part'))
+            path.with_suffix('.part').rename(path)
+            shapes = ', '.join(f'{key} {tuple(features[key].shape)}' for key in ('image_features', 'text_features'))
+            print(f'{path}: {shapes}')
+
+
+if __name__ == '__main__':
+    run_tool(main)
