@@ -32,11 +32,13 @@ def environment():
     return os.environ | dict(OMP_NUM_THREADS='1', PYTHONPATH=os.pathsep.join(paths))
 
 
-def tool(name, *arguments, options=(), check=True):
+def tool(name, *arguments, options=(), check=True, env=None):
     command = [sys.executable, str(ROOT / 'tools' / name), *map(str, arguments)]
     if options:
         command += ['--cfg-options', *options]
-    done = subprocess.run(command, env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(
+        command, env=environment() | (env or {}), cwd=ROOT, capture_output=True, text=True, timeout=600
+    )
     assert not check or done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done
 

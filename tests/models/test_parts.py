@@ -30,6 +30,17 @@ def test_neck_makes_tokens_of_a_grid():
     assert not torch.allclose(constant[0, 1], constant[0, 2])  # positions tell equal cells apart
 
 
+def test_layers_let_the_first_token_tell_places_apart():
+    torch.manual_seed(0)
+    left, right = torch.zeros(1, 6, 4, 4), torch.zeros(1, 6, 4, 4)
+    left[..., 0], right[..., 3] = 1.0, 1.0
+    plain, deep = ImageTokenNeck(6, 8), ImageTokenNeck(6, 8, num_layers=1, num_heads=2)
+    torch.testing.assert_close(plain(left)[:, 0], plain(right)[:, 0])
+    assert (deep(left)[:, 0] - deep(right)[:, 0]).abs().max() > 1e-3
+    with pytest.raises(ValueError, match='num_layers needs out_channels'):
+        ImageTokenNeck(8, num_layers=1)
+
+
 def test_positions_equal_their_definition():
     positions = sine_cosine_positions(3, 4, 8)
     for row in range(3):

@@ -13,6 +13,8 @@ from sacl_mm.datasets.shape_world.world import captions_of, check_world, scene_o
 from sacl_mm.registry import DATASETS
 
 MIN_IMAGE_SIZE = 16
+# Rendered pictures are kept if all of them fit: rendering would be a good part of a small model's training time.
+_MAX_KEPT_BYTES = 256 * 2**20
 
 
 @DATASETS.register_module()
@@ -60,6 +62,7 @@ class ShapeWorld(ImageTextDataset):
         self.captions_per_image = captions_per_image
         self.seed = seed
         self.start = start
+        self._kept: dict[int, np.ndarray] = {}
         metainfo = {'seed': seed, 'start': start, 'num_images': num_images, 'captions_per_image': captions_per_image}
         super().__init__(metainfo=metainfo, pipeline=list(pipeline), test_mode=test_mode)
 
@@ -79,8 +82,16 @@ class ShapeWorld(ImageTextDataset):
 
     def get_data_info(self, idx: int) -> dict:
         info = super().get_data_info(idx)
-        info['img'] = render_scene(scene_of(self.seed, info['image_id']), self.image_size)
+        info['img'] = self._picture(info['image_id'])
         return info
+
+    def _picture(self, image_id: int) -> np.ndarray:
+        if image_id in self._kept:
+            return self._kept[image_id].copy()
+        picture = render_scene(scene_of(self.seed, image_id), self.image_size)
+        if self.num_images * picture.nbytes <= _MAX_KEPT_BYTES:
+            self._kept[image_id] = picture.copy()
+        return picture
 
     @property
     def scenes(self) -> list[Scene]:

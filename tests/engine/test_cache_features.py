@@ -1,0 +1,58 @@
+"""From pictures to cached features to a trained pair of heads, through the tools."""
+
+import cv2
+import numpy as np
+import torch
+from test_tools import ROOT, tool
+from transformers import BertConfig, BertModel
+
+WORDS = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'dark', 'bright', 'picture', 'a']
+
+
+def test_features_are_cached_once_and_train_heads(tmp_path):
+    rng = np.random.default_rng(0)
+    (tmp_path / 'images').mkdir()
+    lines = []
+    for number in range(24):
+        level = 200 if number % 2 else 40
+        picture = np.clip(rng.normal(level, 20, (40, 40, 3)), 0, 255).astype(np.uint8)
+        cv2.imwrite(str(tmp_path / f'images/{number}.jpg'), picture)
+        word = 'bright' if number % 2 else 'dark'
+        lines += [f'{number}.jpg#{k}\ta {word} picture' for k in range(2)]
+    (tmp_path / 'Flickr8k.token.txt').write_text('\n'.join(lines) + '\n')
+    for name, numbers in (('train', range(16)), ('dev', range(16, 24))):
+        (tmp_path / f'Flickr_8k.{name}Images.txt').write_text(''.join(f'{n}.jpg\n' for n in numbers))
+    bert = tmp_path / 'bert'
+    config = BertConfig(
+        vocab_size=len(WORDS), hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=128
+    )
+    BertModel(config, add_pooling_layer=False).save_pretrained(bert)
+    (bert / 'vocab.txt').write_text('\n'.join(WORDS) + '\n')
+    (tmp_path / 'features.py').write_text(
+        f"_base_ = ['{ROOT}/configs/sacl/flickr8k_features.py']\n"
+        'image_encoder = dict(depth=18, base_channels=8, stem_channels=8, init_cfg=None)\n'
+        f'text_encoder = dict(vocab_size={len(WORDS)}, width=32, num_layers=1, num_heads=2)\n'
+        f'data_preprocessor = dict(vocab_size={len(WORDS)})\n'
+    )
+    environment = dict(FLICKR8K=str(tmp_path), MINILM=str(bert), FEATURES=str(tmp_path / 'out'))
+
+    made = tool('cache_features.py', tmp_path / 'features.py', tmp_path / 'out', env=environment)
+    assert 'train.pt: image_features (16, 160), text_features (32, 32)' in made.stdout.replace('\n', '')
+    features = torch.load(tmp_path / 'out/train.pt', weights_only=True)
+    assert torch.equal(features['text_features'][0], features['text_features'][1])  # the same words
+    block = features['image_features'].float()[:, :32]  # the mean of stage 3
+    torch.testing.assert_close(block.mean(1), torch.zeros(16), atol=1e-3, rtol=0)
+    again = tool('cache_features.py', tmp_path / 'features.py', tmp_path / 'out', env=environment)
+    assert again.stdout.count('is there already') == 2
+
+    options = [
+        'model.towers.image_dims=160',
+        'model.towers.text_dims=32',
+        'train_dataloader.batch_size=8',
+        'train_cfg.max_epochs=5',
+    ]
+    trained = tool(
+        'train.py', 'configs/sacl/flickr8k_frozen.py', '--work-dir', tmp_path / 'work', options=options, env=environment
+    )
+    assert 'retrieval among 8 images x 16 texts' in trained.stdout
+    assert (tmp_path / 'work/epoch_5.pth').exists()
