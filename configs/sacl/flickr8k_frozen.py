@@ -41,7 +41,7 @@ model = dict(
 )
 optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
-    paramwise_cfg=dict(custom_keys={'.temperature': dict(decay_mult=0.0)}),
+    paramwise_cfg=dict(custom_keys={'log_temperature': dict(decay_mult=0.0)}),
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=30, by_epoch=False),

@@ -5,6 +5,7 @@ Shapes: B pictures, N image tokens (after a first token for the whole picture), 
 
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -55,6 +56,8 @@ class TwoTower(BaseModule):
         return self
 
     def encode_image(self, images_BCHW: Tensor) -> Encoded:
+        # Convolutions run faster in this layout, on CPUs and in mixed precision on GPUs.
+        images_BCHW = images_BCHW.contiguous(memory_format=torch.channels_last)
         tokens_BNC = self.neck(self.backbone(images_BCHW))
         return Encoded(tokens_BNC, F.normalize(self.image_projection(tokens_BNC[:, 0]), dim=-1))
 

@@ -40,7 +40,7 @@ def contrast(policy, rows, momentum_candidates):
         progress=0.5,
     )
     loss.backward()
-    return loss.detach(), *(leaf.grad for leaf in leaves), module.temperature.grad
+    return loss.detach(), *(leaf.grad for leaf in leaves), module.log_temperature.grad
 
 
 def contrast_on_rank(rank, momentum_candidates):

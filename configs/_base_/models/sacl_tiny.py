@@ -18,13 +18,13 @@ model = dict(
         backbone=dict(
             type='mmpretrain.ResNet',
             depth=18,
-            stem_channels=24,
-            base_channels=24,
+            stem_channels=16,
+            base_channels=16,
             strides=(1, 2, 2, 1),
             out_indices=(3,),
             norm_cfg=dict(type='GN', num_groups=8),
         ),
-        neck=dict(type='ImageTokenNeck', in_channels=192, out_channels=128, num_layers=1),
+        neck=dict(type='ImageTokenNeck', in_channels=128, out_channels=128),
         text_encoder=dict(
             type='BertTextEncoder',
             vocab_size=vocab_size,

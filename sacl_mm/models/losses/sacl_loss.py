@@ -3,6 +3,8 @@
 Shapes: B pairs in the local batch (the anchors), G = B * processes, K queued pairs, M = G + K candidates, D features.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -45,8 +47,15 @@ class SACLContrastiveLoss(nn.Module):
         low, high = temperature_bounds or (temperature, temperature)
         if not 0 < low <= temperature <= high:
             raise ValueError(f'temperature {temperature} must be positive and within its bounds {temperature_bounds}')
-        self.temperature = nn.Parameter(torch.tensor(temperature), requires_grad=temperature_bounds is not None)
-        self.temperature_bounds = (low, high)
+        # Its logarithm is learned, as in CLIP: a step of the optimizer then changes tau by a share of it, at any size of tau.
+        self.log_temperature = nn.Parameter(
+            torch.tensor(math.log(temperature)), requires_grad=temperature_bounds is not None
+        )
+        self.log_temperature_bounds = (math.log(low), math.log(high))
+
+    @property
+    def temperature(self) -> Tensor:
+        return self.log_temperature.exp()
 
     def forward(
         self,
@@ -165,7 +174,8 @@ class SACLContrastiveLoss(nn.Module):
     @torch.no_grad()
     def _keep_temperature_within_bounds(self) -> None:
         # Clamping the value instead of the parameter would leave a tau beyond its bound without a gradient for ever.
-        self.temperature.clamp_(*self.temperature_bounds)
+        if self.log_temperature.requires_grad:
+            self.log_temperature.clamp_(*self.log_temperature_bounds)
 
     @staticmethod
     def _check(

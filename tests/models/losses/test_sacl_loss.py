@@ -89,7 +89,7 @@ def test_value_and_gradient_equal_plain_loops(name, progress, momentum_candidate
     module = SACLContrastiveLoss(POLICIES[name], temperature=0.1).double()
     ours, theirs = leaf(batch['features']), leaf(batch['features'])
     tau = torch.tensor(0.1, dtype=torch.float64, requires_grad=True)
-    module.temperature.data = torch.tensor(0.1, dtype=torch.float64)
+    module.log_temperature.data = torch.tensor(0.1, dtype=torch.float64).log()
 
     loss = module(
         *ours,
@@ -106,8 +106,10 @@ def test_value_and_gradient_equal_plain_loops(name, progress, momentum_candidate
     expected.backward()
 
     torch.testing.assert_close(loss, expected, rtol=1e-9, atol=0)
-    for mine, plain in zip((*ours, module.temperature), (*theirs, tau), strict=True):
+    for mine, plain in zip(ours, theirs, strict=True):
         torch.testing.assert_close(mine.grad, plain.grad, rtol=1e-6, atol=1e-12)
+    # d/d log tau = tau d/d tau
+    torch.testing.assert_close(module.log_temperature.grad, tau.grad * 0.1, rtol=1e-6, atol=1e-12)
 
 
 def test_oracle_equals_plain_loops(batch):
@@ -243,7 +245,7 @@ def test_extremes_stay_finite(dtype, tau, name):
     loss = module(*features, reference=FeaturePair(text, image), progress=0.5)
     loss.backward()
     assert loss.isfinite()
-    assert all(x.grad.isfinite().all() for x in (*features, module.temperature))
+    assert all(x.grad.isfinite().all() for x in (*features, module.log_temperature))
 
 
 @pytest.mark.parametrize('tau_s', [0.001, 0.01])
@@ -294,13 +296,13 @@ def test_weights_carry_no_gradient():
 
 def test_temperature_is_learned_within_bounds():
     module = SACLContrastiveLoss(temperature=0.07, temperature_bounds=(0.01, 0.1))
-    for value, bound in ((5.0, 0.1), (-1.0, 0.01)):
-        module.temperature.data.fill_(value)
+    for value, bound in ((5.0, 0.1), (-9.0, 0.01)):
+        module.log_temperature.data.fill_(value)
         module(*pair(4)).backward()
         assert module.temperature.item() == pytest.approx(bound)
-        assert module.temperature.grad is not None
+        assert module.log_temperature.grad is not None
     fixed = SACLContrastiveLoss(temperature_bounds=None)
-    assert not fixed.temperature.requires_grad
+    assert not fixed.log_temperature.requires_grad
 
 
 def test_diagnostics_equal_their_definitions():
