@@ -10,12 +10,12 @@ _base_ = ['../_base_/default_runtime.py']
 
 features = '{{$FEATURES:data/flickr8k_features}}'
 train_dataloader = dict(
-    batch_size=512,
+    batch_size=512,  # images, each with its 5 texts as positives
     num_workers=0,
     drop_last=True,
     sampler=dict(type='EpochSampler', shuffle=True),
     collate_fn=dict(type='pseudo_collate'),
-    dataset=dict(type='CachedFeatures', ann_file=features + '/train.pt', per='pair'),
+    dataset=dict(type='CachedFeatures', ann_file=features + '/train.pt'),
 )
 val_dataloader = dict(
     batch_size=250,
@@ -44,9 +44,9 @@ optim_wrapper = dict(
     paramwise_cfg=dict(custom_keys={'log_temperature': dict(decay_mult=0.0)}),
 )
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, end=30, by_epoch=False),
+    dict(type='LinearLR', start_factor=0.01, end=5, by_epoch=False),
     dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=True, begin=0, convert_to_iter_based=True),
 ]
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=10, val_interval=5)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=10, val_interval=10)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

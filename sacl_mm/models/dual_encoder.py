@@ -55,8 +55,11 @@ class DualEncoder(BaseModel):
         return image, text
 
     def loss(self, batch: dict) -> dict[str, Tensor]:
-        self._check_one_text_per_image(batch)
-        return self.contrast(*self.encode(batch), batch)
+        """An image with k texts counts as k pairs of equal image id: the texts are positives of each other's image."""
+        image, text = self.encode(batch)
+        repeats = torch.tensor(batch['texts_per_image'], device=batch['image_ids'].device)
+        pairs = batch | dict(image_ids=batch['image_ids'].repeat_interleave(repeats))
+        return self.contrast(Encoded(*(x.repeat_interleave(repeats, dim=0) for x in image)), text, pairs)
 
     def contrast(self, image: Encoded, text: Encoded, batch: dict, **sides) -> dict[str, Tensor]:
         """The contrastive loss and, now and then, its diagnostics (means of both directions); `sides`: reference, teacher,
@@ -92,11 +95,3 @@ class DualEncoder(BaseModel):
         loss, logged = super().parse_losses(losses)
         means = average(torch.stack([value.detach().float() for value in logged.values()]))
         return loss, dict(zip(logged, means.unbind(), strict=True))
-
-    @staticmethod
-    def _check_one_text_per_image(batch: dict) -> None:
-        if len(batch['token_ids']) != len(batch['images']):
-            raise ValueError(
-                f'training takes one text per image, the batch has {len(batch["token_ids"])} texts for '
-                f"{len(batch['images'])} images: add dict(type='SampleCaption') to the training pipeline"
-            )

@@ -86,6 +86,14 @@ class SACLPretrain(DualEncoder):
         self._to_enqueue: dict[str, Tensor] | None = None
 
     @staticmethod
+    def _check_one_text_per_image(batch: dict) -> None:
+        if len(batch['token_ids']) != len(batch['images']):
+            raise ValueError(
+                f'training takes one text per image, the batch has {len(batch["token_ids"])} texts for '
+                f"{len(batch['images'])} images: add dict(type='SampleCaption') to the training pipeline"
+            )
+
+    @staticmethod
     def _check(policy: nn.Module, queue_size: int, momentum: dict | None, reference_checkpoint: str | None) -> None:
         if queue_size and not momentum:
             raise ValueError('a queue needs the momentum teacher: give momentum=dict(decay=0.995), or queue_size=0')

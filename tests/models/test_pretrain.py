@@ -229,6 +229,18 @@ def test_two_processes_train_as_one():
             torch.testing.assert_close(torch.from_numpy(state[name]), torch.from_numpy(value), rtol=1e-3, atol=1e-4)
 
 
+def test_the_dual_encoder_takes_several_texts_per_image():
+    config = model_config()
+    shared = {key: config[key] for key in ('data_preprocessor', 'towers', 'contrastive_loss')}
+    torch.manual_seed(0)
+    model = MODELS.build(dict(type='DualEncoder', **shared))
+    data = batch(model, count=4, captions=3)
+    image, text = model.encode(data)
+    rows = torch.arange(4).repeat_interleave(3)
+    expected = model.contrastive_loss(image.feature[rows], text.feature, data['image_ids'][rows])
+    torch.testing.assert_close(model.loss(data)['loss_itc'], expected)
+
+
 def test_the_dual_encoder_is_the_contrastive_part():
     config = model_config()
     shared = {key: config[key] for key in ('data_preprocessor', 'towers', 'contrastive_loss')}
