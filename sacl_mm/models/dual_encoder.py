@@ -6,7 +6,8 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from sacl_mm.functional.distributed import average
-from sacl_mm.models.losses import SACLContrastiveLoss
+from sacl_mm.models.losses import FeaturePair, SACLContrastiveLoss
+from sacl_mm.models.reference import FrozenReference
 from sacl_mm.models.two_tower import Encoded
 from sacl_mm.registry import MODELS
 
@@ -19,17 +20,35 @@ class DualEncoder(BaseModel):
         towers: a `TwoTower`.
         contrastive_loss: a `SACLContrastiveLoss`.
         data_preprocessor: an `ImageTextPreprocessor`.
+        reference_checkpoint: of the frozen reference model H, for policies with alpha > 0.
         diagnostics_interval: iterations between two measurements of weights and mutual information for the log.
     """
 
     def __init__(
-        self, towers: dict, contrastive_loss: dict, data_preprocessor: dict, diagnostics_interval: int = 50
+        self,
+        towers: dict,
+        contrastive_loss: dict,
+        data_preprocessor: dict,
+        reference_checkpoint: str | None = None,
+        diagnostics_interval: int = 50,
     ) -> None:
         super().__init__(MODELS.build(data_preprocessor))
         self.towers = MODELS.build(towers)
         self.contrastive_loss: SACLContrastiveLoss = MODELS.build(contrastive_loss)
+        self.reference = None
+        if self.contrastive_loss.policy.needs_reference:
+            if reference_checkpoint is None:
+                raise ValueError(
+                    "the policy's alpha > 0 needs a reference model: give reference_checkpoint, or set alpha=0"
+                )
+            self.reference = FrozenReference(MODELS.build(towers), reference_checkpoint)
         self.diagnostics_interval = diagnostics_interval
         self.iteration, self.progress, self.seed = 0, 0.0, 0
+
+    def init_weights(self) -> None:
+        super().init_weights()
+        if self.reference is not None:
+            self.reference.load()
 
     def set_progress(self, iteration: int, max_iterations: int, seed: int) -> None:
         """Told before each training step: schedules and random draws are functions of these alone."""
@@ -58,8 +77,16 @@ class DualEncoder(BaseModel):
         """An image with k texts counts as k pairs of equal image id: the texts are positives of each other's image."""
         image, text = self.encode(batch)
         repeats = torch.tensor(batch['texts_per_image'], device=batch['image_ids'].device)
-        pairs = batch | dict(image_ids=batch['image_ids'].repeat_interleave(repeats))
-        return self.contrast(Encoded(*(x.repeat_interleave(repeats, dim=0) for x in image)), text, pairs)
+        rows = torch.arange(len(repeats), device=repeats.device).repeat_interleave(repeats)
+        sides = {}
+        if self.reference is not None:
+            reference = self.encode_reference(batch)
+            sides['reference'] = FeaturePair(reference.image[rows], reference.text)
+        pairs = batch | dict(image_ids=batch['image_ids'][rows])
+        return self.contrast(Encoded(*(x[rows] for x in image)), text, pairs, **sides)
+
+    def encode_reference(self, batch: dict) -> FeaturePair:
+        return self.reference(batch['images'], batch['token_ids'], batch['text_mask'])
 
     def contrast(self, image: Encoded, text: Encoded, batch: dict, **sides) -> dict[str, Tensor]:
         """The contrastive loss and, now and then, its diagnostics (means of both directions); `sides`: reference, teacher,

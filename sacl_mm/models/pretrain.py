@@ -17,7 +17,6 @@ from sacl_mm.models.losses import FeaturePair
 from sacl_mm.models.losses.policies.momentum_distillation import ramped
 from sacl_mm.models.momentum import MomentumTeacher
 from sacl_mm.models.negative_queue import NegativeQueue
-from sacl_mm.models.reference import FrozenReference
 from sacl_mm.models.two_tower import Encoded
 from sacl_mm.registry import MODELS
 
@@ -42,7 +41,7 @@ class SACLPretrain(DualEncoder):
     An image's keys and values are projected once per fusion layer and shared by all texts that it meets.
 
     Args:
-        towers, contrastive_loss, data_preprocessor: as in `DualEncoder`.
+        towers, contrastive_loss, data_preprocessor, reference_checkpoint: as in `DualEncoder`.
         fusion: a `FusionEncoder`.
         matching_head: a `MatchingHead`.
         masked_language_head: a `MaskedLanguageHead`.
@@ -51,7 +50,6 @@ class SACLPretrain(DualEncoder):
         momentum: options of `MomentumTeacher`, and `mlm_distillation`, the share of the teacher in the target of masked
             language modelling (0.4 in ALBEF; 0 saves its fusion encoder) after a `ramp` as in `MomentumDistillation`.
             None for no teacher.
-        reference_checkpoint: of the frozen reference model H, for policies with alpha > 0.
     """
 
     def __init__(
@@ -68,19 +66,18 @@ class SACLPretrain(DualEncoder):
         reference_checkpoint: str | None = None,
         diagnostics_interval: int = 50,
     ) -> None:
-        super().__init__(towers, contrastive_loss, data_preprocessor, diagnostics_interval)
+        super().__init__(towers, contrastive_loss, data_preprocessor, reference_checkpoint, diagnostics_interval)
         self.fusion = MODELS.build(fusion)
         self.matching_head = MODELS.build(matching_head)
         self.masked_language_head = MODELS.build(masked_language_head)
         self.mask_token = mask_token
 
         policy = self.contrastive_loss.policy
-        self._check(policy, queue_size, momentum, reference_checkpoint)
+        self._check(policy, queue_size, momentum)
         momentum = dict(momentum or {})
         self.mlm_distillation = momentum.pop('mlm_distillation', 0.0)
         self.ramp = momentum.pop('ramp', 1 / 30)
         self.teacher = MomentumTeacher(self._followed(), **momentum) if momentum else None
-        self.reference = FrozenReference(MODELS.build(towers), reference_checkpoint) if policy.needs_reference else None
         embed_dims = self.towers.image_projection.out_features
         self.queue = NegativeQueue(queue_size, embed_dims, policy.needs_reference) if queue_size else None
         self._to_enqueue: dict[str, Tensor] | None = None
@@ -94,15 +91,11 @@ class SACLPretrain(DualEncoder):
             )
 
     @staticmethod
-    def _check(policy: nn.Module, queue_size: int, momentum: dict | None, reference_checkpoint: str | None) -> None:
+    def _check(policy: nn.Module, queue_size: int, momentum: dict | None) -> None:
         if queue_size and not momentum:
             raise ValueError('a queue needs the momentum teacher: give momentum=dict(decay=0.995), or queue_size=0')
         if policy.needs_teacher and not momentum:
             raise ValueError('the policy distils from the momentum teacher: give momentum=dict(decay=0.995)')
-        if policy.needs_reference and reference_checkpoint is None:
-            raise ValueError(
-                "the policy's alpha > 0 needs a reference model: give reference_checkpoint, or set alpha=0"
-            )
 
     def _followed(self) -> dict[str, nn.Module]:
         """What the teacher copies: the fusion encoder only where it is asked for predictions."""
@@ -110,11 +103,6 @@ class SACLPretrain(DualEncoder):
         if self.mlm_distillation > 0:
             followed |= dict(fusion=self.fusion, masked_language_head=self.masked_language_head)
         return followed
-
-    def init_weights(self) -> None:
-        super().init_weights()
-        if self.reference is not None:
-            self.reference.load()
 
     def start_teacher(self) -> None:
         """Make the teacher equal to the student; for the beginning of a training, after weights were loaded."""
@@ -163,7 +151,7 @@ class SACLPretrain(DualEncoder):
         if self.queue is not None:
             sides |= dict(bank=self.queue.bank(), candidates=FeaturePair(teacher[0].feature, teacher[1].feature))
         if self.reference is not None:
-            sides['reference'] = self.reference(batch['images'], batch['token_ids'], batch['text_mask'])
+            sides['reference'] = self.encode_reference(batch)
         if self.contrastive_loss.policy.needs_teacher:
             sides['teacher'] = FeaturePair(teacher[0].feature, teacher[1].feature)
         if self.queue is not None and self.training:

@@ -64,7 +64,7 @@ def runs(tmp_path_factory):
     reference = folder / 'reference'
     tool(
         'train.py',
-        'configs/sacl/shape_world_reference.py',
+        'configs/sacl/shape_world_infonce.py',
         '--work-dir',
         reference,
         options=[*SMALL, 'train_cfg.max_epochs=1'],

@@ -25,7 +25,7 @@ model = dict(
         embed_dims=256,
     ),
     contrastive_loss=dict(
-        type='SACLContrastiveLoss', policy=dict(type='SimilarityRegulation', similarity_temperature=0.15)
+        type='SACLContrastiveLoss', policy=dict(type='SimilarityRegulation', similarity_temperature=0.3)
     ),
     fusion=dict(
         type='FusionEncoder',

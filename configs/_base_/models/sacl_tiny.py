@@ -37,7 +37,7 @@ model = dict(
         embed_dims=128,
     ),
     contrastive_loss=dict(
-        type='SACLContrastiveLoss', policy=dict(type='SimilarityRegulation', similarity_temperature=0.15)
+        type='SACLContrastiveLoss', policy=dict(type='SimilarityRegulation', similarity_temperature=0.3)
     ),
     fusion=dict(type='FusionEncoder', width=128, image_width=128, num_layers=1, num_heads=4, dropout=0.0),
     matching_head=dict(type='MatchingHead', width=128),

@@ -14,12 +14,12 @@ from sacl_mm.registry import TASK_UTILS
 SPECIAL_TOKENS = ('[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]')
 
 # Which statements, and how many attributes they fix per object (0, 1, 2, 3, 4 of them).
-_KINDS = {'exists': 0.34, 'relation': 0.30, 'pair': 0.24, 'count': 0.12}
+_KINDS = {'exists': 0.50, 'relation': 0.20, 'pair': 0.18, 'count': 0.12}
 _DETAIL = {
-    'exists': (0.0, 0.08, 0.40, 0.35, 0.17),
-    'relation': (0.0, 0.30, 0.42, 0.22, 0.06),
-    'pair': (0.0, 0.34, 0.43, 0.17, 0.06),
-    'count': (0.06, 0.36, 0.45, 0.13, 0.0),
+    'exists': (0.0, 0.35, 0.40, 0.18, 0.07),
+    'relation': (0.0, 0.55, 0.33, 0.10, 0.02),
+    'pair': (0.0, 0.50, 0.38, 0.10, 0.02),
+    'count': (0.10, 0.50, 0.32, 0.08, 0.0),
 }
 # How often an attribute is chosen, relative to the others (order of ATTRIBUTES): people name shape and colour first.
 _NAMED = np.array([0.35, 0.35, 0.13, 0.17])

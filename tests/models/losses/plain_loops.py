@@ -29,7 +29,7 @@ def negative_weights(policy, sims, refs, tau, progress, matches):
     assert name == 'SimilarityRegulation'
     first, last = options['alpha'] if isinstance(options.get('alpha', 0.0), tuple) else (options.get('alpha', 0.0),) * 2
     alpha = first + (last - first) * progress
-    tau_s = options.get('similarity_temperature', 0.15)
+    tau_s = options.get('similarity_temperature', 0.3)
     refs = sims if refs is None else refs
     s = [alpha * math.exp(r / tau_s) + (1 - alpha) * math.exp(c / tau_s) for r, c in zip(refs, sims, strict=True)]
     if options.get('norm', 'mean') == 'mean':

@@ -332,7 +332,7 @@ def test_minimising_the_loss_moves_mi_n_towards_its_target():
     _, regulated = SACLContrastiveLoss()(*pair(32), return_diagnostics=True)
     _, plain = SACLContrastiveLoss(dict(type='InfoNCE'))(*pair(32), return_diagnostics=True)
     assert plain['i2t/mi_negative_target'] == 0
-    assert regulated['i2t/mi_negative_target'] > 0.1
+    assert regulated['i2t/mi_negative_target'] > 0.05
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ class SimilarityRegulation(NegativePolicy):
     def __init__(
         self,
         norm: str = 'mean',
-        similarity_temperature: float = 0.15,
+        similarity_temperature: float = 0.3,
         delta: float = 1.0,
         alpha: float | Sequence[float] = 0.0,
     ) -> None:
