@@ -10,7 +10,7 @@ train_dataloader = dict(
     batch_size=128,
     num_workers=0,
     drop_last=True,
-    sampler=dict(type='EpochSampler', shuffle=True, seed=0),
+    sampler=dict(type='EpochSampler', shuffle=True),
     collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
         type='ShapeWorld', num_images=8192, image_size=64, pipeline=[dict(type='SampleCaption'), tokenize, pack]
