@@ -20,7 +20,7 @@ from mmengine.config import Config
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = {'infonce': 'configs/sacl/shape_world_infonce.py', 'sacl': 'configs/sacl/shape_world.py'}
 # On two CPU cores of a small machine; only for the announcement.
-PAIRS_PER_SECOND, VALIDATION_SECONDS, REPORT_SECONDS = 190, 6, 30
+PAIRS_PER_SECOND, VALIDATION_SECONDS, REPORT_SECONDS = 450, 6, 30
 # What makes two trainings the same one.
 SETTINGS = [
     'model',
@@ -44,7 +44,8 @@ class Training:
 
     def __post_init__(self) -> None:
         self.cfg = Config.fromfile(self.config)
-        self.cfg.merge_from_dict({key: int(value) for key, value in (option.split('=') for option in self.options)})
+        values = dict(option.split('=', 1) for option in self.options)
+        self.cfg.merge_from_dict({key: int(value) if value.isdigit() else value for key, value in values.items()})
 
     @property
     def arguments(self) -> list[str]:
@@ -112,10 +113,14 @@ def plan(work_dir: Path, epochs: int | None, seed: int | None) -> list[Training]
     given = [f'{key}={value}' for key, value in options.items() if value is not None]
     trainings = []
     for name, config in CONFIGS.items():
-        training = Training(name, os.path.relpath(ROOT / config), work_dir / name, given)
+        options = list(given)
+        if name == 'sacl':  # its reference model H is the InfoNCE model
+            last = trainings[0].cfg.train_cfg.max_epochs
+            options.append(f'model.reference_checkpoint={work_dir / "infonce" / f"epoch_{last}.pth"}')
+        training = Training(name, os.path.relpath(ROOT / config), work_dir / name, options)
         # Named even where it is the configuration's own: the command in the report then says it all.
         if seed is None:
-            training.options = [f'randomness.seed={training.cfg.randomness.seed}', *given]
+            training.options = [f'randomness.seed={training.cfg.randomness.seed}', *training.options]
         training.check_settings()
         trainings.append(training)
     return trainings
@@ -125,8 +130,9 @@ def announce(trainings: list[Training], work_dir: Path) -> None:
     cfg = trainings[0].cfg
     minutes = max(1, round((sum(training.seconds_left for training in trainings) + REPORT_SECONDS) / 60))
     print(
-        f'This trains the same small model twice, with InfoNCE and with SACL: {cfg.train_cfg.max_epochs} epochs each on '
-        f'{cfg.train_dataloader.dataset.num_images:,} rendered pictures, seed {cfg.randomness.seed}.\n'
+        'This trains the same small model twice, with InfoNCE and then, with that as its reference model, with SACL:\n'
+        f'{cfg.train_cfg.max_epochs} epochs each on {cfg.train_dataloader.dataset.num_images:,} rendered pictures, '
+        f'seed {cfg.randomness.seed}.\n'
         'It then measures both by retrieval among unseen pictures and writes a report. Nothing is downloaded.\n'
         f'Expected: about {minutes} minute{"s" * (minutes != 1)} on two CPU cores (this machine: {_cores()}). '
         'Ctrl-C stops; the same command continues.\n'

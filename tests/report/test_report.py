@@ -146,7 +146,7 @@ def test_weights(evaluated):
     assert batch.false_negatives.size == max(counts)
     similarity = run.image_feature_NE[images[0]] @ run.text_feature_TE[validation.first_captions(images)].t()
     negatives = similarity[1:].double().numpy()
-    expected = np.exp(-negatives / 0.15)
+    expected = np.exp(-negatives / 0.3)
     np.testing.assert_allclose(batch.weight_BB[0, 1:], expected / expected.mean(), rtol=1e-3)
 
 
@@ -193,7 +193,10 @@ def test_demo_does_not_continue_another_training(work_dir, monkeypatch):
         '--work-dir',
         f'{work_dir}/new/sacl',
     ]
-    assert fresh[1].arguments[-2:] == ['randomness.seed=5', 'train_cfg.max_epochs=3']
+    assert fresh[0].arguments[-2:] == ['randomness.seed=5', 'train_cfg.max_epochs=3']
+    reference = f'{work_dir}/new/infonce/epoch_3.pth'
+    assert fresh[1].arguments[-1] == f'model.reference_checkpoint={reference}'
+    assert fresh[1].cfg.model.reference_checkpoint == reference
     assert fresh[0].epochs_done == 0
 
 
