@@ -1,0 +1,131 @@
+import io
+import logging
+import random
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+
+from sacl_mm.engine import PlainCheckpointHook, ProgressHook, TrainingStateHook
+
+
+def save_and_load(checkpoint):
+    file = io.BytesIO()
+    torch.save(checkpoint, file)
+    file.seek(0)
+    return torch.load(file, weights_only=True)
+
+
+def test_histories_survive_as_plain_data():
+    buffer = HistoryBuffer()
+    for number in range(5):
+        buffer.update(number / 3, 2)
+    checkpoint = dict(
+        meta=dict(epoch=np.int64(3), names=('a', 'b')),
+        message_hub=dict(
+            log_scalars={'train/loss': buffer},
+            runtime_info=dict(eta=np.float64(1.5), table=np.arange(3), last_ckpt=None),
+            resumed_keys={'train/loss': True},
+        ),
+        param_schedulers=[dict(last_step=4)],
+        state_dict=dict(weight=torch.ones(2)),
+    )
+    hook = PlainCheckpointHook()
+    hook.before_save_checkpoint(None, checkpoint)
+    loaded = save_and_load(checkpoint)
+    hook.after_load_checkpoint(None, loaded)
+    assert loaded['meta'] == dict(epoch=3, names=('a', 'b'))
+    assert loaded['message_hub']['runtime_info']['eta'] == 1.5
+    restored = loaded['message_hub']['log_scalars']['train/loss']
+    assert np.array_equal(restored.data, buffer.data)
+    assert restored.mean(3) == buffer.mean(3)
+
+
+def test_what_is_no_data_is_named():
+    with pytest.raises(TypeError, match=r'message_hub\.runtime_info\.thing is a object'):
+        PlainCheckpointHook().before_save_checkpoint(None, dict(message_hub=dict(runtime_info=dict(thing=object()))))
+
+
+class Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.calls = []
+
+    def set_progress(self, *arguments):
+        self.calls.append(('progress', *arguments))
+
+    def after_step(self):
+        self.calls.append('after_step')
+
+    def start_teacher(self):
+        self.calls.append('start_teacher')
+
+
+def runner(**changes):
+    values = dict(
+        model=Model(), iter=0, max_iters=10, seed=3, rank=0, epoch=0, max_epochs=2, logger=logging.getLogger('test')
+    )
+    return SimpleNamespace(**values | changes)
+
+
+def draws(hook, run):
+    hook.before_train_iter(run, 0)
+    return random.random(), np.random.rand(), torch.rand(1).item()  # noqa: NPY002
+
+
+def test_random_numbers_are_a_function_of_seed_rank_and_iteration():
+    hook = TrainingStateHook()
+    first = draws(hook, runner(iter=4))
+    torch.rand(10)
+    assert draws(hook, runner(iter=4)) == first
+    others = [draws(hook, runner(**change)) for change in (dict(iter=5), dict(iter=4, rank=1), dict(iter=4, seed=4))]
+    assert len({first, *others}) == 4
+
+
+def test_the_model_is_told_and_the_teacher_started_once():
+    hook, run = TrainingStateHook(), runner()
+    hook.before_train(run)
+    hook.before_train_iter(run, 0)
+    hook.after_train_iter(run, 0)
+    assert run.model.calls == ['start_teacher', ('progress', 0, 10, 3), 'after_step']
+    resumed = runner(iter=5)
+    hook.before_train(resumed)
+    assert resumed.model.calls == []
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def use_progress(stream, monkeypatch):
+    monkeypatch.setattr('sys.stdout', stream)
+    logger = logging.Logger('progress')
+    handler = logging.StreamHandler(stream)
+    logger.addHandler(handler)
+    hook, run = ProgressHook(), runner(logger=logger, val_dataloader=[0, 1])
+    hook.before_run(run)
+    hook.before_train(run)
+    for number in range(10):
+        run.iter = number
+        hook.after_train_iter(run, number, outputs=dict(loss=torch.tensor(0.5)))
+    hook.before_val_epoch(run)
+    hook.after_val_iter(run, 0)
+    logger.warning('a line of the log')
+    hook.after_val_epoch(run)
+    hook.after_run(run)
+    assert handler.stream is stream
+    return stream.getvalue()
+
+
+def test_a_terminal_gets_bars_and_keeps_its_log_lines(monkeypatch):
+    shown = use_progress(Terminal(), monkeypatch)
+    assert '10/10' in shown
+    assert 'loss 0.500' in shown
+    assert 'a line of the log' in shown
+
+
+def test_a_log_file_gets_lines_only(monkeypatch):
+    assert use_progress(io.StringIO(), monkeypatch) == 'a line of the log\n'
