@@ -1,0 +1,64 @@
+#!/usr/bin/env python
+"""Last validation of several runs side by side, mean and standard deviation over seeds.
+
+python tools/compare_runs.py InfoNCE=work_dirs/a0,work_dirs/a1 SACL=work_dirs/b0,work_dirs/b1 [--metrics mAP TR/R@1 ...]
+"""
+
+import argparse
+import statistics
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from sacl_mm.engine.config_check import UserError
+from sacl_mm.engine.launch import run_tool
+from sacl_mm.report.scalars import read_scalars
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('runs', nargs='+', metavar='NAME=DIR[,DIR...]', help='work directories, one per seed')
+    parser.add_argument('--metrics', nargs='+', help='names or ends of names (default: all)')
+    return parser.parse_args()
+
+
+def last_values(work_dir: Path) -> dict[str, float]:
+    try:
+        scalars = read_scalars(work_dir)
+    except FileNotFoundError as error:
+        raise UserError(str(error)) from error
+    return {name: curve[-1][1] for name, curve in scalars.items() if '/' in name}
+
+
+def chosen(names: list[str], wanted: list[str] | None) -> list[str]:
+    if wanted is None:
+        return names
+    unknown = [want for want in wanted if not any(name.endswith('/' + want) or name == want for name in names)]
+    if unknown:
+        raise UserError(f'no run has {", ".join(unknown)}; there are {", ".join(names)}')
+    return [next(name for name in names if name.endswith('/' + want) or name == want) for want in wanted]
+
+
+def cell(values: list[float]) -> str:
+    spread = f' ± {statistics.stdev(values):.2f}' if len(values) > 1 else ''
+    return f'{statistics.mean(values):.2f}{spread}'
+
+
+def main() -> None:
+    args = parse_args()
+    runs = {}
+    for given in args.runs:
+        name, equals, folders = given.partition('=')
+        if not equals or not folders:
+            raise UserError(f"'{given}' is not NAME=DIR[,DIR...]")
+        runs[name] = [last_values(Path(folder)) for folder in folders.split(',')]
+    names = chosen(list(next(iter(runs.values()))[0]), args.metrics)
+    table = Table('measure', *(f'{name} ({len(seeds)})' for name, seeds in runs.items()))
+    for name in names:
+        table.add_row(name, *(cell([seed[name] for seed in seeds]) for seeds in runs.values()))
+    Console().print(table)
+
+
+if __name__ == '__main__':
+    run_tool(main)
