@@ -21,7 +21,7 @@ METRICS = _child('METRICS', 'sacl_mm.evaluation')
 HOOKS = _child('HOOKS', 'sacl_mm.engine')
 OPTIM_WRAPPER_CONSTRUCTORS = _child('OPTIM_WRAPPER_CONSTRUCTORS', 'sacl_mm.engine')
 
-# Nothing of ours is in these, but MMEngine warns when a scope lacks one that it looks into.
+# Nothing of ours is in these, but MMEngine warns when a scope lacks one that it looks into, or one has no location.
 for _name in (
     'EVALUATOR',
     'FUNCTIONS',
@@ -39,4 +39,4 @@ for _name in (
     'WEIGHT_INITIALIZERS',
 ):
     if hasattr(root, _name):
-        _child(_name)
+        _child(_name, 'sacl_mm.engine')
