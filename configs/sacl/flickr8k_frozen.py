@@ -36,7 +36,7 @@ model = dict(
     contrastive_loss=dict(
         type='SACLContrastiveLoss',
         policy=dict(type='SimilarityRegulation', similarity_temperature=0.3),
-        temperature=0.05,
+        temperature=0.04,
     ),
 )
 optim_wrapper = dict(
