@@ -25,8 +25,9 @@ def html_section(curves: Curves) -> str:
     return f"""
 <section id="curves"><h2>The two trainings</h2>
 <p>Both runs share model, data, order of the samples and seed; only the weights of the negatives in the contrastive loss
-differ. In theory InfoNCE drives the information about all negatives down, true or false, while SACL's weights aim at a
-positive value (the target); how near a run comes to that is what the last chart shows.</p>
+differ. SACL takes them from the finished InfoNCE model at first and more and more from itself. In theory InfoNCE drives
+the information about all negatives down, true or false, while SACL's weights aim at a positive value (the target). The
+estimate is normalised over the candidates and so lies below 0: compare the runs, not a run with its target.</p>
 <div class="charts">{figures}</div></section>"""
 
 
