@@ -172,7 +172,8 @@ def test_testing_a_checkpoint_prints_the_table_and_writes_metrics(runs, tmp_path
         capture_output=True,
         timeout=600,
     )
-    assert json.loads((twice / 'm.json').read_text()) == pytest.approx(metrics, rel=1e-5)
+    # Features differ in the last bits with the batch's shape, which may swap two near ties.
+    assert json.loads((twice / 'm.json').read_text()) == pytest.approx(metrics, rel=2e-3)
 
 
 @pytest.mark.parametrize(
