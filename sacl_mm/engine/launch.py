@@ -72,10 +72,10 @@ def use_mixed_precision(cfg: Config) -> None:
 
 
 def run_tool(main: Callable[[], None]) -> None:
-    """Run a tool; mistakes of the user end it with one line, Ctrl-C with a hint, and bugs with their traceback."""
+    """Run a tool; a user's mistake or a missing file ends it with one line, Ctrl-C with a hint, a bug with its traceback."""
     try:
         main()
-    except UserError as error:
+    except (UserError, FileNotFoundError) as error:
         sys.exit(f'error: {error}')
     except KeyboardInterrupt:
         sys.exit('interrupted; a training goes on from its last checkpoint with --resume')
