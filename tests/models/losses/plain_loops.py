@@ -51,7 +51,7 @@ def direction_loss(
         negatives = [j for j in range(len(candidates)) if candidate_ids[j] not in (anchor_ids[i], -1)]
         refs = None if reference is None else [float(cosine(reference[0][i], reference[1][j])) for j in negatives]
         matches = None if match is None else [match(i, j) for j in negatives]
-        weights = negative_weights(policy, [float(sims[j]) for j in negatives], refs, tau_value, progress, matches)
+        weights = negative_weights(policy, [sims[j].item() for j in negatives], refs, tau_value, progress, matches)
         denominator = sum(torch.exp(sims[j] / tau) for j in positives)
         denominator = denominator + sum(w * torch.exp(sims[j] / tau) for w, j in zip(weights, negatives, strict=True))
         targets = {j: 1 / len(positives) for j in positives}
