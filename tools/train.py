@@ -3,7 +3,7 @@
 
 import argparse
 
-from sacl_mm.engine.config_check import check_file
+from sacl_mm.engine.config_check import UserError, check_file
 from sacl_mm.engine.launch import add_common_arguments, build_runner, load_config, run_tool, use_mixed_precision
 
 
@@ -34,6 +34,8 @@ def main() -> None:
     if args.amp:
         use_mixed_precision(cfg)
     if args.auto_scale_lr:
+        if 'auto_scale_lr' not in cfg:
+            raise UserError('--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=...) in the configuration')
         cfg.auto_scale_lr.enable = True
     if args.no_persistent_workers:
         cfg.train_dataloader.persistent_workers = False

@@ -1,4 +1,4 @@
-"""SACL pre-training on Flickr8k, end to end: ImageNet ResNet-50, MiniLM split into text and fusion encoder, 50 M parameters.
+"""SACL pre-training on Flickr8k, end to end: ImageNet ResNet-50, MiniLM split into text and fusion encoder.
 
     FLICKR8K=... MINILM=... RESNET50=... python tools/train.py configs/sacl/flickr8k.py --amp
 

@@ -4,7 +4,7 @@
     python tools/cache_features.py configs/sacl/flickr8k_features.py data/flickr8k_features
 
 $RESNET50: an ImageNet ResNet-50 in mmpretrain's layout, caffe style (stride in the 1 x 1 convolution, BGR, no division by
-the standard deviation). 5 minutes on two CPU cores with bfloat16 units.
+the standard deviation). 13 minutes on one shared CPU core.
 """
 
 _base_ = ['../_base_/datasets/flickr8k.py']

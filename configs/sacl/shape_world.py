@@ -3,7 +3,7 @@
     python tools/train.py configs/sacl/shape_world_infonce.py    # H, and what SACL is compared with
     python tools/train.py configs/sacl/shape_world.py
 
-Two minutes each on two CPU cores. docs/results.md has the numbers of five seeds. $REFERENCE: another checkpoint of H.
+docs/results.md has the numbers of five seeds, and how long the two take. $REFERENCE: another checkpoint of H.
 `shape_world_full.py` adds fusion, matching, masked language modelling, momentum teacher and queue.
 """
 

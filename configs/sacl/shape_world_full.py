@@ -1,5 +1,5 @@
 """Every part of the paper's recipe at tiny size: reference model with alpha 1 -> 0, momentum teacher with distillation, queue,
-fusion, matching and masked language modelling. Ten minutes on two CPU cores.
+fusion, matching and masked language modelling.
 
     python tools/train.py configs/sacl/shape_world_infonce.py    # the reference model H
     python tools/train.py configs/sacl/shape_world_full.py

@@ -191,6 +191,7 @@ def test_testing_a_checkpoint_prints_the_table_and_writes_metrics(runs, tmp_path
             ['model.towrs.embed_dims=2'],
             "'model' has no 'towrs'; did you mean 'towers'?",
         ),
+        (['configs/sacl/shape_world.py', '--auto-scale-lr'], [], 'needs auto_scale_lr=dict(base_batch_size'),
         (['configs/sacl/flickr8k_frozen.py'], [], 'make them with tools/cache_features.py'),
         (['configs/sacl/shape_world.py'], ['model.reference_checkpoint=none.pth'], 'train it first'),
         (['configs/sacl/shape_world.py', '--amp'], [], '--amp needs a GPU'),

@@ -1,4 +1,4 @@
-"""Half the base model's depth and width, 50 million parameters: ViT-S/16, and a 6-layer BERT of width 384 (MiniLM) whose
+"""Half the base model's depth and width, 46 million parameters: ViT-S/16, and a 6-layer BERT of width 384 (MiniLM) whose
 layers 0-2 are the text encoder and 3-5 the fusion encoder. Self-regulated weights: needs no reference model."""
 
 vocab_size = 30522
