@@ -34,6 +34,7 @@ LAYERS = [
     ),
     ('sacl_mm.models.two_tower',),
     ('sacl_mm.models.reference', 'sacl_mm.models.dual_encoder'),
+    ('sacl_mm.models.retrieval',),
     ('sacl_mm.models',),
     ('sacl_mm.datasets', 'sacl_mm.evaluation'),
     ('sacl_mm.engine',),

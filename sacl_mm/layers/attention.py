@@ -5,6 +5,7 @@ Shapes: B rows (texts), L text tokens, P pictures, N image tokens, C width, H he
 
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -31,11 +32,11 @@ def merge_heads(x_BHLD: Tensor) -> Tensor:
 
 
 class SelfAttention(nn.Module):
-    """Text tokens attend to the text's tokens."""
+    """Text tokens attend to the text's tokens, or with `causal` to those before them and themselves."""
 
-    def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
+    def __init__(self, width: int, heads: int, dropout: float = 0.0, causal: bool = False) -> None:
         super().__init__()
-        self.heads, self.dropout = heads, dropout
+        self.heads, self.dropout, self.causal = heads, dropout, causal
         self.query = nn.Linear(width, width)
         self.key = nn.Linear(width, width)
         self.value = nn.Linear(width, width)
@@ -44,12 +45,17 @@ class SelfAttention(nn.Module):
     def forward(self, x_BLC: Tensor, mask_BL: Tensor) -> Tensor:
         query, key, value = (split_heads(layer(x_BLC), self.heads) for layer in (self.query, self.key, self.value))
         dropout = self.dropout if self.training else 0.0
-        x_BHLD = F.scaled_dot_product_attention(query, key, value, mask_BL[:, None, None, :], dropout)
+        mask_B1LL = mask_BL[:, None, None, :]
+        if self.causal:
+            length = x_BLC.shape[1]
+            mask_B1LL = mask_B1LL & torch.ones(length, length, dtype=torch.bool, device=mask_BL.device).tril()
+        x_BHLD = F.scaled_dot_product_attention(query, key, value, mask_B1LL, dropout)
         return self.output(merge_heads(x_BHLD))
 
 
 class CrossAttention(nn.Module):
-    """Text tokens attend to image tokens whose keys and values were projected before, once for all texts."""
+    """Text tokens attend to another sequence's tokens (a picture's; in a decoder a question's), whose keys and values were
+    projected before, once for all texts."""
 
     def __init__(self, width: int, image_width: int, heads: int, dropout: float = 0.0) -> None:
         super().__init__()
@@ -62,9 +68,10 @@ class CrossAttention(nn.Module):
     def project(self, image_PNC: Tensor) -> KeyValue:
         return KeyValue(split_heads(self.key(image_PNC), self.heads), split_heads(self.value(image_PNC), self.heads))
 
-    def forward(self, x_BLC: Tensor, key_value: KeyValue) -> Tensor:
-        """`key_value` holds row b's picture in its row b."""
+    def forward(self, x_BLC: Tensor, key_value: KeyValue, key_mask_BN: Tensor | None = None) -> Tensor:
+        """`key_value` holds row b's picture in its row b; `key_mask_BN` is False where it is padded."""
         query = split_heads(self.query(x_BLC), self.heads)
         dropout = self.dropout if self.training else 0.0
-        x_BHLD = F.scaled_dot_product_attention(query, key_value.key, key_value.value, dropout_p=dropout)
+        mask = None if key_mask_BN is None else key_mask_BN[:, None, None, :]
+        x_BHLD = F.scaled_dot_product_attention(query, key_value.key, key_value.value, mask, dropout)
         return self.output(merge_heads(x_BHLD))

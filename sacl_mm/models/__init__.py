@@ -8,6 +8,7 @@ from sacl_mm.models.heads import MaskedLanguageHead, MatchingHead
 from sacl_mm.models.losses import SACLContrastiveLoss
 from sacl_mm.models.necks import ImageTokenNeck
 from sacl_mm.models.pretrain import SACLPretrain
+from sacl_mm.models.retrieval import ImageTextRetrieval
 from sacl_mm.models.text_encoders import BertTextEncoder
 from sacl_mm.models.two_tower import TwoTower
 
@@ -18,6 +19,7 @@ __all__ = [
     'FeatureTowers',
     'FusionEncoder',
     'ImageTextPreprocessor',
+    'ImageTextRetrieval',
     'ImageTokenNeck',
     'MaskedLanguageHead',
     'MatchingHead',

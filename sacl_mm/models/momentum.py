@@ -22,6 +22,10 @@ class MomentumTeacher(nn.Module):
         if not 0 <= decay < 1:
             raise ValueError(f'decay must be in [0, 1), got {decay}')
         self.decay = decay
+        self.add(student)
+
+    def add(self, student: dict[str, nn.Module]) -> None:
+        """Follow these modules, too."""
         for name, module in student.items():
             self.add_module(name, copy.deepcopy(module).requires_grad_(False).eval())
 

@@ -19,8 +19,8 @@ class Encoded(NamedTuple):
 
     tokens: Tensor
     """(B, 1 + N, C) of pictures or (T, L, C) of texts."""
-    feature: Tensor
-    """(B, E) or (T, E), unit length."""
+    feature: Tensor | None
+    """(B, E) or (T, E), unit length; None without a common space."""
 
 
 @MODELS.register_module()
@@ -28,23 +28,31 @@ class TwoTower(BaseModule):
     """Image encoder = backbone + neck; text encoder; a linear projection of each one's first token, L2-normalised.
 
     Args:
-        backbone: any of mmpretrain's or timm's (`mmpretrain.TIMMBackbone`), or of ours.
+        backbone: any of mmpretrain's or timm's (`mmpretrain.TIMMBackbone`), or of ours; None where "images" are what a
+            frozen backbone yielded (`LoadImageGrid`).
         neck: makes tokens of what the backbone yields; has `out_channels`.
         text_encoder: has `width`.
-        embed_dims: E.
+        embed_dims: E; None for tasks without contrast: no projections.
         freeze_backbone: keep the backbone's weights and statistics as they are; only neck and projection learn.
     """
 
     def __init__(
-        self, backbone: dict, neck: dict, text_encoder: dict, embed_dims: int = 256, freeze_backbone: bool = False
+        self,
+        backbone: dict | None,
+        neck: dict,
+        text_encoder: dict,
+        embed_dims: int | None = 256,
+        freeze_backbone: bool = False,
     ) -> None:
         super().__init__()
         load_mmpretrain()
-        self.backbone = MODELS.build(backbone)
+        self.backbone = nn.Identity() if backbone is None else MODELS.build(backbone)
         self.neck = MODELS.build(neck)
         self.text_encoder = MODELS.build(text_encoder)
-        self.image_projection = nn.Linear(self.neck.out_channels, embed_dims)
-        self.text_projection = nn.Linear(self.text_encoder.width, embed_dims)
+        self.image_projection = self.text_projection = None
+        if embed_dims is not None:
+            self.image_projection = nn.Linear(self.neck.out_channels, embed_dims)
+            self.text_projection = nn.Linear(self.text_encoder.width, embed_dims)
         self.freeze_backbone = freeze_backbone
         if freeze_backbone:
             self.backbone.requires_grad_(False)
@@ -58,9 +66,12 @@ class TwoTower(BaseModule):
     def encode_image(self, images_BCHW: Tensor) -> Encoded:
         # Convolutions run faster in this layout, on CPUs and in mixed precision on GPUs.
         images_BCHW = images_BCHW.contiguous(memory_format=torch.channels_last)
-        tokens_BNC = self.neck(self.backbone(images_BCHW))
-        return Encoded(tokens_BNC, F.normalize(self.image_projection(tokens_BNC[:, 0]), dim=-1))
+        return _encoded(self.neck(self.backbone(images_BCHW)), self.image_projection)
 
     def encode_text(self, token_ids_TL: Tensor, mask_TL: Tensor) -> Encoded:
-        tokens_TLC = self.text_encoder(token_ids_TL, mask_TL)
-        return Encoded(tokens_TLC, F.normalize(self.text_projection(tokens_TLC[:, 0]), dim=-1))
+        return _encoded(self.text_encoder(token_ids_TL, mask_TL), self.text_projection)
+
+
+def _encoded(tokens_BNC: Tensor, projection: nn.Linear | None) -> Encoded:
+    feature = None if projection is None else F.normalize(projection(tokens_BNC[:, 0]), dim=-1)
+    return Encoded(tokens_BNC, feature)

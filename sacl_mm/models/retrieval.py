@@ -1,0 +1,217 @@
+"""Image-text retrieval: two towers for the many, a fusion encoder that looks closely at the few.
+
+Shapes: B pairs in the local batch, G = B * processes, N image tokens, L text tokens, C width, R rows of the fusion encoder.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sacl_mm.functional.distributed import gather, gather_with_gradient, largest, mean_over_processes, world_size
+from sacl_mm.functional.hard_negatives import has_negative, sample_hard_negatives
+from sacl_mm.models.dual_encoder import DualEncoder
+from sacl_mm.models.losses import FeaturePair
+from sacl_mm.models.momentum import MomentumTeacher
+from sacl_mm.models.negative_queue import NegativeQueue
+from sacl_mm.models.two_tower import Encoded
+from sacl_mm.registry import MODELS
+
+
+@dataclass
+class FusionInput:
+    """Rows for the fusion encoder: text tokens (R, L, C), their mask (R, L), and each row's picture (R,)."""
+
+    tokens: Tensor
+    mask: Tensor
+    picture: Tensor
+
+
+@MODELS.register_module()
+class ImageTextRetrieval(DualEncoder):
+    """Contrast and matching, summed (ALBEF, arXiv 2107.07651, Sec. 4; Jiang et al., ACL 2023, App. E).
+
+    * Contrast (`contrastive_loss`) between local pairs, all processes' pairs and a queue that a momentum teacher fills.
+    * Matching: per image one hard negative text and per text one hard negative image, from all processes.
+
+    An image's keys and values are projected once per fusion layer and shared by all texts that it meets.
+    `sacl_mm.engine.RerankingTestLoop` measures it: the towers propose candidates, `matching_logits` re-ranks them.
+
+    Args:
+        towers, contrastive_loss, data_preprocessor, reference_checkpoint: as in `DualEncoder`.
+        fusion: a `FusionEncoder`.
+        matching_head: a `MatchingHead`.
+        queue_size: queued pairs; 0 for none. Needs the teacher.
+        momentum: options of `MomentumTeacher`; None for no teacher.
+    """
+
+    def __init__(
+        self,
+        towers: dict,
+        contrastive_loss: dict,
+        data_preprocessor: dict,
+        fusion: dict,
+        matching_head: dict,
+        queue_size: int = 0,
+        momentum: dict | None = None,
+        reference_checkpoint: str | None = None,
+        diagnostics_interval: int = 50,
+    ) -> None:
+        super().__init__(towers, contrastive_loss, data_preprocessor, reference_checkpoint, diagnostics_interval)
+        self.fusion = MODELS.build(fusion)
+        self.matching_head = MODELS.build(matching_head)
+        policy = self.contrastive_loss.policy
+        if queue_size and not momentum:
+            raise ValueError('a queue needs the momentum teacher: give momentum=dict(decay=0.995), or queue_size=0')
+        if policy.needs_teacher and not momentum:
+            raise ValueError('the policy distils from the momentum teacher: give momentum=dict(decay=0.995)')
+        self.teacher = MomentumTeacher(dict(towers=self.towers), **momentum) if momentum else None
+        embed_dims = self.towers.image_projection.out_features
+        self.queue = NegativeQueue(queue_size, embed_dims, policy.needs_reference) if queue_size else None
+        self._to_enqueue: dict[str, Tensor] | None = None
+
+    def _followed(self) -> dict[str, nn.Module]:
+        """The modules that the teacher copies."""
+        return {name: self.get_submodule(name) for name, _ in self.teacher.named_children()}
+
+    def start_teacher(self) -> None:
+        """Make the teacher equal to the student; for the beginning of a training, after weights were loaded."""
+        if self.teacher is not None:
+            self.teacher.follow(self._followed(), decay=0)
+
+    def after_step(self) -> None:
+        """The teacher follows the student; the batch that was just learned from enters the queue."""
+        if self.teacher is not None:
+            self.teacher.follow(self._followed())
+        if self.queue is not None and self._to_enqueue is not None:
+            self.queue.enqueue({name: gather(rows) for name, rows in self._to_enqueue.items()})
+            self._to_enqueue = None
+
+    def matching_logits(self, images: list, tokens_RLC: Tensor, mask_RL: Tensor, picture_R: Tensor) -> Tensor:
+        """How well text r and picture `picture_R[r]` match, (R,): the logit of "matches" against "does not".
+
+        `images` is `fusion.project(...)` of the pictures' tokens.
+        """
+        logits_R2 = self.matching_head(self.fusion(tokens_RLC, mask_RL, images, picture_R)).float()
+        return logits_R2[:, 1] - logits_R2[:, 0]
+
+    # ------------------------------------------------------------------------------------------------ objectives
+    @property
+    def draw(self) -> int:
+        """The seed of this iteration's random draws."""
+        return self.seed * 1_000_003 + self.iteration
+
+    def loss(self, batch: dict) -> dict[str, Tensor]:
+        image, text, _, losses = self._towers_loss(batch)
+        pictures, rows, matches_R, counts_R = self._matching_rows(image, text, batch, self.draw)
+        (fused,) = self._fuse(pictures, [rows])
+        losses['loss_itm'] = self._matching_loss(fused, matches_R, counts_R)
+        return losses
+
+    def _towers_loss(
+        self, batch: dict
+    ) -> tuple[Encoded, Encoded, tuple[Encoded, Encoded] | None, dict[str, Tensor]]:
+        """Both towers' outputs, the teacher's, and the contrastive loss."""
+        if len(batch['token_ids']) != len(batch['images']):
+            raise ValueError(
+                f'training takes one text per image, the batch has {len(batch["token_ids"])} texts for '
+                f"{len(batch['images'])} images: add dict(type='SampleCaption') to the training pipeline"
+            )
+        image, text = self.encode(batch)
+        teacher = self._teach(batch)
+        return image, text, teacher, self._contrast(image, text, teacher, batch)
+
+    def _matching_loss(self, fused: Tensor, matches_R: Tensor, counts_R: Tensor) -> Tensor:
+        each_R = self.matching_head.loss(fused, matches_R)
+        return mean_over_processes((each_R * counts_R).sum(), counts_R.sum())
+
+    def _contrast(self, image: Encoded, text: Encoded, teacher, batch: dict) -> dict[str, Tensor]:
+        sides = {}
+        if self.queue is not None:
+            sides |= dict(bank=self.queue.bank(), candidates=FeaturePair(teacher[0].feature, teacher[1].feature))
+        if self.reference is not None:
+            sides['reference'] = self.encode_reference(batch)
+        if self.contrastive_loss.policy.needs_teacher:
+            sides['teacher'] = FeaturePair(teacher[0].feature, teacher[1].feature)
+        if self.queue is not None and self.training:
+            self._to_enqueue = self._queue_entries(teacher, sides.get('reference'), batch)
+        return self.contrast(image, text, batch, **sides)
+
+    def _queue_entries(self, teacher, reference: FeaturePair | None, batch: dict) -> dict[str, Tensor]:
+        entries = dict(
+            image=teacher[0].feature, text=teacher[1].feature, image_ids=batch['image_ids'], text_ids=batch['text_ids']
+        )
+        if reference is not None:
+            entries |= dict(reference_image=reference.image, reference_text=reference.text)
+        return entries
+
+    @torch.no_grad()
+    def _teach(self, batch: dict) -> tuple[Encoded, Encoded] | None:
+        if self.teacher is None:
+            return None
+        towers = self.teacher.towers
+        return towers.encode_image(batch['images']), towers.encode_text(batch['token_ids'], batch['text_mask'])
+
+    def _matching_rows(
+        self, image: Encoded, text: Encoded, batch: dict, seed: int
+    ) -> tuple[Tensor, FusionInput, Tensor, Tensor]:
+        """B matching pairs, B images with a hard negative text, B texts with a hard negative image.
+
+        Returns the pictures' tokens that the rows refer to, the rows, whether each matches, and whether it counts (a batch
+        of one image has no negatives).
+        """
+        batch_size, device = len(image.feature), image.feature.device
+        mask_BL = batch['text_mask']
+        with torch.no_grad():
+            temperature = self.contrastive_loss.temperature
+            image_ids_G, text_ids_G = gather(batch['image_ids']), gather(batch['text_ids'])
+            positive_BG = batch['image_ids'][:, None] == image_ids_G[None, :]
+            negatives = [
+                sample_hard_negatives(
+                    anchor.feature @ gather(candidate.feature).t() / temperature,
+                    positive_BG,
+                    batch['text_ids'],
+                    text_ids_G,
+                    2 * seed + direction,
+                )
+                for direction, (anchor, candidate) in enumerate(((image, text), (text, image)))
+            ]
+        negative_text_B, negative_image_B = negatives
+        tokens_GLC, mask_GL = self._all_texts(text.tokens, mask_BL)
+        length = tokens_GLC.shape[1] - mask_BL.shape[1]
+        own_tokens, own_mask = F.pad(text.tokens, (0, 0, 0, length)), F.pad(mask_BL, (0, length))
+        own_picture_B = torch.arange(batch_size, device=device)
+        if world_size() == 1:
+            pictures, negative_picture_B = image.tokens, negative_image_B
+        else:
+            # Only the chosen pictures of other processes are projected to keys and values here.
+            pictures = torch.cat([image.tokens, gather_with_gradient(image.tokens)[negative_image_B]])
+            negative_picture_B = batch_size + own_picture_B
+        rows = FusionInput(
+            torch.cat([own_tokens, tokens_GLC[negative_text_B], own_tokens]),
+            torch.cat([own_mask, mask_GL[negative_text_B], own_mask]),
+            torch.cat([own_picture_B, own_picture_B, negative_picture_B]),
+        )
+        matches_R = torch.cat([torch.ones_like(own_picture_B), torch.zeros_like(own_picture_B.repeat(2))])
+        counts_B = has_negative(positive_BG).float()
+        return pictures, rows, matches_R, torch.cat([torch.ones_like(counts_B), counts_B, counts_B])
+
+    @staticmethod
+    def _all_texts(tokens_BLC: Tensor, mask_BL: Tensor) -> tuple[Tensor, Tensor]:
+        """The tokens and masks of all processes' texts, padded to the longest."""
+        missing = largest(tokens_BLC.shape[1], tokens_BLC.device) - tokens_BLC.shape[1]
+        tokens_BLC, mask_BL = F.pad(tokens_BLC, (0, 0, 0, missing)), F.pad(mask_BL, (0, missing))
+        return gather_with_gradient(tokens_BLC), gather(mask_BL.byte()).bool()
+
+    def _fuse(self, pictures: Tensor, inputs: list[FusionInput]) -> list[Tensor]:
+        """One pass of the fusion encoder over all rows; keys and values of each picture are made once."""
+        longest = max(rows.tokens.shape[1] for rows in inputs)
+        padding = [longest - rows.tokens.shape[1] for rows in inputs]
+        fused = self.fusion(
+            torch.cat([F.pad(rows.tokens, (0, 0, 0, pad)) for rows, pad in zip(inputs, padding, strict=True)]),
+            torch.cat([F.pad(rows.mask, (0, pad)) for rows, pad in zip(inputs, padding, strict=True)]),
+            self.fusion.project(pictures),
+            torch.cat([rows.picture for rows in inputs]),
+        )
+        return list(fused.split([len(rows.tokens) for rows in inputs]))
