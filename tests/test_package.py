@@ -19,7 +19,7 @@ PACKAGE = ROOT / 'sacl_mm'
 # From the ground up; a module may import its own layer and those before it. `beside` names layers that must not meet.
 LAYERS = [
     ('sacl_mm.compatibility', 'sacl_mm.registry'),
-    ('sacl_mm.functional',),
+    ('sacl_mm.functional', 'sacl_mm.checkpoints'),
     ('sacl_mm.layers',),
     ('sacl_mm.models.losses',),
     (
@@ -30,11 +30,12 @@ LAYERS = [
         'sacl_mm.models.momentum',
         'sacl_mm.models.necks',
         'sacl_mm.models.negative_queue',
+        'sacl_mm.models.starting_weights',
         'sacl_mm.models.text_encoders',
     ),
     ('sacl_mm.models.two_tower',),
     ('sacl_mm.models.reference', 'sacl_mm.models.dual_encoder'),
-    ('sacl_mm.models.retrieval',),
+    ('sacl_mm.models.nlvr2', 'sacl_mm.models.retrieval', 'sacl_mm.models.vqa'),
     ('sacl_mm.models',),
     ('sacl_mm.datasets', 'sacl_mm.evaluation'),
     ('sacl_mm.engine',),

@@ -10,7 +10,12 @@ default_hooks = dict(
     checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=2),
     sampler_seed=dict(type='DistSamplerSeedHook'),
 )
-custom_hooks = [dict(type='TrainingStateHook'), dict(type='PlainCheckpointHook'), dict(type='ProgressHook')]
+custom_hooks = [
+    dict(type='TrainingStateHook'),
+    dict(type='PlainCheckpointHook'),
+    dict(type='StrictLoadingHook', allow=[]),
+    dict(type='ProgressHook'),
+]
 
 env_cfg = dict(
     cudnn_benchmark=False, mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0), dist_cfg=dict(backend='nccl')

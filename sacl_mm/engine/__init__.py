@@ -2,7 +2,17 @@
 
 from sacl_mm.engine.plain_checkpoint_hook import PlainCheckpointHook
 from sacl_mm.engine.progress_hook import ProgressHook
+from sacl_mm.engine.reranking_loop import RerankingTestLoop, RerankingValLoop
+from sacl_mm.engine.strict_loading_hook import StrictLoadingHook
 from sacl_mm.engine.trainable_only_constructor import TrainableOnlyConstructor
 from sacl_mm.engine.training_state_hook import TrainingStateHook
 
-__all__ = ['PlainCheckpointHook', 'ProgressHook', 'TrainableOnlyConstructor', 'TrainingStateHook']
+__all__ = [
+    'PlainCheckpointHook',
+    'ProgressHook',
+    'RerankingTestLoop',
+    'RerankingValLoop',
+    'StrictLoadingHook',
+    'TrainableOnlyConstructor',
+    'TrainingStateHook',
+]

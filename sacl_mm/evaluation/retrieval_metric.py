@@ -1,4 +1,4 @@
-"""Zero-shot retrieval by the dual encoder."""
+"""Retrieval, by the two towers or with re-ranking."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,7 +8,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from torch import Tensor
 
-from sacl_mm.functional.ranking import best_ranks, graded_measures, recall_at
+from sacl_mm.functional.ranking import best_ranks, graded_measures, recall_at, reranked
 from sacl_mm.registry import METRICS, TASK_UTILS
 
 
@@ -16,10 +16,12 @@ from sacl_mm.registry import METRICS, TASK_UTILS
 class RetrievalMetric(BaseMetric):
     """Text retrieval (TR: image -> its texts) and image retrieval (IR: text -> its image) among all pairs of a test set.
 
-    The score is the cosine of the two towers' features. It runs in MMEngine's own validation and test loops, on any
-    number of processes (a sample that a sampler repeats is counted once).
+    The score is the cosine of the two towers' features; in a `RerankingTestLoop` the candidates that it proposes are put in
+    the order of the matching scores, and all others follow. It runs in MMEngine's own validation and test loops as well,
+    on any number of processes (a sample that a sampler repeats is counted once).
 
-    Each predicted sample has `image_id`, `text_ids`, `image_feature` (E,) and `text_features` (k, E). Reported in percent:
+    Each predicted sample has `image_id`, `text_ids`, `image_feature` (E,), `text_features` (k, E), after re-ranking also
+    `reranking`. Reported in percent:
     `TR/R@k`, `IR/R@k` and `R@mean`, the mean of them all. With `relevance`, also `TR/...` and `IR/...` of
     `sacl_mm.functional.ranking.graded_measures` and `mAP`, the mean of both directions.
 
@@ -51,6 +53,8 @@ class RetrievalMetric(BaseMetric):
                     text_ids=list(sample['text_ids']),
                     image=sample['image_feature'].detach().float().cpu(),
                     texts=sample['text_features'].detach().float().cpu(),
+                    reranking=sample.get('reranking'),
+                    input_size=sample.get('input_size'),
                 )
             )
 
@@ -64,16 +68,17 @@ class RetrievalMetric(BaseMetric):
         if self.relevance is not None:
             relevant = torch.as_tensor(self.relevance(image_ids.numpy(), text_ids)) | own
 
+        by_image, by_text = (scores, scores.t()) if results[0]['reranking'] is None else _second_stage(scores, results)
         metrics: dict[str, float] = {}
-        for direction, transpose in (('TR', False), ('IR', True)):
-            matrices = [m if m is None or not transpose else m.t() for m in (scores, own, relevant)]
-            measures = self._direction(*matrices)
+        for direction, final, transpose in (('TR', by_image, False), ('IR', by_text, True)):
+            known = [m if m is None or not transpose else m.t() for m in (own, relevant)]
+            measures = self._direction(final, *known)
             metrics |= {f'{direction}/{name}': value for name, value in measures.items()}
         recalls = [value for name, value in metrics.items() if '/R@' in name]
         metrics['R@mean'] = sum(recalls) / len(recalls)
         if relevant is not None:
             metrics['mAP'] = (metrics['TR/mAP'] + metrics['IR/mAP']) / 2
-        self._log_table(metrics, *scores.shape)
+        self._log_table(metrics, *scores.shape, _protocol(results[0]))
         return metrics
 
     def _direction(self, scores: Tensor, own: Tensor, relevant: Tensor | None) -> dict[str, float]:
@@ -84,14 +89,35 @@ class RetrievalMetric(BaseMetric):
         return measures
 
     @staticmethod
-    def _log_table(metrics: dict[str, float], images: int, texts: int) -> None:
+    def _log_table(metrics: dict[str, float], images: int, texts: int, protocol: str) -> None:
         names = [name.removeprefix('TR/') for name in metrics if name.startswith('TR/')]
         widths = [max(8, len(name)) for name in names]
         lines = [
-            f'retrieval among {images:,} images x {texts:,} texts; protocol: dual encoder, cosine, no re-ranking',
+            f'retrieval among {images:,} images x {texts:,} texts; protocol: {protocol}',
             ' ' * 18 + '  '.join(name.rjust(width) for name, width in zip(names, widths, strict=True)),
         ]
         for direction, label in (('TR', 'image -> text'), ('IR', 'text -> image')):
             values = (f'{metrics[f"{direction}/{name}"]:.2f}'.rjust(w) for name, w in zip(names, widths, strict=True))
             lines.append(f'{direction} {label:14s} ' + '  '.join(values))
         MMLogger.get_current_instance().info('\n'.join(lines))
+
+
+def _second_stage(scores_NT: Tensor, results: list[dict]) -> tuple[Tensor, Tensor]:
+    """The final scores for text retrieval (N, T) and image retrieval (T, N); each direction re-ranks its own candidates."""
+    place = {text_id: i for i, text_id in enumerate(text_id for result in results for text_id in result['text_ids'])}
+    second, by_image, by_text = torch.zeros_like(scores_NT), *torch.zeros(2, *scores_NT.shape, dtype=torch.bool)
+    for row, result in enumerate(results):
+        about = result['reranking']
+        texts = torch.tensor([place[text_id] for text_id in about['text_ids'].tolist()])
+        second[row, texts] = about['scores']
+        by_image[row, texts], by_text[row, texts] = about['by_image'], about['by_text']
+    return reranked(scores_NT, by_image, second), reranked(scores_NT.t(), by_text.t(), second.t())
+
+
+def _protocol(result: dict) -> str:
+    about, size = result['reranking'], result['input_size']
+    if about is None:
+        stages = 'dual encoder, cosine, no re-ranking'
+    else:
+        stages = f'contrastive top-{about["k"]} of each direction, re-ranked by {about["score"]}'
+    return stages if size is None else f'{stages}; input {size[0]} x {size[1]}'

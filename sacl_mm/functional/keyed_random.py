@@ -13,7 +13,8 @@ _MIX_2 = -0x6B2FB644ECCEEE15  # 0x94D049BB133111EB
 
 def keyed_uniform(seed: int, *keys: Tensor) -> Tensor:
     """Uniform numbers in (0, 1), float32, one for each element of the broadcast integer keys (splitmix64 of the keys)."""
-    state = torch.tensor(seed, dtype=torch.int64, device=keys[0].device)
+    # The seed is mixed, too: it must not matter only through its sum with the first key.
+    state = _mix(torch.tensor(seed, dtype=torch.int64, device=keys[0].device) + _GOLDEN)
     for key in keys:
         state = _mix(state + _GOLDEN + key.long())
     # 24 bits are what a float32 holds exactly; the half step keeps 0 and 1 out.

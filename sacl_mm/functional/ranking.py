@@ -15,6 +15,21 @@ def best_ranks(scores_QM: Tensor, own_QM: Tensor) -> Tensor:
     return 1 + ((scores_QM >= best_Q1) & ~own_QM).sum(dim=1)
 
 
+def top_candidates(scores_QM: Tensor, k: int) -> Tensor:
+    """(Q, M): whether a candidate is among the k best of its query; of equal scores the first ones."""
+    chosen_Qk = scores_QM.argsort(dim=1, descending=True, stable=True)[:, :k]
+    return torch.zeros_like(scores_QM, dtype=torch.bool).scatter_(1, chosen_Qk, True)
+
+
+def reranked(scores_QM: Tensor, candidate_QM: Tensor, second_QM: Tensor) -> Tensor:
+    """Scores by which the candidates come first, in the order of `second_QM`, and the others after them, in the order of
+    `scores_QM`."""
+    lowest_Q1 = second_QM.masked_fill(~candidate_QM, torch.inf).amin(dim=1, keepdim=True)
+    highest_Q1 = scores_QM.masked_fill(candidate_QM, -torch.inf).amax(dim=1, keepdim=True)
+    below_QM = scores_QM - highest_Q1 - 1 + lowest_Q1
+    return torch.where(candidate_QM, second_QM, below_QM)
+
+
 def recall_at(ranks_Q: Tensor, k: int) -> float:
     """Share of queries, in percent, whose best own candidate is among the first k."""
     return 100 * (ranks_Q <= k).double().mean().item()

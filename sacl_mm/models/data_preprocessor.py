@@ -2,14 +2,16 @@
 
 import torch
 from mmengine.model import ImgDataPreprocessor
-from torch.nn.utils.rnn import pad_sequence
 
+from sacl_mm.functional.padding import pad_texts
 from sacl_mm.registry import MODELS
 
 
 @MODELS.register_module()
 class ImageTextPreprocessor(ImgDataPreprocessor):
     """Stacks and normalises images (as MMEngine's ImgDataPreprocessor), pads texts to the batch's longest.
+
+    Samples with a pair of pictures give 2B images: all first ones, then all second ones.
 
     Each data sample carries `token_ids` (a list of texts), `image_id` and `text_ids`. The texts of all samples follow one
     another: `texts_per_image` tells how many belong to each.
@@ -19,6 +21,7 @@ class ImageTextPreprocessor(ImgDataPreprocessor):
         mean, std: of the image channels, in the order that the model sees them.
         bgr_to_rgb: images are loaded as BGR.
         pad_token: id of [PAD].
+        blind: every picture becomes the mean colour: what a model can tell from the text alone.
     """
 
     def __init__(
@@ -28,10 +31,12 @@ class ImageTextPreprocessor(ImgDataPreprocessor):
         std: list[float] | None = None,
         bgr_to_rgb: bool = False,
         pad_token: int = 0,
+        blind: bool = False,
     ) -> None:
         super().__init__(mean=mean, std=std, bgr_to_rgb=bgr_to_rgb)
         self.vocab_size = vocab_size
         self.pad_token = pad_token
+        self.blind = blind
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """A dict of images (B, C, H, W), token_ids (T, L), text_mask (T, L), image_ids (B,), text_ids (T,), texts_per_image
@@ -44,13 +49,17 @@ class ImageTextPreprocessor(ImgDataPreprocessor):
                 f'token id {largest} is outside the vocabulary of {self.vocab_size}: the tokenizer of the pipeline and '
                 '`vocab_size` of the model belong to different vocabularies'
             )
-        images = super().forward({'inputs': data['inputs']}, training)['inputs']
-        token_ids_TL = pad_sequence(texts, batch_first=True, padding_value=self.pad_token)
-        lengths_T = torch.tensor([len(tokens) for tokens in texts])
+        inputs = data['inputs']
+        if isinstance(inputs[0], (list, tuple)):  # MMEngine's collate function has made two lists of the pairs
+            inputs = [picture for side in inputs for picture in side]
+        images = super().forward({'inputs': inputs}, training)['inputs']
+        if self.blind:
+            images = torch.zeros_like(images)
+        token_ids_TL, mask_TL = pad_texts(texts, self.pad_token)
         return dict(
             images=images,
             token_ids=self.cast_data(token_ids_TL),
-            text_mask=self.cast_data(torch.arange(token_ids_TL.shape[1]) < lengths_T[:, None]),
+            text_mask=self.cast_data(mask_TL),
             image_ids=self.cast_data(torch.tensor([sample.image_id for sample in samples])),
             text_ids=self.cast_data(torch.tensor([text for sample in samples for text in sample.text_ids])),
             texts_per_image=[len(sample.token_ids) for sample in samples],

@@ -8,6 +8,7 @@ from torch import Tensor
 from sacl_mm.functional.distributed import average
 from sacl_mm.models.losses import FeaturePair, SACLContrastiveLoss
 from sacl_mm.models.reference import FrozenReference
+from sacl_mm.models.starting_weights import fit_to_task
 from sacl_mm.models.two_tower import Encoded
 from sacl_mm.registry import MODELS
 
@@ -50,6 +51,10 @@ class DualEncoder(BaseModel):
         if self.reference is not None:
             self.reference.load()
 
+    def adapt_checkpoint(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """From another model: parts that are not needed here are left out; teacher, queue and reference start anew."""
+        return fit_to_task(state, self.state_dict())
+
     def set_progress(self, iteration: int, max_iterations: int, seed: int) -> None:
         """Told before each training step: schedules and random draws are functions of these alone."""
         self.iteration, self.progress, self.seed = iteration, iteration / max(1, max_iterations - 1), seed
@@ -59,7 +64,7 @@ class DualEncoder(BaseModel):
 
     def forward(self, mode: str = 'tensor', **batch) -> dict | list | tuple[Encoded, Encoded]:
         """Takes what `ImageTextPreprocessor` gives. 'loss': a dict of losses and diagnostics; 'predict': a list of
-        samples with `image_feature` (E,) and `text_features` (k, E) of the k texts; 'tensor': both towers' outputs."""
+        samples with `image_feature` (E,), `text_features` (k, E) of the k texts and `input_size`; 'tensor': both towers' outputs."""
         if mode == 'loss':
             return self.loss(batch)
         if mode == 'predict':
@@ -115,6 +120,8 @@ class DualEncoder(BaseModel):
             samples, image.feature, text.feature.split(batch['texts_per_image']), strict=True
         ):
             sample.image_feature, sample.text_features = feature, features
+            if batch['images'].ndim == 4:
+                sample.input_size = tuple(batch['images'].shape[-2:])
         return samples
 
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:

@@ -88,13 +88,12 @@ class ImageTextRetrieval(DualEncoder):
             self.queue.enqueue({name: gather(rows) for name, rows in self._to_enqueue.items()})
             self._to_enqueue = None
 
-    def matching_logits(self, images: list, tokens_RLC: Tensor, mask_RL: Tensor, picture_R: Tensor) -> Tensor:
-        """How well text r and picture `picture_R[r]` match, (R,): the logit of "matches" against "does not".
+    def matching_logits(self, keys_values: list, tokens_RLC: Tensor, mask_RL: Tensor, picture_R: Tensor) -> Tensor:
+        """The matching head's logits (R, 2), "does not match" and "matches", of text r and picture `picture_R[r]`.
 
-        `images` is `fusion.project(...)` of the pictures' tokens.
+        `keys_values` is `fusion.project(...)` of the pictures' tokens, `tokens_RLC` the text encoder's output.
         """
-        logits_R2 = self.matching_head(self.fusion(tokens_RLC, mask_RL, images, picture_R)).float()
-        return logits_R2[:, 1] - logits_R2[:, 0]
+        return self.matching_head(self.fusion(tokens_RLC, mask_RL, keys_values, picture_R))
 
     # ------------------------------------------------------------------------------------------------ objectives
     @property

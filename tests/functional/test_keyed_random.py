@@ -34,3 +34,9 @@ def test_gumbel_noise_samples_in_proportion():
     noise = keyed_gumbel(1, torch.arange(40_000)[:, None], torch.arange(3)[None, :])
     drawn = (probabilities.log() + noise).argmax(1)
     assert (torch.bincount(drawn) / 40_000 - probabilities).abs().max() < 0.01
+
+
+def test_seed_and_key_are_not_interchangeable():
+    keys = torch.arange(100)
+    draws = torch.cat([keyed_uniform(seed, keys) for seed in range(100)])
+    assert len(draws.unique()) > 9900

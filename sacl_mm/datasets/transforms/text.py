@@ -29,17 +29,20 @@ class TokenizeText(BaseTransform):
     Args:
         tokenizer: a config such as `dict(type='WordPieceTokenizer', vocab_file=...)`, or a tokenizer.
         max_length: the most tokens of a text, [CLS] and [SEP] included; the end is cut, the [SEP] stays.
+        field: where the texts (a list of str) stand in the sample; the answers of a question are in 'answers'.
+        to: where the tokens go; for answers 'answer_token_ids'.
     """
 
-    def __init__(self, tokenizer: dict, max_length: int = 30) -> None:
+    def __init__(self, tokenizer: dict, max_length: int = 30, field: str = 'text', to: str = 'token_ids') -> None:
         if max_length < 3:
             raise ValueError(f'max_length must leave room for [CLS], a piece and [SEP]; got {max_length}')
         self.tokenizer = build_tokenizer(tokenizer)
         self.max_length = max_length
+        self.field, self.to = field, to
 
     def transform(self, results: dict) -> dict:
         """Tokenize every text."""
-        results['token_ids'] = [
-            np.array(self.tokenizer.encode(text, self.max_length), dtype=np.int64) for text in results['text']
+        results[self.to] = [
+            np.array(self.tokenizer.encode(text, self.max_length), dtype=np.int64) for text in results[self.field]
         ]
         return results

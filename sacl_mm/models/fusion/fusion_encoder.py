@@ -41,6 +41,9 @@ class FusionEncoder(BaseModule):
             cross-attention; None starts from random weights.
     """
 
+    # Layers of ours that start from the same layer of BERT.
+    layers_per_bert_layer = 1
+
     def __init__(
         self,
         width: int = 768,
@@ -67,13 +70,15 @@ class FusionEncoder(BaseModule):
 
     def _load_bert_layers(self) -> None:
         source = load_bert(self.checkpoint)
-        available, wanted = len(source.encoder.layer), self.first_bert_layer + len(self.layers)
+        available = len(source.encoder.layer)
+        wanted = self.first_bert_layer + len(self.layers) // self.layers_per_bert_layer
         if available < wanted or source.config.hidden_size != self.width:
             raise ValueError(
                 f'{self.checkpoint} has {available} layers of width {source.config.hidden_size}; '
                 f'this FusionEncoder wants {wanted} of width {self.width}'
             )
-        for layer, bert_layer in zip(self.layers, source.encoder.layer[self.first_bert_layer :], strict=False):
+        for number, layer in enumerate(self.layers):
+            bert_layer = source.encoder.layer[self.first_bert_layer + number // self.layers_per_bert_layer]
             for ours, theirs in _BERT_NAMES.items():
                 layer.get_submodule(ours).load_state_dict(bert_layer.get_submodule(theirs).state_dict())
 

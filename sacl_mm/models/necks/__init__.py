@@ -1,5 +1,6 @@
 """Necks between an image backbone and the rest."""
 
+from sacl_mm.models.necks.first_token_neck import FirstTokenNeck
 from sacl_mm.models.necks.image_token_neck import ImageTokenNeck
 
-__all__ = ['ImageTokenNeck']
+__all__ = ['FirstTokenNeck', 'ImageTokenNeck']

@@ -1,0 +1,184 @@
+"""Retrieval in two stages: the towers propose candidates, the fusion encoder re-ranks them.
+
+Shapes: N pictures, T texts, E embedding, B pictures of a batch, R pairs of a pass, L text tokens, C width.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from mmengine.dist import all_gather_object, get_rank
+from mmengine.model import is_model_wrapper
+from mmengine.runner import TestLoop, ValLoop
+from mmengine.runner.amp import autocast
+from torch import Tensor
+
+from sacl_mm.functional.padding import pad_texts
+from sacl_mm.functional.ranking import top_candidates
+from sacl_mm.registry import LOOPS
+
+# Pairs, or texts, that go through the model at a time. Bounds memory, not results.
+_PAIRS = 512
+
+SCORES = {'itm': 'ITM alone (as ALBEF)', 'itm+itc': 'ITM + ITC (as LAVIS and mmpretrain)'}
+
+
+class _Reranking:
+    """What the validation and the test loop share; a mixin before MMEngine's loop.
+
+    Two passes over the data. The first one takes both towers' features of every sample. Then for each picture its `k` best
+    texts, and for each text its `k` best pictures, by cosine, are candidates. The second pass encodes the pictures again
+    (their tokens are never held all at once) and scores each candidate pair once, whichever direction asked for it: a
+    picture's keys and values are projected once for all its texts, and texts of like length go together. On several
+    processes each scores its own pictures' pairs.
+
+    A sample then has, besides what `model.predict` gives, `reranking`: the ids of the texts that the picture was scored
+    with, the scores, which of the pairs were candidates of the picture and which of the text, k, and the name of the score.
+
+    Args:
+        k: candidates per query (256 on COCO, 128 on Flickr30K in ALBEF).
+        score: 'itm', the matching head's logit for "matches", or 'itm+itc', the same plus the cosine.
+        runner, dataloader, evaluator, fp16: as in MMEngine's loops.
+    """
+
+    def __init__(self, runner, dataloader, evaluator, k: int = 128, score: str = 'itm', fp16: bool = False) -> None:
+        super().__init__(runner, dataloader, evaluator, fp16)
+        if score not in SCORES:
+            raise ValueError(f'score must be one of {sorted(SCORES)}, got {score!r}')
+        if k < 1:
+            raise ValueError(f'k must be at least 1, got {k}')
+        self.k, self.score = k, score
+
+    @torch.no_grad()
+    def run(self) -> dict:
+        name = 'val' if isinstance(self, ValLoop) else 'test'
+        self.runner.call_hook(f'before_{name}')
+        self.runner.call_hook(f'before_{name}_epoch')
+        model = self.runner.model.module if is_model_wrapper(self.runner.model) else self.runner.model
+        model.eval()
+        with autocast(enabled=self.fp16):
+            entries = self._all_entries(model)
+            pairs = _Candidates(entries, self.k)
+            self.runner.logger.info(
+                f're-ranking {pairs.count:,} pairs of {len(entries):,} pictures and {len(pairs.text_ids):,} texts'
+            )
+            texts = _EncodedTexts(model, pairs.token_ids)
+            for number, data in enumerate(self.dataloader):
+                self.runner.call_hook(f'before_{name}_iter', batch_idx=number, data_batch=data)
+                samples = self._score(model, data, number, entries, pairs, texts)
+                self.evaluator.process(data_samples=samples, data_batch=data)
+                self.runner.call_hook(f'after_{name}_iter', batch_idx=number, data_batch=data, outputs=samples)
+        metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
+        self.runner.call_hook(f'after_{name}_epoch', metrics=metrics)
+        self.runner.call_hook(f'after_{name}')
+        return metrics
+
+    def _all_entries(self, model) -> list['_Entry']:
+        """Those of all processes, in the order of the dataset; what a sampler repeats to fill up is left out."""
+        mine = []
+        for data in self.dataloader:
+            for sample in model.predict(model.data_preprocessor(data, False)):
+                mine.append(
+                    _Entry(
+                        list(sample.text_ids),
+                        [torch.as_tensor(tokens) for tokens in sample.token_ids],
+                        sample.image_feature.float().cpu(),
+                        sample.text_features.float().cpu(),
+                    )
+                )
+        parts = all_gather_object(mine)
+        self._processes = len(parts)
+        return [entry for row in zip(*parts, strict=True) for entry in row][: len(self.dataloader.dataset)]
+
+    def _score(self, model, data: dict, number: int, entries, pairs: '_Candidates', texts: '_EncodedTexts') -> list:
+        batch = model.data_preprocessor(data, False)
+        samples = batch['data_samples']
+        start = number * self.dataloader.batch_size
+        # MMEngine's samplers deal samples out in turn; beyond the end they repeat, which evaluators leave out again.
+        places = [(start + i) * self._processes + get_rank() for i in range(len(samples))]
+        places = [place if place < len(entries) else place % len(entries) for place in places]
+        text_of_B = [pairs.texts_of(place) for place in places]
+        text_R = torch.cat(text_of_B)
+        picture_R = torch.arange(len(samples)).repeat_interleave(torch.tensor([len(t) for t in text_of_B]))
+        keys_values = model.fusion.project(model.towers.encode_image(batch['images']).tokens)
+        scores_R = texts.match(model, keys_values, text_R, picture_R)
+        for sample, place, text, score in zip(
+            samples, places, text_of_B, scores_R.split([len(t) for t in text_of_B]), strict=True
+        ):
+            sample.image_feature, sample.text_features = entries[place].image, entries[place].texts
+            if self.score == 'itm+itc':
+                score = score + pairs.cosine_NT[place, text]
+            sample.reranking = dict(
+                text_ids=pairs.text_ids[text],
+                scores=score,
+                by_image=pairs.by_image_NT[place, text],
+                by_text=pairs.by_text_NT[place, text],
+                k=self.k,
+                score=SCORES[self.score],
+            )
+        return samples
+
+
+@dataclass
+class _Entry:
+    """What the first pass keeps of a sample."""
+
+    text_ids: list[int]
+    token_ids: list[Tensor]
+    image: Tensor
+    texts: Tensor
+
+
+class _Candidates:
+    """The pairs to be scored, of both directions united."""
+
+    def __init__(self, entries: list[_Entry], k: int) -> None:
+        self.text_ids = torch.tensor([text_id for entry in entries for text_id in entry.text_ids])
+        self.token_ids = [tokens for entry in entries for tokens in entry.token_ids]
+        image_NE = torch.stack([entry.image for entry in entries])
+        self.cosine_NT = image_NE @ torch.cat([entry.texts for entry in entries]).t()
+        self.by_image_NT = top_candidates(self.cosine_NT, k)
+        self.by_text_NT = top_candidates(self.cosine_NT.t(), k).t()
+        self.count = int((self.by_image_NT | self.by_text_NT).sum())
+
+    def texts_of(self, picture: int) -> Tensor:
+        return (self.by_image_NT[picture] | self.by_text_NT[picture]).nonzero()[:, 0]
+
+
+class _EncodedTexts:
+    """All texts' tokens, one after the other without padding: (sum of lengths, C)."""
+
+    def __init__(self, model, token_ids: list[Tensor]) -> None:
+        self.device = next(model.parameters()).device
+        self.length_T = torch.tensor([len(tokens) for tokens in token_ids])
+        self.start_T = self.length_T.cumsum(0) - self.length_T
+        by_length = self.length_T.argsort(stable=True)
+        encoded: list[Tensor] = [None] * len(token_ids)
+        for chunk in by_length.split(_PAIRS):
+            ids, mask = (x.to(self.device) for x in pad_texts([token_ids[i] for i in chunk]))
+            tokens = model.towers.encode_text(ids, mask).tokens
+            for i, row in zip(chunk.tolist(), tokens, strict=True):
+                encoded[i] = row[: len(token_ids[i])]
+        self.tokens = torch.cat(encoded)
+
+    def match(self, model, keys_values: list, text_R: Tensor, picture_R: Tensor) -> Tensor:
+        """The matching head's logit for "matches" of each pair, (R,), on the CPU."""
+        scores_R = torch.empty(len(text_R))
+        for chunk in self.length_T[text_R].argsort(stable=True).split(_PAIRS):
+            length_r = self.length_T[text_R[chunk]]
+            position_L = torch.arange(int(length_r.max()))
+            mask = position_L < length_r[:, None]
+            place = torch.where(mask, self.start_T[text_R[chunk]][:, None] + position_L, 0)
+            tokens, mask = self.tokens[place.to(self.device)], mask.to(self.device)
+            logits = model.matching_logits(keys_values, tokens, mask, picture_R[chunk].to(self.device))
+            scores_R[chunk] = logits[:, 1].float().cpu()
+        return scores_R
+
+
+@LOOPS.register_module()
+class RerankingValLoop(_Reranking, ValLoop):
+    """Validation by contrastive candidates and re-ranking; see `_Reranking`."""
+
+
+@LOOPS.register_module()
+class RerankingTestLoop(_Reranking, TestLoop):
+    """Test by contrastive candidates and re-ranking; see `_Reranking`."""

@@ -1,0 +1,125 @@
+"""Answers to visual questions: a causal language model that reads the fused question.
+
+Shapes: B questions, N their tokens, A answers, L answer tokens ([CLS] pieces [SEP]), C width, V vocabulary, K candidates.
+"""
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from transformers import BertConfig
+from transformers.models.bert.modeling_bert import BertEmbeddings
+
+from sacl_mm.layers import FusionLayer, KeyValue
+from sacl_mm.models.heads.masked_language_head import MaskedLanguageHead
+from sacl_mm.registry import MODELS
+
+# Rows of the decoder at a time when candidates are ranked: bounds memory, not results.
+_ROWS = 2048
+
+
+@MODELS.register_module()
+class AnswerDecoder(BaseModule):
+    """Transformer layers with causal self-attention and cross-attention to the question's tokens, which hold what was seen
+    in the picture (ALBEF, arXiv 2107.07651, Sec. 4 on VQA); the output layer is tied to the word embeddings.
+
+    Args:
+        vocab_size: of the tokenizer.
+        width: of questions and answers.
+        num_layers, num_heads: of the transformer.
+        max_length: the longest answer in tokens.
+        dropout: on hidden states and attention, in training.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int = 30522,
+        width: int = 768,
+        num_layers: int = 6,
+        num_heads: int = 12,
+        max_length: int = 512,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.embeddings = BertEmbeddings(
+            BertConfig(
+                vocab_size=vocab_size,
+                hidden_size=width,
+                max_position_embeddings=max_length,
+                hidden_dropout_prob=dropout,
+            )
+        )
+        self.layers = nn.ModuleList(
+            FusionLayer(width, width, num_heads, 4 * width, dropout, causal=True) for _ in range(num_layers)
+        )
+        self.head = MaskedLanguageHead(width, vocab_size)
+        self.apply(_init_as_bert)
+
+    def project(self, question_BNC: Tensor) -> list[KeyValue]:
+        """Every layer's keys and values of B questions."""
+        return [layer.cross_attention.project(question_BNC) for layer in self.layers]
+
+    def forward(
+        self,
+        token_ids_AL: Tensor,
+        mask_AL: Tensor,
+        keys_values: list[KeyValue],
+        question_mask_BN: Tensor,
+        question_A: Tensor,
+    ) -> Tensor:
+        """Logits (A, L, V) of each position's next token; answer a is to question `question_A[a]`."""
+        x_ALC = self.embeddings(input_ids=token_ids_AL)
+        key_mask_AN = question_mask_BN[question_A]
+        for layer, key_value in zip(self.layers, keys_values, strict=True):
+            x_ALC = layer(x_ALC, mask_AL, key_value.rows(question_A), key_mask_AN)
+        return self.head(x_ALC, self.embeddings.word_embeddings.weight)
+
+    def log_likelihood(
+        self,
+        token_ids_AL: Tensor,
+        mask_AL: Tensor,
+        keys_values: list[KeyValue],
+        question_mask_BN: Tensor,
+        question_A: Tensor,
+    ) -> Tensor:
+        """log p(answer | question) in nats, (A,): the sum over all tokens after [CLS]."""
+        logits_ALV = self(token_ids_AL[:, :-1], mask_AL[:, :-1], keys_values, question_mask_BN, question_A)
+        next_AL1 = token_ids_AL[:, 1:, None]
+        log_p_AL = logits_ALV.float().log_softmax(dim=-1).gather(-1, next_AL1)[..., 0]
+        return (log_p_AL * mask_AL[:, 1:]).sum(dim=1)
+
+    @torch.no_grad()
+    def rank(
+        self, question_BNC: Tensor, question_mask_BN: Tensor, token_ids_AL: Tensor, mask_AL: Tensor, k: int
+    ) -> tuple[Tensor, Tensor]:
+        """The K = min(k, A) answers of a closed list whose first token is the most probable, best first by likelihood.
+
+        Returns:
+            Their places in the list (B, K) and their log-likelihoods (B, K).
+        """
+        keys_values = self.project(question_BNC)
+        batch_size, device = len(question_BNC), question_BNC.device
+        each_B = torch.arange(batch_size, device=device)
+        start_B1 = token_ids_AL[:1, :1].expand(batch_size, 1)
+        first_BV = self(start_B1, torch.ones_like(start_B1, dtype=torch.bool), keys_values, question_mask_BN, each_B)
+        # Stable: of answers that begin alike those that come first in the list are kept.
+        first_BA = first_BV[:, 0, token_ids_AL[:, 1]].float()
+        place_BK = first_BA.argsort(dim=1, descending=True, stable=True)[:, :k]
+        log_p_BK = torch.cat(
+            [
+                self.log_likelihood(token_ids_AL[place], mask_AL[place], keys_values, question_mask_BN, question)
+                for place, question in zip(
+                    place_BK.flatten().split(_ROWS),
+                    each_B.repeat_interleave(place_BK.shape[1]).split(_ROWS),
+                    strict=True,
+                )
+            ]
+        ).view_as(place_BK)
+        order_BK = log_p_BK.argsort(dim=1, descending=True, stable=True)
+        return place_BK.gather(1, order_BK), log_p_BK.gather(1, order_BK)
+
+
+def _init_as_bert(module: nn.Module) -> None:
+    if isinstance(module, (nn.Linear, nn.Embedding)):
+        nn.init.normal_(module.weight, std=0.02)
+    if isinstance(module, nn.Linear):
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,16 @@
+"""From tokens to what mmpretrain's heads take. Shapes: B pictures, N positions, E width."""
+
+from torch import Tensor, nn
+
+from sacl_mm.registry import MODELS
+
+
+@MODELS.register_module()
+class FirstTokenNeck(nn.Module):
+    """The token that stands for the whole picture, (B, 1 + N, E) to ((B, E),): mmpretrain passes features as tuples.
+
+    In its models: `neck=[dict(type='sacl_mm.ImageTokenNeck', ...), dict(type='sacl_mm.FirstTokenNeck')]`.
+    """
+
+    def forward(self, tokens_BNE: Tensor) -> tuple[Tensor]:
+        return (tokens_BNE[:, 0],)

@@ -1,0 +1,94 @@
+"""Statements about two pictures. Shapes: B statements, L their tokens, N image tokens, C width."""
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModel
+from mmengine.structures import BaseDataElement
+from torch import Tensor, nn
+
+from sacl_mm.models.fusion import PairedFusionEncoder
+from sacl_mm.models.starting_weights import fit_to_task
+from sacl_mm.registry import MODELS
+
+
+class PicturePairModel(BaseModel):
+    """A text fused with two pictures; what is then told of its [CLS] is a subclass's matter.
+
+    Args:
+        towers: a `TwoTower` without common space (`embed_dims=None`).
+        fusion: a `PairedFusionEncoder`.
+        data_preprocessor: an `ImageTextPreprocessor`.
+    """
+
+    def __init__(self, towers: dict, fusion: dict, data_preprocessor: dict) -> None:
+        super().__init__(MODELS.build(data_preprocessor))
+        self.towers = MODELS.build(towers)
+        self.fusion: PairedFusionEncoder = MODELS.build(fusion)
+        self.iteration = self.seed = 0
+
+    def adapt_checkpoint(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """From a model of single pictures each fusion layer becomes two; a head that the checkpoint lacks is new."""
+        layers = {key.split('.')[2] for key in state if key.startswith('fusion.layers.')}
+        if 2 * len(layers) == len(self.fusion.layers):
+            state = self.fusion.doubled(state)
+        own = self.state_dict()
+        heads = {key.split('.')[0] for key in own} - {'towers', 'fusion'}
+        for head in heads - {key.split('.')[0] for key in state}:
+            state = state | {key: value for key, value in own.items() if key.startswith(f'{head}.')}
+        return fit_to_task(state, own)
+
+    def set_progress(self, iteration: int, max_iterations: int, seed: int) -> None:
+        """Random draws are functions of seed and iteration alone."""
+        self.iteration, self.seed = iteration, seed
+
+    def after_step(self) -> None:
+        """No state but the weights."""
+
+    def fuse(self, batch: dict, first_B: Tensor, second_B: Tensor) -> Tensor:
+        """The fused [CLS] (B, C) of text b with the batch's pictures `first_B[b]` and `second_B[b]`."""
+        image = self.towers.encode_image(batch['images']).tokens
+        text = self.towers.encode_text(batch['token_ids'], batch['text_mask']).tokens
+        return self.fusion(text, batch['text_mask'], self.fusion.project(image), first_B, second_B)[:, 0]
+
+    def forward(self, mode: str = 'tensor', **batch) -> dict | list | Tensor:
+        """Takes what `ImageTextPreprocessor` gives. 'loss': a dict; 'predict': the samples; 'tensor': logits."""
+        if mode == 'loss':
+            return self.loss(batch)
+        if mode == 'predict':
+            return self.predict(batch)
+        if mode == 'tensor':
+            return self.logits(batch)
+        raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")
+
+
+@MODELS.register_module()
+class ImagePairReasoning(PicturePairModel):
+    """NLVR2: is a statement true of two pictures? Two layers on the fused [CLS] (ALBEF, arXiv 2107.07651, Sec. 4)."""
+
+    def __init__(self, towers: dict, fusion: dict, data_preprocessor: dict) -> None:
+        super().__init__(towers, fusion, data_preprocessor)
+        width = self.fusion.width
+        self.classifier = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 2))
+
+    def logits(self, batch: dict) -> Tensor:
+        """(B, 2): false, true."""
+        count = len(batch['token_ids'])
+        if len(batch['images']) != 2 * count:
+            raise ValueError(
+                f'a sample is one statement about two pictures, the batch has {count} statements and '
+                f'{len(batch["images"])} pictures'
+            )
+        first_B = torch.arange(count, device=batch['images'].device)
+        return self.classifier(self.fuse(batch, first_B, first_B + count)).float()
+
+    def loss(self, batch: dict) -> dict[str, Tensor]:
+        logits_B2 = self.logits(batch)
+        label_B = torch.tensor([sample.label for sample in batch['data_samples']], device=logits_B2.device)
+        accuracy = (logits_B2.argmax(dim=1) == label_B).float().mean()
+        return dict(loss_statement=F.cross_entropy(logits_B2, label_B), accuracy=accuracy)
+
+    def predict(self, batch: dict) -> list[BaseDataElement]:
+        samples = batch['data_samples']
+        for sample, scores in zip(samples, self.logits(batch).softmax(dim=1), strict=True):
+            sample.pred_label, sample.pred_scores = int(scores.argmax()), scores
+        return samples

@@ -1,0 +1,69 @@
+"""Pre-training for NLVR2 on image-text pairs. Shapes: B pairs, C width."""
+
+import torch
+import torch.nn.functional as F
+from mmengine.structures import BaseDataElement
+from torch import Tensor, nn
+
+from sacl_mm.functional.hard_negatives import sample_hard_negatives
+from sacl_mm.functional.keyed_random import keyed_uniform
+from sacl_mm.models.nlvr2 import PicturePairModel
+from sacl_mm.registry import MODELS
+
+FIRST, SECOND, NEITHER = range(3)
+
+
+@MODELS.register_module()
+class TextAssignment(PicturePairModel):
+    """Which of two pictures does a text belong to: the first, the second, or neither? (ALBEF, arXiv 2107.07651, Sec. 4.)
+
+    Of the batch's B image-text pairs each text meets two pictures: its own and another, in either order, or two others.
+    The three cases are equally likely; what is drawn is a function of (seed, iteration, text id).
+    """
+
+    def __init__(self, towers: dict, fusion: dict, data_preprocessor: dict) -> None:
+        super().__init__(towers, fusion, data_preprocessor)
+        self.assignment_head = nn.Linear(self.fusion.width, 3)
+
+    def draw(self, batch: dict, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The first and second picture of each text, and which of them, or neither, it belongs to; each (B,)."""
+        image_ids, text_ids = batch['image_ids'], batch['text_ids']
+        own_B = torch.arange(len(image_ids), device=image_ids.device)
+        case_B = (3 * keyed_uniform(seed, text_ids)).long().clamp(max=NEITHER)
+        same_BB = image_ids[:, None] == image_ids[None, :]
+        if same_BB.all():
+            raise ValueError('text assignment needs a batch with more than one picture')
+        equal_BB = torch.zeros(same_BB.shape, device=same_BB.device)
+        other_B, another_B = (
+            sample_hard_negatives(equal_BB, same_BB, text_ids, text_ids, 2 * seed + use) for use in range(2)
+        )
+        first_B = torch.where(case_B == FIRST, own_B, other_B)
+        second_B = torch.where(case_B == SECOND, own_B, torch.where(case_B == FIRST, other_B, another_B))
+        return first_B, second_B, case_B
+
+    def logits(self, batch: dict) -> Tensor:
+        """(B, 3): first, second, neither; for the draw of predictions."""
+        return self._assign(batch, seed=-1)[0]
+
+    def _assign(self, batch: dict, seed: int) -> tuple[Tensor, Tensor]:
+        if len(batch['token_ids']) != len(batch['images']):
+            raise ValueError(
+                f'text assignment takes one text per image, the batch has {len(batch["token_ids"])} texts for '
+                f"{len(batch['images'])} images: add dict(type='SampleCaption') to the pipeline"
+            )
+        first_B, second_B, case_B = self.draw(batch, seed)
+        return self.assignment_head(self.fuse(batch, first_B, second_B)).float(), case_B
+
+    def loss(self, batch: dict) -> dict[str, Tensor]:
+        logits_B3, case_B = self._assign(batch, self.seed * 1_000_003 + self.iteration)
+        accuracy = (logits_B3.argmax(dim=1) == case_B).float().mean()
+        return dict(loss_assignment=F.cross_entropy(logits_B3, case_B), accuracy=accuracy)
+
+    def predict(self, batch: dict) -> list[BaseDataElement]:
+        """The samples with `pred_score`, `pred_label` and `gt_label`, as mmpretrain's `Accuracy` reads them; the pictures are
+        drawn among those of the test batch, the same in each test."""
+        logits_B3, case_B = self._assign(batch, seed=-1)
+        samples = batch['data_samples']
+        for sample, scores, case in zip(samples, logits_B3.softmax(dim=1), case_B, strict=True):
+            sample.pred_score, sample.pred_label, sample.gt_label = scores, scores.argmax()[None], case[None]
+        return samples

@@ -1,0 +1,160 @@
+"""Visual question answering.
+
+Shapes: B questions, each with its picture, N image tokens, L question tokens, A answers of all questions, C width.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+
+import torch
+from mmengine.model import BaseModel
+from mmengine.structures import BaseDataElement
+from torch import Tensor
+
+from sacl_mm.functional.padding import pad_texts
+from sacl_mm.models.starting_weights import fit_to_task
+from sacl_mm.registry import MODELS, TASK_UTILS
+
+
+@MODELS.register_module()
+class VisualQuestionAnswering(BaseModel):
+    """Picture and question are encoded and fused as in pre-training; a decoder says how likely each answer is (ALBEF,
+    arXiv 2107.07651, Sec. 4 and App. A).
+
+    Training: -log p(answer | picture, question), weighted by how many annotators gave it. Test: of a closed list the
+    `num_candidates` answers with the most probable first token are ranked by their likelihood. (ALBEF adds the first
+    token's log-probability a second time.)
+
+    Args:
+        towers: a `TwoTower` without common space (`embed_dims=None`).
+        fusion: a `FusionEncoder`.
+        answer_decoder: an `AnswerDecoder`.
+        data_preprocessor: an `ImageTextPreprocessor`.
+        answers: the closed list: a JSON file with a list of strings, the list itself, or a registered function that
+            returns it, `dict(type='shape_world_answers')`.
+        tokenizer: for the list; that of the pipeline.
+        num_candidates: 128 in ALBEF.
+
+    Raises:
+        FileNotFoundError, ValueError: no such list, or not a list of different strings.
+    """
+
+    def __init__(
+        self,
+        towers: dict,
+        fusion: dict,
+        answer_decoder: dict,
+        data_preprocessor: dict,
+        answers: str | Sequence[str] | dict,
+        tokenizer: dict,
+        num_candidates: int = 128,
+    ) -> None:
+        super().__init__(MODELS.build(data_preprocessor))
+        self.towers = MODELS.build(towers)
+        self.fusion = MODELS.build(fusion)
+        self.answer_decoder = MODELS.build(answer_decoder)
+        self.answers = read_answers(answers)
+        tokenizer = TASK_UTILS.build(dict(tokenizer, _scope_='sacl_mm')) if isinstance(tokenizer, dict) else tokenizer
+        token_ids_AL, mask_AL = pad_texts([torch.tensor(tokenizer.encode(answer)) for answer in self.answers])
+        self.register_buffer('answer_token_ids', token_ids_AL, persistent=False)
+        self.register_buffer('answer_mask', mask_AL, persistent=False)
+        self.num_candidates = num_candidates
+
+    def adapt_checkpoint(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """From a pre-trained model: as in ALBEF the decoder starts from the fusion encoder, its embeddings from the text
+        encoder and its output layer from masked language modelling, where sizes agree."""
+        if not any(key.startswith('answer_decoder.') for key in state):
+            pretrained = {
+                **_renamed(state, 'fusion.layers.', 'answer_decoder.layers.'),
+                **_renamed(state, 'towers.text_encoder.bert.embeddings.', 'answer_decoder.embeddings.'),
+                **_renamed(state, 'masked_language_head.', 'answer_decoder.head.'),
+            }
+            own = _renamed(self.state_dict(), 'answer_decoder.', 'answer_decoder.')
+            fits = {k: v for k, v in pretrained.items() if k in own and v.shape == own[k].shape}
+            state = {**state, **own, **fits}
+        return fit_to_task(state, self.state_dict())
+
+    def forward(self, mode: str = 'tensor', **batch) -> dict | list | Tensor:
+        """Takes what `ImageTextPreprocessor` gives. 'loss': a dict; 'predict': the samples with `pred_answer` (str) and
+        `pred_score` (its log-likelihood); 'tensor': the fused questions (B, L, C)."""
+        if mode == 'loss':
+            return self.loss(batch)
+        if mode == 'predict':
+            return self.predict(batch)
+        if mode == 'tensor':
+            return self.fuse(batch)
+        raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")
+
+    def fuse(self, batch: dict) -> Tensor:
+        if len(batch['token_ids']) != len(batch['images']):
+            raise ValueError(
+                f'a sample is one question about one picture, the batch has {len(batch["token_ids"])} questions and '
+                f'{len(batch["images"])} pictures'
+            )
+        image = self.towers.encode_image(batch['images']).tokens
+        text = self.towers.encode_text(batch['token_ids'], batch['text_mask']).tokens
+        return self.fusion(text, batch['text_mask'], self.fusion.project(image), _each(image))
+
+    def loss(self, batch: dict) -> dict[str, Tensor]:
+        fused_BLC = self.fuse(batch)
+        samples, device = batch['data_samples'], fused_BLC.device
+        answers = [torch.as_tensor(answer) for sample in samples for answer in sample.answer_token_ids]
+        if not answers:
+            raise ValueError('no question of the batch has an answer: is this a test split?')
+        token_ids_AL, mask_AL = (x.to(device) for x in pad_texts(answers, self.data_preprocessor.pad_token))
+        weight_A = torch.tensor([weight for sample in samples for weight in sample.answer_weights], device=device)
+        number_B = torch.tensor([len(sample.answer_token_ids) for sample in samples], device=device)
+        log_p_A = self.answer_decoder.log_likelihood(
+            token_ids_AL,
+            mask_AL,
+            self.answer_decoder.project(fused_BLC),
+            batch['text_mask'],
+            _each(fused_BLC).repeat_interleave(number_B),
+        )
+        return dict(loss_answer=-(weight_A * log_p_A).sum() / len(samples))
+
+    def predict(self, batch: dict) -> list[BaseDataElement]:
+        place_BK, log_p_BK = self.answer_decoder.rank(
+            self.fuse(batch), batch['text_mask'], self.answer_token_ids, self.answer_mask, self.num_candidates
+        )
+        samples = batch['data_samples']
+        for sample, place, log_p in zip(samples, place_BK[:, 0].tolist(), log_p_BK[:, 0].tolist(), strict=True):
+            sample.pred_answer, sample.pred_score = self.answers[place], log_p
+        return samples
+
+    def set_progress(self, iteration: int, max_iterations: int, seed: int) -> None:
+        """Nothing here depends on the iteration."""
+
+    def after_step(self) -> None:
+        """No state but the weights."""
+
+
+def read_answers(answers: str | Sequence[str] | dict) -> list[str]:
+    """The closed list of answers, checked."""
+    where = 'answers'
+    if isinstance(answers, dict):
+        answers = TASK_UTILS.build(dict(answers, _scope_='sacl_mm'))
+    elif isinstance(answers, str):
+        where = f"answer list '{answers}'"
+        if not os.path.isfile(answers):
+            raise FileNotFoundError(f'{where} does not exist: make it with tools/make_answer_list.py')
+        with open(answers, encoding='utf-8') as file:
+            try:
+                answers = json.load(file)
+            except json.JSONDecodeError as error:
+                raise ValueError(f'{where} is not valid JSON ({error})') from error
+    if not isinstance(answers, (list, tuple)) or not answers or not all(isinstance(a, str) and a for a in answers):
+        raise ValueError(f'{where} must be a list of strings with at least one answer, e.g. ["yes", "no"]')
+    if len(set(answers)) < len(answers):
+        twice = sorted(answer for answer in set(answers) if answers.count(answer) > 1)
+        raise ValueError(f'{where} has {len(twice)} answers twice: {twice[:5]}')
+    return list(answers)
+
+
+def _each(x: Tensor) -> Tensor:
+    return torch.arange(len(x), device=x.device)
+
+
+def _renamed(state: dict[str, Tensor], prefix: str, new: str) -> dict[str, Tensor]:
+    return {new + key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
