@@ -3,11 +3,13 @@
 from sacl_mm.datasets.cached_features import CachedFeatures
 from sacl_mm.datasets.image_text_dataset import BrokenSampleError, ImageTextDataset
 from sacl_mm.datasets.image_text_pairs import ImageTextPairs
+from sacl_mm.datasets.nlvr2 import NLVR2Pairs
 from sacl_mm.datasets.sample_index import SampleIndex
 from sacl_mm.datasets.sampler import EpochSampler
-from sacl_mm.datasets.shape_world import ShapeWorld, ShapeWorldRelevance
+from sacl_mm.datasets.shape_world import ShapeWorld, ShapeWorldPairs, ShapeWorldQuestions, ShapeWorldRelevance
 from sacl_mm.datasets.tokenizer import WordPieceTokenizer, build_tokenizer
-from sacl_mm.datasets.transforms import SampleCaption, TokenizeText
+from sacl_mm.datasets.transforms import LoadImageGrid, SampleCaption, TokenizeText
+from sacl_mm.datasets.visual_questions import VisualQuestions
 
 __all__ = [
     'BrokenSampleError',
@@ -15,11 +17,16 @@ __all__ = [
     'EpochSampler',
     'ImageTextDataset',
     'ImageTextPairs',
+    'LoadImageGrid',
+    'NLVR2Pairs',
     'SampleCaption',
     'SampleIndex',
     'ShapeWorld',
+    'ShapeWorldPairs',
+    'ShapeWorldQuestions',
     'ShapeWorldRelevance',
     'TokenizeText',
+    'VisualQuestions',
     'WordPieceTokenizer',
     'build_tokenizer',
 ]

@@ -6,10 +6,11 @@ A line or entry that does not fit raises ValueError with file:line (or file and 
 import contextlib
 import csv
 import io
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+
+from sacl_mm.datasets.json_files import check, load_json, load_json_lines
 
 Captions = dict[str, list[str]]
 
@@ -27,13 +28,13 @@ def read_coco(path: str) -> Captions:
     """COCO captions JSON: {'images': [{'id', 'file_name'}], 'annotations': [{'image_id', 'caption'}]}."""
     from pycocotools.coco import COCO
 
-    content = _load_json(path)
-    _check(
+    content = load_json(path)
+    check(
         isinstance(content, dict) and {'images', 'annotations'} <= content.keys(),
         f"{path}: expected COCO captions, an object with 'images' and 'annotations'",
     )
     for number, entry in enumerate(content['annotations']):
-        _check(
+        check(
             isinstance(entry.get('caption'), str) and 'image_id' in entry,
             f"{path}: annotation {number} has no 'caption' with its 'image_id'; is it a file of instances?",
         )
@@ -46,7 +47,7 @@ def read_coco(path: str) -> Captions:
         entries = coco.imgToAnns.get(image_id, [])
         captions.setdefault(image['file_name'], []).extend(entry['caption'].strip() for entry in entries)
     unknown = coco.imgToAnns.keys() - coco.imgs.keys()
-    _check(not unknown, f"{path}: annotations of images that are not in 'images': {sorted(unknown)[:3]}")
+    check(not unknown, f"{path}: annotations of images that are not in 'images': {sorted(unknown)[:3]}")
     return captions
 
 
@@ -55,8 +56,8 @@ def read_karpathy(path: str, split: str | Sequence[str] | None = None) -> Captio
 
     `split` is a name or several (COCO trains on ('train', 'restval')); None takes all.
     """
-    content = _load_json(path)
-    _check(
+    content = load_json(path)
+    check(
         isinstance(content, dict) and isinstance(content.get('images'), list),
         f"{path}: expected Karpathy's JSON, an object with a list 'images'",
     )
@@ -75,20 +76,20 @@ def read_karpathy(path: str, split: str | Sequence[str] | None = None) -> Captio
                 f"{path}: image {number}: expected 'filename', 'split' and 'sentences' with 'raw' ({error!r})"
             ) from error
     if wanted:
-        _check(wanted <= present, f'{path} has no split {sorted(wanted - present)}, only {sorted(present)}')
+        check(wanted <= present, f'{path} has no split {sorted(wanted - present)}, only {sorted(present)}')
     return captions
 
 
 def read_json_list(path: str) -> Captions:
     """ALBEF's JSON: [{'image': path, 'caption': str or list of str}, ...]; further keys are ignored."""
-    content = _load_json(path)
-    _check(isinstance(content, list), f'{path}: expected a list of objects')
+    content = load_json(path)
+    check(isinstance(content, list), f'{path}: expected a list of objects')
     return _group_entries((f'{path}: entry {number}', entry) for number, entry in enumerate(content))
 
 
 def read_json_lines(path: str) -> Captions:
     """The entries of `read_json_list`, one a line."""
-    return _group_entries((where, _parse_json(line, where)) for where, line in _lines(path))
+    return _group_entries(load_json_lines(path))
 
 
 def read_flickr_tokens(path: str) -> Captions:
@@ -118,7 +119,7 @@ def read_table(path: str, columns: dict[str, str] | None = None) -> Captions:
             for row in rows:
                 if not row:
                     continue
-                _check(
+                check(
                     len(row) == len(header),
                     f'{path}:{rows.line_num}: expected the {len(header)} columns {header}, got {len(row)}',
                 )
@@ -131,13 +132,13 @@ def read_table(path: str, columns: dict[str, str] | None = None) -> Captions:
 def table_columns(header: list[str], columns: dict[str, str], path: str) -> tuple[int, int]:
     """Where the image and the caption stand in a table with this header."""
     unknown = columns.keys() - {'image', 'caption'}
-    _check(not unknown, f'columns: unknown {sorted(unknown)}; known are image and caption')
+    check(not unknown, f'columns: unknown {sorted(unknown)}; known are image and caption')
     names = [name.strip() for name in header]
     positions = []
     for key, defaults in (('image', IMAGE_COLUMNS), ('caption', CAPTION_COLUMNS)):
         wanted = (columns[key],) if key in columns else defaults
         found = [names.index(name) for name in wanted if name in names]
-        _check(
+        check(
             bool(found),
             f'{path}:1: no column for the {key} ({" or ".join(wanted)}) in the header {names}; '
             f'set columns=dict({key}=...)',
@@ -160,7 +161,7 @@ def read_folder(path: str) -> Captions:
             if suffix.lower() in IMAGE_SUFFIXES:
                 lines = _lines(os.path.join(folder, f'{stem}.txt')) if f'{stem}.txt' in texts else ()
                 captions[os.path.join(folder, name)] = [line.strip() for _, line in lines]
-    _check(bool(captions), f'{path}: no picture ({", ".join(IMAGE_SUFFIXES)}) in this folder')
+    check(bool(captions), f'{path}: no picture ({", ".join(IMAGE_SUFFIXES)}) in this folder')
     return captions
 
 
@@ -172,12 +173,12 @@ def read_names(path: str) -> list[str]:
 def _group_entries(entries: Iterable[tuple[str, object]]) -> Captions:
     captions: Captions = {}
     for where, entry in entries:
-        _check(
+        check(
             isinstance(entry, dict) and isinstance(entry.get('image'), str) and 'caption' in entry,
             f"{where}: expected an object with 'image' (a path) and 'caption'",
         )
         texts = [entry['caption']] if isinstance(entry['caption'], str) else entry['caption']
-        _check(
+        check(
             isinstance(texts, list) and all(isinstance(text, str) for text in texts),
             f"{where}: 'caption' must be a string or a list of strings",
         )
@@ -203,20 +204,3 @@ def _lines(path: str) -> Iterator[tuple[str, str]]:
         for number, line in enumerate(file, 1):
             if line.strip():
                 yield f'{path}:{number}', line.rstrip('\n')
-
-
-def _load_json(path: str) -> object:
-    with open(path, encoding='utf-8-sig') as file:
-        return _parse_json(file.read(), path)
-
-
-def _parse_json(text: str, where: str) -> object:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f'{where}: not valid JSON ({error})') from error
-
-
-def _check(condition: bool, message: str) -> None:
-    if not condition:
-        raise ValueError(message)

@@ -101,10 +101,11 @@ class ImageTextDataset(BaseDataset):
         try:
             result = self.pipeline(sample)
         except _IMAGE_ERRORS as error:
-            if not _raised_by_the_image_loader(error):
+            picture = _picture_that_the_loader_refused(error)
+            if picture is None:
                 raise
             reason = ' '.join(str(error).split())  # OpenCV's run over several lines
-            raise BrokenSampleError(f'{name}: {type(error).__name__}: {reason}', name) from error
+            raise BrokenSampleError(f'{picture}: {type(error).__name__}: {reason}', name) from error
         if result is None:
             raise BrokenSampleError(f'{name}: the pipeline returned None', name)
         return result
@@ -177,7 +178,8 @@ class ImageTextDataset(BaseDataset):
             )
 
 
-def _raised_by_the_image_loader(error: BaseException) -> bool:
-    """Whether the error came out of `LoadImageFromFile.transform`, also of a subclass or nested in other transforms."""
+def _picture_that_the_loader_refused(error: BaseException) -> str | None:
+    """The path, if the error came out of `LoadImageFromFile.transform`, also of a subclass or nested in other transforms."""
     loader = LoadImageFromFile.transform.__code__
-    return any(frame.f_code is loader for frame, _ in traceback.walk_tb(error.__traceback__))
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__) if frame.f_code is loader)
+    return next((frame.f_locals['results']['img_path'] for frame in frames), None)

@@ -1,6 +1,5 @@
 """Pictures and captions from files."""
 
-import hashlib
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -10,6 +9,7 @@ from mmengine.logging import print_log
 from sacl_mm.datasets.caption_files import Captions
 from sacl_mm.datasets.caption_formats import keep_listed, read_captions
 from sacl_mm.datasets.image_text_dataset import ImageTextDataset
+from sacl_mm.datasets.stable_id import stable_id
 from sacl_mm.registry import DATASETS
 
 
@@ -113,10 +113,5 @@ class ImageTextPairs(ImageTextDataset):
 
     def _item(self, name: str, texts: list[str]) -> dict:
         path = os.path.join(self.data_prefix['img_path'], name)
-        text_ids = [_hash_53(f'{path}#{number}') for number in range(len(texts))]
-        return dict(img_path=path, text=texts, image_id=_hash_53(path), text_ids=text_ids)
-
-
-def _hash_53(text: str) -> int:
-    """A number in [0, 2^53), the same in every process and on every machine."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), 'big') >> 11
+        text_ids = [stable_id(f'{path}#{number}') for number in range(len(texts))]
+        return dict(img_path=path, text=texts, image_id=stable_id(path), text_ids=text_ids)

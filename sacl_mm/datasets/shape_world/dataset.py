@@ -6,15 +6,11 @@ import numpy as np
 
 from sacl_mm.datasets.image_text_dataset import ImageTextDataset
 from sacl_mm.datasets.shape_world.claim import Claim
+from sacl_mm.datasets.shape_world.pictures import Pictures, check_least
 from sacl_mm.datasets.shape_world.relevance import relevance_matrix
-from sacl_mm.datasets.shape_world.render import render_scene
 from sacl_mm.datasets.shape_world.scene import ATTRIBUTES, Scene
 from sacl_mm.datasets.shape_world.world import captions_of, check_world, scene_of
 from sacl_mm.registry import DATASETS
-
-MIN_IMAGE_SIZE = 16
-# Rendered pictures are kept if all of them fit: rendering would be a good part of a small model's training time.
-_MAX_KEPT_BYTES = 256 * 2**20
 
 
 @DATASETS.register_module()
@@ -50,19 +46,14 @@ class ShapeWorld(ImageTextDataset):
         test_mode: bool = False,
     ) -> None:
         check_world(seed, captions_per_image)
-        for name, value, least in (
-            ('num_images', num_images, 1),
-            ('image_size', image_size, MIN_IMAGE_SIZE),
-            ('start', start, 0),
-        ):
-            if not isinstance(value, int) or value < least:
-                raise ValueError(f'{name} must be an integer >= {least}, got {value!r}')
+        check_least('num_images', num_images, 1)
+        check_least('start', start, 0)
         self.num_images = num_images
         self.image_size = image_size
         self.captions_per_image = captions_per_image
         self.seed = seed
         self.start = start
-        self._kept: dict[int, np.ndarray] = {}
+        self._pictures = Pictures(num_images, image_size)
         metainfo = {'seed': seed, 'start': start, 'num_images': num_images, 'captions_per_image': captions_per_image}
         super().__init__(metainfo=metainfo, pipeline=list(pipeline), test_mode=test_mode)
 
@@ -82,16 +73,8 @@ class ShapeWorld(ImageTextDataset):
 
     def get_data_info(self, idx: int) -> dict:
         info = super().get_data_info(idx)
-        info['img'] = self._picture(info['image_id'])
+        info['img'] = self._pictures.draw(info['image_id'], scene_of(self.seed, info['image_id']))
         return info
-
-    def _picture(self, image_id: int) -> np.ndarray:
-        if image_id in self._kept:
-            return self._kept[image_id].copy()
-        picture = render_scene(scene_of(self.seed, image_id), self.image_size)
-        if self.num_images * picture.nbytes <= _MAX_KEPT_BYTES:
-            self._kept[image_id] = picture.copy()
-        return picture
 
     @property
     def scenes(self) -> list[Scene]:

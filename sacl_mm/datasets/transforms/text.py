@@ -31,18 +31,25 @@ class TokenizeText(BaseTransform):
         max_length: the most tokens of a text, [CLS] and [SEP] included; the end is cut, the [SEP] stays.
         field: where the texts (a list of str) stand in the sample; the answers of a question are in 'answers'.
         to: where the tokens go; for answers 'answer_token_ids'.
+        end: whether texts end in [SEP]. ALBEF's released weights never saw one, except after answers.
     """
 
-    def __init__(self, tokenizer: dict, max_length: int = 30, field: str = 'text', to: str = 'token_ids') -> None:
+    def __init__(
+        self, tokenizer: dict, max_length: int = 30, field: str = 'text', to: str = 'token_ids', end: bool = True
+    ) -> None:
         if max_length < 3:
             raise ValueError(f'max_length must leave room for [CLS], a piece and [SEP]; got {max_length}')
         self.tokenizer = build_tokenizer(tokenizer)
         self.max_length = max_length
         self.field, self.to = field, to
+        self.end = end
 
     def transform(self, results: dict) -> dict:
         """Tokenize every text."""
-        results[self.to] = [
-            np.array(self.tokenizer.encode(text, self.max_length), dtype=np.int64) for text in results[self.field]
-        ]
+        results[self.to] = [self._tokens(text) for text in results[self.field]]
         return results
+
+    def _tokens(self, text: str) -> np.ndarray:
+        if self.end:
+            return np.array(self.tokenizer.encode(text, self.max_length), dtype=np.int64)
+        return np.array(self.tokenizer.encode(text, self.max_length + 1)[:-1], dtype=np.int64)

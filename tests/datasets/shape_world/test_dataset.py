@@ -86,10 +86,10 @@ def test_bad_input(arguments, message):
 
 @pytest.mark.parametrize('kept', [10**9, 0])
 def test_a_kept_picture_is_not_changed_by_who_gets_it(kept, monkeypatch):
-    monkeypatch.setattr('sacl_mm.datasets.shape_world.dataset._MAX_KEPT_BYTES', kept)
+    monkeypatch.setattr('sacl_mm.datasets.shape_world.pictures._MAX_KEPT_BYTES', kept)
     dataset = ShapeWorld(2, image_size=32)
     for _ in range(2):
         picture = dataset[1]['img']
         assert np.array_equal(picture, render_scene(scene_of(0, 1), 32))
         picture[:] = 0
-    assert len(dataset._kept) == (1 if kept else 0)
+    assert len(dataset._pictures.kept) == (1 if kept else 0)

@@ -42,6 +42,21 @@ def test_tokenize_text() -> None:
     assert all(ids.dtype == np.int64 and ids.ndim == 1 for ids in result['token_ids'])
 
 
+def test_tokenize_answers_and_without_end() -> None:
+    transform = TRANSFORMS.build(dict(type='TokenizeText', tokenizer=TOKENIZER, field='answers', to='answer_token_ids'))
+    result = transform(dict(text=['a'], answers=['a dog', 'dog']))
+    assert 'token_ids' not in result
+    with_end = [ids.tolist() for ids in result['answer_token_ids']]
+    assert all(ids[-1] == 3 for ids in with_end)
+    transform = TRANSFORMS.build(
+        dict(type='TokenizeText', tokenizer=TOKENIZER, max_length=3, field='answers', to='x', end=False)
+    )
+    assert [ids.tolist() for ids in transform(dict(answers=['a dog', 'a dog dog']))['x']] == [
+        with_end[0][:-1],
+        [*with_end[0][:-1]],
+    ]
+
+
 def test_tokenize_text_default_length_and_shared_tokenizer() -> None:
     first, second = (TRANSFORMS.build(dict(type='TokenizeText', tokenizer=TOKENIZER)) for _ in range(2))
     assert first.tokenizer is second.tokenizer

@@ -1,0 +1,75 @@
+"""Statements about two pictures of the shape world, true or false; nothing is read from or written to disk."""
+
+from collections.abc import Callable
+
+from sacl_mm.datasets.image_text_dataset import ImageTextDataset
+from sacl_mm.datasets.shape_world.pair_statement import FORMS, PAIRS_PER_GROUP
+from sacl_mm.datasets.shape_world.pictures import Pictures, check_least
+from sacl_mm.datasets.shape_world.world import pair_group_of
+from sacl_mm.registry import DATASETS
+
+
+@DATASETS.register_module()
+class ShapeWorldPairs(ImageTextDataset):
+    """The groups `start` to `start + num_groups - 1`: a statement with four pairs of pictures, true of two of them.
+
+    Ranges that do not meet are splits. A sample is one pair and has `img` ([left, right]), `text` (the statement),
+    `label` (1 if it is true), `image_id` and `text_ids` (`group * 4 + pair`), and `identifier` 'world-GROUP-PAIR-0':
+    split, set, pair and sentence as in NLVR2.
+
+    Args:
+        num_groups: how many statements.
+        image_size: side of a picture in pixels.
+        seed: of the world.
+        start: number of the first group.
+        pipeline: transforms that a sample goes through.
+        test_mode: as in `ImageTextDataset`.
+
+    Raises:
+        ValueError: for an argument out of range.
+    """
+
+    METAINFO = {'dataset_type': 'ShapeWorldPairs', 'forms': FORMS}
+
+    def __init__(
+        self,
+        num_groups: int,
+        image_size: int = 64,
+        seed: int = 0,
+        start: int = 0,
+        pipeline: list[dict | Callable] = (),
+        test_mode: bool = False,
+    ) -> None:
+        check_least('num_groups', num_groups, 1)
+        check_least('seed', seed, 0)
+        check_least('start', start, 0)
+        self.num_groups = num_groups
+        self.seed = seed
+        self.start = start
+        self._pictures = Pictures(2 * PAIRS_PER_GROUP * num_groups, image_size)
+        metainfo = {'seed': seed, 'start': start, 'num_groups': num_groups}
+        super().__init__(metainfo=metainfo, pipeline=list(pipeline), test_mode=test_mode)
+
+    def load_data_list(self) -> list[dict]:
+        data_list = []
+        for index in range(self.start, self.start + self.num_groups):
+            group = pair_group_of(self.seed, index)
+            for pair, label in enumerate(group.labels):
+                number = index * PAIRS_PER_GROUP + pair
+                data_list.append(
+                    {
+                        'image_id': number,
+                        'text': [group.text],
+                        'text_ids': [number],
+                        'label': int(label),
+                        'identifier': f'world-{index}-{pair}-0',
+                    }
+                )
+        return data_list
+
+    def get_data_info(self, idx: int) -> dict:
+        info = super().get_data_info(idx)
+        index, pair = divmod(info['image_id'], PAIRS_PER_GROUP)
+        scenes = pair_group_of(self.seed, index).pairs[pair]
+        info['img'] = [self._pictures.draw(2 * info['image_id'] + side, scene) for side, scene in enumerate(scenes)]
+        return info

@@ -1,0 +1,85 @@
+"""Visual question answering in the shape world; nothing is read from or written to disk."""
+
+from collections.abc import Callable
+
+from sacl_mm.datasets.image_text_dataset import ImageTextDataset
+from sacl_mm.datasets.shape_world.pictures import Pictures, check_least
+from sacl_mm.datasets.shape_world.question import ANSWERS, KINDS, answer
+from sacl_mm.datasets.shape_world.world import counted_scene_of, questions_of
+from sacl_mm.registry import DATASETS
+
+
+@DATASETS.register_module()
+class ShapeWorldQuestions(ImageTextDataset):
+    """Questions about the pictures `start` to `start + num_images - 1`, with their only answers; one item a question.
+
+    The pictures are not those of `ShapeWorld`: each is made for one of its questions. Ranges that do not meet are
+    splits. A sample has `img`, `text` (the question), `image_id` (the picture's number), `text_ids` and `question_id`
+    (`image_id * questions_per_image + k`), `answers`, `answer_weights` (1), `human_answers` and `question_type`, one of
+    'exists', 'count', 'attribute', 'compare' and 'relation'.
+
+    Args:
+        num_images: how many pictures.
+        image_size: side of the picture in pixels.
+        questions_per_image: at most 5, each of another type.
+        seed: of the world.
+        start: number of the first picture.
+        pipeline: transforms that a sample goes through.
+        test_mode: as in `ImageTextDataset`.
+
+    Raises:
+        ValueError: for an argument out of range.
+    """
+
+    METAINFO = {'dataset_type': 'ShapeWorldQuestions', 'answers': ANSWERS, 'question_types': KINDS}
+
+    def __init__(
+        self,
+        num_images: int,
+        image_size: int = 64,
+        questions_per_image: int = 4,
+        seed: int = 0,
+        start: int = 0,
+        pipeline: list[dict | Callable] = (),
+        test_mode: bool = False,
+    ) -> None:
+        check_least('num_images', num_images, 1)
+        check_least('questions_per_image', questions_per_image, 1)
+        check_least('seed', seed, 0)
+        check_least('start', start, 0)
+        if questions_per_image > len(KINDS):
+            raise ValueError(f'questions_per_image must be at most {len(KINDS)}, got {questions_per_image}')
+        self.num_images = num_images
+        self.questions_per_image = questions_per_image
+        self.seed = seed
+        self.start = start
+        self._pictures = Pictures(num_images, image_size)
+        metainfo = {'seed': seed, 'start': start, 'num_images': num_images, 'questions_per_image': questions_per_image}
+        super().__init__(metainfo=metainfo, pipeline=list(pipeline), test_mode=test_mode)
+
+    def load_data_list(self) -> list[dict]:
+        data_list = []
+        for image_id in range(self.start, self.start + self.num_images):
+            scene, _ = counted_scene_of(self.seed, image_id)
+            questions = questions_of(self.seed, image_id, self.questions_per_image)
+            for number, (question, kind, text) in enumerate(questions, start=image_id * self.questions_per_image):
+                true_answer = answer(question, scene)
+                data_list.append(
+                    {
+                        'image_id': image_id,
+                        'text': [text],
+                        'text_ids': [number],
+                        'question_id': number,
+                        'answers': [true_answer],
+                        'answer_weights': [1.0],
+                        'human_answers': [true_answer],
+                        'question_type': kind,
+                    }
+                )
+        return data_list
+
+    def get_data_info(self, idx: int) -> dict:
+        info = super().get_data_info(idx)
+        scene, _ = counted_scene_of(self.seed, info['image_id'])
+        info['img'] = self._pictures.draw(info['image_id'], scene)
+        return info

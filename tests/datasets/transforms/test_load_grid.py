@@ -1,0 +1,83 @@
+"""LoadImageGrid: by itself, and from a caption file to the tensors that a model takes."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import DefaultScope
+
+from sacl_mm.compatibility import load_mmpretrain
+from sacl_mm.registry import DATASETS, MODELS, TRANSFORMS
+
+
+@pytest.fixture
+def grids(tmp_path):
+    """Two pictures and their grids of 2 x 3 places and 5 channels."""
+    load_mmpretrain()
+    rng = np.random.default_rng(0)
+    arrays = {name: rng.normal(size=(2, 3, 5)).astype(np.float16) for name in ('1', 'b.c')}
+    for name, array in arrays.items():
+        np.save(tmp_path / f'{name}.npy', array)
+        cv2.imwrite(str(tmp_path / f'{name}.jpg'), np.zeros((8, 8, 3), np.uint8))
+    return tmp_path, arrays
+
+
+def load(root, picture):
+    return TRANSFORMS.build(dict(type='LoadImageGrid', root=str(root))).transform(dict(img_path=str(picture)))
+
+
+def test_the_grid_of_a_picture(grids):
+    root, arrays = grids
+    for name, array in arrays.items():
+        results = load(root, f'somewhere/else/{name}.jpg')
+        assert results['img'].dtype == np.float16
+        np.testing.assert_array_equal(results['img'], array)
+        assert results['img_shape'] == results['ori_shape'] == (2, 3)
+
+
+def test_from_a_caption_file_to_a_batch(grids):
+    root, arrays = grids
+    (root / 'captions.txt').write_text('1.jpg#0\ta dog\nb.c.jpg#0\ta cat\n')
+    config = dict(
+        type='ImageTextPairs',
+        ann_file=str(root / 'captions.txt'),
+        data_prefix=dict(img_path=str(root)),
+        test_mode=True,
+        pipeline=[
+            dict(type='LoadImageGrid', root=str(root)),
+            dict(type='mmpretrain.RandomFlip', prob=1.0, direction='horizontal'),
+            dict(type='TokenizeText', tokenizer=dict(type='WordPieceTokenizer', vocab=['a', 'dog', 'cat'])),
+            dict(type='mmpretrain.PackInputs', algorithm_keys=['token_ids', 'image_id', 'text_ids']),
+        ],
+    )
+    with DefaultScope.overwrite_default_scope('sacl_mm'):
+        dataset = DATASETS.build(config)
+    preprocessor = MODELS.build(dict(type='ImageTextPreprocessor', vocab_size=10))
+    images = preprocessor(pseudo_collate([dataset[0], dataset[1]]))['images']
+    assert images.dtype == torch.float32
+    expected = np.stack([arrays['1'], arrays['b.c']])[:, :, ::-1].transpose(0, 3, 1, 2).astype(np.float32)
+    np.testing.assert_array_equal(images.numpy(), expected)
+
+
+def test_a_missing_grid_names_the_file_and_the_tool(grids):
+    root, _ = grids
+    with pytest.raises(FileNotFoundError, match=r"2\.npy' of the picture 'x/2\.jpg'.*tools/cache_grids\.py"):
+        load(root, 'x/2.jpg')
+
+
+@pytest.mark.parametrize('content', [b'', b'no array', 'half'], ids=['empty', 'text', 'half'])
+def test_a_damaged_grid_names_the_file_and_the_tool(grids, content):
+    root, _ = grids
+    path = root / '1.npy'
+    path.write_bytes(path.read_bytes()[:-7] if content == 'half' else content)
+    with pytest.raises(ValueError, match=r"1\.npy' cannot be read.*delete it.*tools/cache_grids\.py"):
+        load(root, '1.jpg')
+
+
+@pytest.mark.parametrize('array', [np.zeros((2, 3)), np.zeros((2, 3, 5), np.uint8)], ids=['flat', 'whole numbers'])
+def test_another_array_is_no_grid(grids, array):
+    root, _ = grids
+    np.save(root / '1.npy', array)
+    with pytest.raises(ValueError, match=r"1\.npy' holds .*not a grid.*tools/cache_grids\.py"):
+        load(root, '1.jpg')
