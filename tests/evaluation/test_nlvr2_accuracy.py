@@ -1,0 +1,77 @@
+import os
+
+import pytest
+import torch
+from gloo import run_on_processes
+from mmengine.structures import BaseDataElement
+
+from sacl_mm.evaluation import NLVR2Accuracy
+from sacl_mm.registry import METRICS
+
+# identifier (split-set-pair-sentence), predicted, label. Sentences: (dev-1, 0) has one wrong, (dev-1, 1) and (dev-2, 0)
+# are right, (dev-12, 0) is wrong; (dev-1, 2) and (dev-12, 0) must not be taken for one.
+ROWS = [
+    ('dev-1-0-0', 1, 1),
+    ('dev-1-1-0', 1, 0),
+    ('dev-1-3-0', 0, 0),
+    ('dev-1-0-1', 0, 0),
+    ('dev-1-2-1', 1, 1),
+    ('dev-2-0-0', 1, 1),
+    ('dev-12-0-0', 0, 1),
+]
+EXPECTED = {'nlvr2/accuracy': 100 * 5 / 7, 'nlvr2/consistency': 100 * 2 / 4}
+
+
+def sample(identifier, predicted, label):
+    element = BaseDataElement(metainfo=dict(identifier=identifier))
+    element.pred_label = predicted
+    if label is not None:
+        element.label = label
+    return element.to_dict()
+
+
+def evaluate(metric, rows):
+    metric.process({}, [sample(*row) for row in rows])
+    return metric.evaluate(len(rows))
+
+
+def test_accuracy_and_consistency(monkeypatch):
+    messages = []
+    monkeypatch.setattr('mmengine.logging.MMLogger.info', lambda self, message: messages.append(message))
+    assert evaluate(METRICS.build(dict(type='NLVR2Accuracy')), ROWS) == pytest.approx(EXPECTED)
+    assert '7 examples of 4 sentences' in messages[0]
+    assert messages[0].split()[-2:] == ['71.43', '50.00']
+
+
+def test_labels_may_be_tensors():
+    rows = [(name, torch.tensor([predicted]), torch.tensor(label)) for name, predicted, label in ROWS]
+    assert evaluate(NLVR2Accuracy(), rows) == pytest.approx(EXPECTED)
+
+
+def test_prediction_file_is_what_the_official_script_reads(tmp_path):
+    path = tmp_path / 'new' / 'predictions.csv'
+    evaluate(NLVR2Accuracy(prediction_file=str(path)), ROWS)
+    predictions = dict(line.split(',') for line in path.read_text().splitlines())
+    assert predictions == {name: str(bool(predicted)) for name, predicted, _ in ROWS}
+
+
+def test_bad_input():
+    for label in (None, -1):
+        with pytest.raises(ValueError, match='test1-7-0-1 has no label'):
+            evaluate(NLVR2Accuracy(), [*ROWS, ('test1-7-0-1', 1, label)])
+    with pytest.raises(ValueError, match='dev-1-0-0 comes twice'):
+        evaluate(NLVR2Accuracy(), [*ROWS, ROWS[0]])
+    with pytest.raises(ValueError, match="'dev-1-0' is not of the form split-set-pair-sentence"):
+        evaluate(NLVR2Accuracy(), [('dev-1-0', 1, 1)])
+
+
+def _one_process(rank, folder):
+    os.chdir(folder)
+    metric = NLVR2Accuracy()
+    for index in range(rank, len(ROWS) + 1, 2):
+        metric.process({}, [sample(*ROWS[index % len(ROWS)])])
+    return metric.evaluate(len(ROWS))
+
+
+def test_two_processes_count_each_of_seven_examples_once(tmp_path):
+    assert run_on_processes(2, _one_process, str(tmp_path)) == [pytest.approx(EXPECTED)] * 2
