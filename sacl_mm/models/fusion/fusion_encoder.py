@@ -6,21 +6,10 @@ Shapes: B texts, L text tokens, P pictures, N image tokens, C width.
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from sacl_mm.checkpoints.bert import BERT_LAYER_NAMES
 from sacl_mm.layers import FusionLayer, KeyValue
 from sacl_mm.layers.bert_checkpoint import load_bert
 from sacl_mm.registry import MODELS
-
-# Our names of a layer's parts, and BERT's.
-_BERT_NAMES = {
-    'self_attention.query': 'attention.self.query',
-    'self_attention.key': 'attention.self.key',
-    'self_attention.value': 'attention.self.value',
-    'self_attention.output': 'attention.output.dense',
-    'self_attention_norm': 'attention.output.LayerNorm',
-    'expand': 'intermediate.dense',
-    'contract': 'output.dense',
-    'feed_forward_norm': 'output.LayerNorm',
-}
 
 
 @MODELS.register_module()
@@ -79,7 +68,7 @@ class FusionEncoder(BaseModule):
             )
         for number, layer in enumerate(self.layers):
             bert_layer = source.encoder.layer[self.first_bert_layer + number // self.layers_per_bert_layer]
-            for ours, theirs in _BERT_NAMES.items():
+            for ours, theirs in BERT_LAYER_NAMES.items():
                 layer.get_submodule(ours).load_state_dict(bert_layer.get_submodule(theirs).state_dict())
 
     def project(self, image_PNC: Tensor) -> list[KeyValue]:

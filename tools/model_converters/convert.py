@@ -1,0 +1,57 @@
+#!/usr/bin/env python
+"""Convert a checkpoint file: `python tools/model_converters/convert.py {from-albef,to-albef,from-clip} SOURCE TARGET`.
+
+from-albef  ALBEF's pre-training, retrieval, VQA, NLVR2 or text-assignment model -> ours, for `load_from`
+to-albef    ours -> ALBEF's, for its `--checkpoint`
+from-clip   OpenAI's CLIP with a ViT -> mmpretrain's VisionTransformer, with 'backbone.' before each key
+
+Files are read as data: nothing in them is run, TorchScript archives (OpenAI's) included. Tensors that are unknown, missing or
+of another shape end the conversion, unless `--allow` names the beginnings of their keys: then they are left out.
+"""
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+import torch
+
+from sacl_mm.checkpoints import albef_to_ours, clip_to_vision_transformer, ours_to_albef, read_state_dict
+from sacl_mm.engine.config_check import UserError
+from sacl_mm.engine.launch import run_tool
+
+# The function, and under which key of the file its result goes.
+CONVERSIONS = {
+    'from-albef': (albef_to_ours, 'state_dict'),
+    'to-albef': (ours_to_albef, 'model'),
+    'from-clip': (clip_to_vision_transformer, 'state_dict'),
+}
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('conversion', choices=CONVERSIONS)
+    parser.add_argument('source', type=Path)
+    parser.add_argument('target', type=Path, help='must not exist')
+    parser.add_argument('--allow', nargs='+', default=[], metavar='KEY_PREFIX', help='of keys in SOURCE to leave out')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    if args.target.exists():
+        raise UserError(f"'{args.target}' exists already")
+    convert, under = CONVERSIONS[args.conversion]
+    try:
+        state, left_out = convert(read_state_dict(args.source), allow=args.allow)
+    except ValueError as error:
+        raise UserError(f'{args.source}: {error}') from error
+    args.target.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({under: state}, args.target)
+    print(f'{args.target}: {len(state)} tensors')
+    if left_out:
+        parts = Counter(key.split('.')[0] for key in left_out)
+        print(f'left out, for want of a place: {", ".join(f"{part} ({count})" for part, count in parts.items())}')
+
+
+if __name__ == '__main__':
+    run_tool(main)
