@@ -64,7 +64,8 @@ class DualEncoder(BaseModel):
 
     def forward(self, mode: str = 'tensor', **batch) -> dict | list | tuple[Encoded, Encoded]:
         """Takes what `ImageTextPreprocessor` gives. 'loss': a dict of losses and diagnostics; 'predict': a list of
-        samples with `image_feature` (E,), `text_features` (k, E) of the k texts and `input_size`; 'tensor': both towers' outputs."""
+        samples with `image_feature` (E,), `text_features` (k, E) of the k texts and `input_size`; 'tensor': both towers'
+        outputs."""
         if mode == 'loss':
             return self.loss(batch)
         if mode == 'predict':

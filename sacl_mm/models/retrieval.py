@@ -108,9 +108,7 @@ class ImageTextRetrieval(DualEncoder):
         losses['loss_itm'] = self._matching_loss(fused, matches_R, counts_R)
         return losses
 
-    def _towers_loss(
-        self, batch: dict
-    ) -> tuple[Encoded, Encoded, tuple[Encoded, Encoded] | None, dict[str, Tensor]]:
+    def _towers_loss(self, batch: dict) -> tuple[Encoded, Encoded, tuple[Encoded, Encoded] | None, dict[str, Tensor]]:
         """Both towers' outputs, the teacher's, and the contrastive loss."""
         if len(batch['token_ids']) != len(batch['images']):
             raise ValueError(

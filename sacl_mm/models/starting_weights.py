@@ -9,6 +9,7 @@ PRETRAINING_PARTS = (
     'fusion.',
     'matching_head.',
     'masked_language_head.',
+    'assignment_head.',
     'contrastive_loss.',
     'towers.image_projection.',
     'towers.text_projection.',

@@ -6,10 +6,4 @@ from sacl_mm.models.heads.masked_language_head import MaskedLanguageHead
 from sacl_mm.models.heads.matching_head import MatchingHead
 from sacl_mm.models.heads.two_view_contrastive_head import TwoViewContrastiveHead
 
-__all__ = [
-    'AnswerDecoder',
-    'ImageTextContrastiveHead',
-    'MaskedLanguageHead',
-    'MatchingHead',
-    'TwoViewContrastiveHead',
-]
+__all__ = ['AnswerDecoder', 'ImageTextContrastiveHead', 'MaskedLanguageHead', 'MatchingHead', 'TwoViewContrastiveHead']

@@ -66,9 +66,7 @@ class ImageTextContrastiveHead(BaseModule):
             bank=self.queue.bank(),
             progress=_progress(),
         )
-        self.queue.enqueue(
-            dict(image=gather(momentum_image), text=gather(momentum_text), image_ids=gather(image_ids))
-        )
+        self.queue.enqueue(dict(image=gather(momentum_image), text=gather(momentum_text), image_ids=gather(image_ids)))
         temperature = self.contrastive_loss.temperature.detach()
         if self.temp is not None:
             self.temp.data.copy_(temperature)

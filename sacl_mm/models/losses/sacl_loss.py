@@ -43,7 +43,7 @@ class SACLContrastiveLoss(nn.Module):
     ) -> None:
         super().__init__()
         policy = dict(type='SimilarityRegulation') if policy is None else policy
-        self.policy = MODELS.build(policy) if isinstance(policy, dict) else policy
+        self.policy = MODELS.build(dict(policy, _scope_='sacl_mm')) if isinstance(policy, dict) else policy
         low, high = temperature_bounds or (temperature, temperature)
         if not 0 < low <= temperature <= high:
             raise ValueError(f'temperature {temperature} must be positive and within its bounds {temperature_bounds}')

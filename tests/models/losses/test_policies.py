@@ -67,3 +67,15 @@ def test_with_tau_s_1_no_weight_falls_below_e_to_minus_2():
 def test_bad_policies_are_named(policy, message):
     with pytest.raises(ValueError, match=message):
         SACLContrastiveLoss(policy)
+
+
+def test_policies_need_no_prefix_in_configurations_of_other_libraries():
+    from mmengine.registry import MODELS as ROOT_MODELS
+    from mmengine.registry import DefaultScope
+
+    weights = dict(type='SimilarityRegulation', similarity_temperature=0.3)
+    policy = dict(type='MomentumDistillation', weight=0.4, weights=weights)
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        loss = ROOT_MODELS.build(dict(type='sacl_mm.SACLContrastiveLoss', policy=policy))
+        assert type(ROOT_MODELS.build(dict(type='sacl_mm.SACLContrastiveLoss')).policy) is type(loss.policy.weights)
+    assert loss.policy.weights.similarity_temperature == 0.3
