@@ -39,6 +39,7 @@ LAYERS = [
     ('sacl_mm.models',),
     ('sacl_mm.datasets', 'sacl_mm.evaluation'),
     ('sacl_mm.engine',),
+    ('sacl_mm.inference',),
     ('sacl_mm.report',),
 ]
 SIBLINGS_STRANGERS = [

@@ -3,8 +3,17 @@
 
 import argparse
 
+from mmengine.runner import find_latest_checkpoint
+
 from sacl_mm.engine.config_check import UserError, check_file
-from sacl_mm.engine.launch import add_common_arguments, build_runner, load_config, run_tool, use_mixed_precision
+from sacl_mm.engine.launch import (
+    add_common_arguments,
+    build_runner,
+    check_start,
+    load_config,
+    run_tool,
+    use_mixed_precision,
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -39,11 +48,14 @@ def main() -> None:
         cfg.auto_scale_lr.enable = True
     if args.no_persistent_workers:
         cfg.train_dataloader.persistent_workers = False
-    if args.resume is not None:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
-        if cfg.load_from:
-            check_file(cfg.load_from, 'checkpoint (--resume)')
+    if args.resume == 'auto':
+        # Without a checkpoint of this run the configuration's own start (`load_from`) counts.
+        cfg.resume = find_latest_checkpoint(cfg.work_dir) is not None
+        cfg.load_from = None if cfg.resume else cfg.get('load_from')
+    elif args.resume is not None:
+        check_file(args.resume, 'checkpoint (--resume)')
+        cfg.resume, cfg.load_from = True, args.resume
+    check_start(cfg)
     build_runner(cfg).train()
 
 

@@ -45,9 +45,13 @@ def load_config(args: Namespace) -> Config:
         if cfg.get(loader) is not None:
             # Pinned memory needs an accelerator.
             cfg[loader].setdefault('pin_memory', torch.cuda.is_available() and not args.no_pin_memory)
+    return cfg
+
+
+def check_start(cfg: Config) -> None:
+    """Raises UserError if the weights that the configuration starts from are not there."""
     if cfg.get('load_from'):
         check_file(cfg.load_from, 'checkpoint (load_from)')
-    return cfg
 
 
 def build_runner(cfg: Config) -> Runner:
@@ -75,6 +79,10 @@ def run_tool(main: Callable[[], None]) -> None:
     """Run a tool; a user's mistake or a missing file ends it with one line, Ctrl-C with a hint, a bug with its traceback."""
     try:
         main()
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            # Leave together: a process that is gone while another still talks to it aborts that one.
+            torch.distributed.barrier()
+            torch.distributed.destroy_process_group()
     except (UserError, FileNotFoundError) as error:
         sys.exit(f'error: {error}')
     except KeyboardInterrupt:

@@ -12,12 +12,9 @@ from mmengine.runner import TestLoop, ValLoop
 from mmengine.runner.amp import autocast
 from torch import Tensor
 
-from sacl_mm.functional.padding import pad_texts
+from sacl_mm.engine.encoded_texts import EncodedTexts
 from sacl_mm.functional.ranking import top_candidates
 from sacl_mm.registry import LOOPS
-
-# Pairs, or texts, that go through the model at a time. Bounds memory, not results.
-_PAIRS = 512
 
 SCORES = {'itm': 'ITM alone (as ALBEF)', 'itm+itc': 'ITM + ITC (as LAVIS and mmpretrain)'}
 
@@ -61,7 +58,7 @@ class _Reranking:
             self.runner.logger.info(
                 f're-ranking {pairs.count:,} pairs of {len(entries):,} pictures and {len(pairs.text_ids):,} texts'
             )
-            texts = _EncodedTexts(model, pairs.token_ids)
+            texts = EncodedTexts(model, pairs.token_ids)
             for number, data in enumerate(self.dataloader):
                 self.runner.call_hook(f'before_{name}_iter', batch_idx=number, data_batch=data)
                 samples = self._score(model, data, number, entries, pairs, texts)
@@ -89,7 +86,7 @@ class _Reranking:
         self._processes = len(parts)
         return [entry for row in zip(*parts, strict=True) for entry in row][: len(self.dataloader.dataset)]
 
-    def _score(self, model, data: dict, number: int, entries, pairs: '_Candidates', texts: '_EncodedTexts') -> list:
+    def _score(self, model, data: dict, number: int, entries, pairs: '_Candidates', texts: EncodedTexts) -> list:
         batch = model.data_preprocessor(data, False)
         samples = batch['data_samples']
         start = number * self.dataloader.batch_size
@@ -142,36 +139,6 @@ class _Candidates:
 
     def texts_of(self, picture: int) -> Tensor:
         return (self.by_image_NT[picture] | self.by_text_NT[picture]).nonzero()[:, 0]
-
-
-class _EncodedTexts:
-    """All texts' tokens, one after the other without padding: (sum of lengths, C)."""
-
-    def __init__(self, model, token_ids: list[Tensor]) -> None:
-        self.device = next(model.parameters()).device
-        self.length_T = torch.tensor([len(tokens) for tokens in token_ids])
-        self.start_T = self.length_T.cumsum(0) - self.length_T
-        by_length = self.length_T.argsort(stable=True)
-        encoded: list[Tensor] = [None] * len(token_ids)
-        for chunk in by_length.split(_PAIRS):
-            ids, mask = (x.to(self.device) for x in pad_texts([token_ids[i] for i in chunk]))
-            tokens = model.towers.encode_text(ids, mask).tokens
-            for i, row in zip(chunk.tolist(), tokens, strict=True):
-                encoded[i] = row[: len(token_ids[i])]
-        self.tokens = torch.cat(encoded)
-
-    def match(self, model, keys_values: list, text_R: Tensor, picture_R: Tensor) -> Tensor:
-        """The matching head's logit for "matches" of each pair, (R,), on the CPU."""
-        scores_R = torch.empty(len(text_R))
-        for chunk in self.length_T[text_R].argsort(stable=True).split(_PAIRS):
-            length_r = self.length_T[text_R[chunk]]
-            position_L = torch.arange(int(length_r.max()))
-            mask = position_L < length_r[:, None]
-            place = torch.where(mask, self.start_T[text_R[chunk]][:, None] + position_L, 0)
-            tokens, mask = self.tokens[place.to(self.device)], mask.to(self.device)
-            logits = model.matching_logits(keys_values, tokens, mask, picture_R[chunk].to(self.device))
-            scores_R[chunk] = logits[:, 1].float().cpu()
-        return scores_R
 
 
 @LOOPS.register_module()

@@ -11,7 +11,13 @@ class TrainableOnlyConstructor(DefaultOptimWrapperConstructor):
     """MMEngine's constructor (`paramwise_cfg` and all), without the parts of the model that are frozen as a whole.
 
     The default one warns once per parameter of the teacher and of the reference model, and hands them to the optimizer.
+    Parameters that modules share (`PairedFusionEncoder`) are taken once.
     """
+
+    def __call__(self, model: nn.Module):
+        if self.paramwise_cfg:
+            self.paramwise_cfg.setdefault('bypass_duplicate', True)
+        return super().__call__(model)
 
     def add_params(self, params: list[dict], module: nn.Module, prefix: str = '', **kwargs) -> None:
         if any(parameter.requires_grad for parameter in module.parameters()):

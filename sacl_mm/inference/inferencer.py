@@ -1,0 +1,255 @@
+"""Embed, search, match, ask: what a trained model says of your own pictures and texts.
+
+Shapes: N pictures, T texts, E embedding, Q queries, M items of a gallery.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.structures import BaseDataElement
+from torch import Tensor
+
+from sacl_mm.engine.encoded_texts import EncodedTexts
+from sacl_mm.functional.ranking import top_candidates
+from sacl_mm.inference.sample_preparation import (
+    Picture,
+    SamplePreparation,
+    check_pictures,
+    check_same_length,
+    check_texts,
+)
+from sacl_mm.inference.trained_model import load_model, read_config
+from sacl_mm.models import DualEncoder, ImagePairReasoning, ImageTextRetrieval, VisualQuestionAnswering
+
+# A sample has a picture and texts; where a tower is used alone, this stands for the other one's input.
+_NO_PICTURE = np.zeros((32, 32, 3), np.uint8)
+_NO_TEXT = ['']
+
+_CONFIGURATIONS = {
+    DualEncoder: 'configs/sacl/retrieval_coco.py, pretrain.py',
+    ImageTextRetrieval: 'configs/sacl/retrieval_coco.py, pretrain.py',
+    VisualQuestionAnswering: 'configs/sacl/vqa.py',
+    ImagePairReasoning: 'configs/sacl/nlvr2.py',
+}
+
+
+class Hit(NamedTuple):
+    """A place in the gallery, and the cosine or, after re-ranking, the score that the benchmark re-ranks with."""
+
+    index: int
+    score: float
+
+
+class ImageTextInferencer:
+    """A model with the preparation of pictures and texts that its configuration tests it with.
+
+    A picture is a path, an array (H, W, 3) uint8 in BGR as cv2 loads it, or a PIL image. Tensors that are returned are
+    float32 on the CPU. Results do not depend on `batch_size`, beyond rounding.
+
+    Args:
+        config: a file or a `Config`. Of the files that it names only vocabulary and list of answers are read.
+        checkpoint: the weights, of this configuration.
+        device: by default a GPU if there is one.
+        batch_size: pictures (or texts) at a time.
+
+    Raises:
+        UserError: configuration or checkpoint are missing, broken or do not fit.
+        ValueError: the model's input is cached features instead of pictures. Methods: bad pictures or texts, or a task that
+            the model was not trained for.
+    """
+
+    def __init__(
+        self,
+        config: str | os.PathLike | Config,
+        checkpoint: str | os.PathLike,
+        device: str | torch.device | None = None,
+        batch_size: int = 32,
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f'batch_size must be at least 1, got {batch_size}')
+        cfg = read_config(config)
+        self.batch_size = batch_size
+        loop = cfg.get('test_cfg') or {}
+        self._candidates, self._adds_cosine = loop.get('k', 128), loop.get('score') == 'itm+itc'
+        self.model = load_model(cfg, checkpoint, device)
+        self.prepare = SamplePreparation(cfg, pairs=isinstance(self.model, ImagePairReasoning))
+
+    # ------------------------------------------------------------------------------------------------ features
+    def embed_images(self, pictures: Sequence[Picture]) -> Tensor:
+        """Features (N, E) of unit length; their products with `embed_texts` are cosines."""
+        self._require(DualEncoder, 'embedding')
+        check_pictures(pictures)
+        # Concatenated out of inference mode: the result can be trained on.
+        return torch.cat([self._image_features(some) for some in self._chunks(pictures)])
+
+    def embed_texts(self, texts: Sequence[str]) -> Tensor:
+        """Features (T, E) of unit length."""
+        self._require(DualEncoder, 'embedding')
+        check_texts(texts)
+        by_length = torch.tensor([len(text) for text in texts]).argsort(stable=True)
+        parts = [self._text_features([texts[i] for i in some]) for some in self._chunks(by_length.tolist())]
+        return torch.cat(parts)[by_length.argsort()]
+
+    @torch.inference_mode()
+    def _image_features(self, pictures: Sequence[Picture]) -> Tensor:
+        batch = self._batch(pictures, [_NO_TEXT] * len(pictures))
+        return self.model.towers.encode_image(batch['images']).feature.float().cpu()
+
+    @torch.inference_mode()
+    def _text_features(self, texts: list[str]) -> Tensor:
+        batch = self._batch([_NO_PICTURE], [texts])
+        return self.model.towers.encode_text(batch['token_ids'], batch['text_mask']).feature.float().cpu()
+
+    # ------------------------------------------------------------------------------------------------ search
+    def search(
+        self,
+        texts: Sequence[str],
+        pictures: Sequence[Picture],
+        k: int = 5,
+        rerank: bool | None = None,
+        candidates: int | None = None,
+        features: Tensor | None = None,
+    ) -> list[list[Hit]]:
+        """The `k` best pictures of each text, best first.
+
+        Args:
+            texts: the queries.
+            pictures: the gallery.
+            k: hits per query; all, if the gallery is smaller.
+            rerank: whether the matching head re-ranks the best by cosine; None: if the model has one.
+            candidates: how many, per query; None: as in the configuration's `RerankingTestLoop`, or 128.
+            features: the gallery's, of `embed_images`; then only pictures to re-rank are opened.
+        """
+        check_texts(texts)
+        check_pictures(pictures)
+        rerank = self._check_search(k, rerank, candidates)
+        gallery = self.embed_images(pictures) if features is None else self._check_features(features, pictures)
+        second = (lambda chosen: self._matching_scores(pictures, texts, chosen.t()).t()) if rerank else None
+        return self._hits(self.embed_texts(texts) @ gallery.t(), k, candidates, second)
+
+    def search_texts(
+        self,
+        pictures: Sequence[Picture],
+        texts: Sequence[str],
+        k: int = 5,
+        rerank: bool | None = None,
+        candidates: int | None = None,
+        features: Tensor | None = None,
+    ) -> list[list[Hit]]:
+        """The `k` best texts of each picture, best first; `features` are the texts', of `embed_texts`. See `search`."""
+        check_pictures(pictures)
+        check_texts(texts)
+        rerank = self._check_search(k, rerank, candidates)
+        gallery = self.embed_texts(texts) if features is None else self._check_features(features, texts)
+        second = (lambda chosen: self._matching_scores(pictures, texts, chosen)) if rerank else None
+        return self._hits(self.embed_images(pictures) @ gallery.t(), k, candidates, second)
+
+    def _check_search(self, k: int, rerank: bool | None, candidates: int | None) -> bool:
+        """Whether to re-rank."""
+        self._require(DualEncoder, 'searching')
+        if rerank:
+            self._require(ImageTextRetrieval, 're-ranking (rerank=True)')
+        if k < 1 or (candidates is not None and candidates < 1):
+            raise ValueError(f'k and candidates must be at least 1, got {k} and {candidates}')
+        return isinstance(self.model, ImageTextRetrieval) if rerank is None else rerank
+
+    def _check_features(self, features: Tensor, items: Sequence) -> Tensor:
+        expected = (len(items), self.model.towers.image_projection.out_features)
+        if features.shape != expected:
+            raise ValueError(f'features of the gallery must be of shape {expected}, got {tuple(features.shape)}')
+        return features.float().cpu()
+
+    def _hits(
+        self, cosine_QM: Tensor, k: int, candidates: int | None, second: Callable[[Tensor], Tensor] | None
+    ) -> list[list[Hit]]:
+        """`second` tells the second scores (Q, M) where its argument is true."""
+        scores_QM = cosine_QM
+        if second is not None:
+            chosen_QM = top_candidates(cosine_QM, max(k, candidates or self._candidates))
+            scores_QM = second(chosen_QM) + (cosine_QM if self._adds_cosine else 0)
+            scores_QM = scores_QM.masked_fill(~chosen_QM, -torch.inf)
+        score_Qk, index_Qk = (x[:, :k].tolist() for x in scores_QM.sort(dim=1, descending=True, stable=True))
+        return [
+            [Hit(*hit) for hit in zip(index, score, strict=True)]
+            for index, score in zip(index_Qk, score_Qk, strict=True)
+        ]
+
+    @torch.inference_mode()
+    def _matching_scores(self, pictures: Sequence[Picture], texts: Sequence[str], chosen_NT: Tensor) -> Tensor:
+        """(N, T): the logit of "matches" of the chosen pairs, 0 elsewhere; pictures without any are not opened."""
+        used_n, used_t = chosen_NT.any(dim=1).nonzero()[:, 0], chosen_NT.any(dim=0).nonzero()[:, 0]
+        (sample,) = self._batch([_NO_PICTURE], [[texts[t] for t in used_t]])['data_samples']
+        encoded = EncodedTexts(self.model, [torch.as_tensor(tokens) for tokens in sample.token_ids])
+        scores_NT = torch.zeros(chosen_NT.shape)
+        for some in used_n.split(self.batch_size):
+            images = self._batch([pictures[n] for n in some], [_NO_TEXT] * len(some))['images']
+            keys_values = self.model.fusion.project(self.model.towers.encode_image(images).tokens)
+            picture_R, text_R = chosen_NT[some][:, used_t].nonzero(as_tuple=True)
+            scores_NT[some[picture_R], used_t[text_R]] = encoded.match(self.model, keys_values, text_R, picture_R)
+        return scores_NT
+
+    # ------------------------------------------------------------------------------------------------ tasks
+    @torch.inference_mode()
+    def match(self, pictures: Sequence[Picture], texts: Sequence[str]) -> Tensor:
+        """Probabilities (N,) that text i matches picture i."""
+        self._require(ImageTextRetrieval, 'match()')
+        check_pictures(pictures)
+        check_texts(texts)
+        check_same_length(pictures=pictures, texts=texts)
+        parts = []
+        for some in self._chunks(range(len(texts))):
+            batch = self._batch([pictures[i] for i in some], [[texts[i]] for i in some])
+            image, text = self.model.encode(batch)
+            each = torch.arange(len(some), device=image.tokens.device)
+            keys_values = self.model.fusion.project(image.tokens)
+            logits = self.model.matching_logits(keys_values, text.tokens, batch['text_mask'], each)
+            parts.append(logits.float().softmax(dim=1)[:, 1].cpu())
+        return torch.cat(parts)
+
+    def answer(
+        self, pictures: Sequence[Picture], questions: Sequence[str], return_scores: bool = False
+    ) -> list[str] | list[tuple[str, float]]:
+        """The best answer of the model's list to question i about picture i; with `return_scores`, (answer, its
+        log-likelihood in nats)."""
+        self._require(VisualQuestionAnswering, 'answer()')
+        check_pictures(pictures)
+        check_texts(questions, 'questions')
+        check_same_length(pictures=pictures, questions=questions)
+        samples = list(self._predict(pictures, questions))
+        return [(sample.pred_answer, sample.pred_score) if return_scores else sample.pred_answer for sample in samples]
+
+    def is_true(self, left: Sequence[Picture], right: Sequence[Picture], statements: Sequence[str]) -> Tensor:
+        """Probabilities (N,) that statement i is true of the pictures left i and right i."""
+        self._require(ImagePairReasoning, 'is_true()')
+        check_pictures(left, 'left')
+        check_pictures(right, 'right')
+        check_texts(statements, 'statements')
+        check_same_length(left=left, right=right, statements=statements)
+        pairs = [list(pair) for pair in zip(left, right, strict=True)]
+        return torch.stack([sample.pred_scores[1].cpu() for sample in self._predict(pairs, statements)])
+
+    @torch.inference_mode()
+    def _predict(self, pictures: Sequence, texts: Sequence[str]) -> list[BaseDataElement]:
+        return [
+            sample
+            for some in self._chunks(range(len(texts)))
+            for sample in self.model.predict(self._batch([pictures[i] for i in some], [[texts[i]] for i in some]))
+        ]
+
+    # ------------------------------------------------------------------------------------------------ common
+    def _batch(self, pictures: Sequence, texts: Sequence[Sequence[str]]) -> dict:
+        return self.model.data_preprocessor(self.prepare(pictures, texts), False)
+
+    def _chunks(self, items: Sequence) -> Iterator[Sequence]:
+        return (items[start : start + self.batch_size] for start in range(0, len(items), self.batch_size))
+
+    def _require(self, kind: type, task: str) -> None:
+        if not isinstance(self.model, kind):
+            raise ValueError(
+                f'{task} needs a model of type {kind.__name__} (e.g. {_CONFIGURATIONS[kind]}), this one is of type '
+                f'{type(self.model).__name__}'
+            )
