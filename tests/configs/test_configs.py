@@ -16,7 +16,9 @@ from sacl_mm.engine.config_check import UserError, check_config
 from sacl_mm.registry import MODELS
 
 ROOT = Path(__file__).parents[2]
-CONFIGS = sorted(path for path in (ROOT / 'configs' / 'sacl').glob('*.py') if not path.stem.endswith('_features'))
+CONFIGS = sorted(
+    path for path in (ROOT / 'configs' / 'sacl').glob('*.py') if not path.stem.endswith(('_features', '_grids'))
+)
 SMALL_VIT = dict(embed_dims=32, num_layers=1, num_heads=2, feedforward_channels=32)
 
 
@@ -25,20 +27,26 @@ def shrink(model) -> None:
     towers = model.towers
     if towers.type == 'FeatureTowers':
         return
-    if towers.backbone.type.endswith('VisionTransformer'):
+    if towers.backbone is not None and towers.backbone.type.endswith('VisionTransformer'):
         towers.backbone.arch = SMALL_VIT
         towers.neck.in_channels = 32
-    if towers.backbone.type.endswith('ResNet'):
+    if towers.backbone is not None and towers.backbone.type.endswith('ResNet'):
         towers.backbone.update(depth=18, stem_channels=8, base_channels=8)
         towers.neck.update(in_channels=64, out_channels=32)
     width = towers.neck.get('out_channels') or towers.neck.in_channels
-    for part in (towers.text_encoder, model.get('fusion')):
+    for part in (towers.text_encoder, model.get('fusion'), model.get('answer_decoder')):
         if part is not None:
             part.update(width=32, num_layers=1, num_heads=2)
     if 'fusion' in model:
         model.fusion.image_width = width
-        model.matching_head.width = model.masked_language_head.width = 32
-        model.queue_size = min(model.get('queue_size', 0), 16)
+    for head in ('matching_head', 'masked_language_head'):
+        if head in model:
+            model[head].width = 32
+    if 'queue_size' in model:
+        model.queue_size = min(model.queue_size, 16)
+    if 'answers' in model:
+        model.answers = ['yes', 'no']
+        model.tokenizer = dict(type='WordPieceTokenizer', vocab=['yes', 'no'])
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
@@ -50,11 +58,25 @@ def test_config_builds(path):
     with DefaultScope.overwrite_default_scope('sacl_mm'):
         model = MODELS.build(cfg.model)
     assert sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad) > 0
-    train, val = cfg.train_dataloader.dataset, cfg.val_dataloader.dataset
+    # What is measured is not what is trained on (the server's test split; validation of VQAv2 is on what it trains on).
+    measured = [cfg.test_dataloader] if path.stem == 'vqa' else [cfg.val_dataloader, cfg.test_dataloader]
+    measured = [loader.dataset for loader in measured if loader is not None]
+    assert measured or path.stem.endswith('nlvr2_pretrain')
     apart = ('ann_file', 'split', 'split_file', 'start')
-    assert [train.get(key) for key in apart] != [val.get(key) for key in apart]
-    assert val.get('test_mode') or val.type == 'CachedFeatures'
-    assert cfg.test_dataloader.dataset == val
+    for dataset in measured:
+        assert dataset.get('test_mode') or dataset.type == 'CachedFeatures'
+        if cfg.train_dataloader is not None:
+            train = cfg.train_dataloader.dataset
+            assert [train.get(key) for key in apart] != [dataset.get(key) for key in apart]
+
+
+@pytest.mark.parametrize('name', ['retrieval_coco', 'retrieval_flickr30k', 'nlvr2', 'vqa'])
+def test_the_final_measure_is_on_the_test_split(name):
+    cfg = Config.fromfile(ROOT / f'configs/sacl/{name}.py')
+    train, val, test = (cfg[f'{part}_dataloader'].dataset for part in ('train', 'val', 'test'))
+    splits = [(dataset.get('ann_file'), dataset.get('split')) for dataset in (train, val, test)]
+    assert len({str(split) for split in splits}) == 3
+    assert 'test' in str(splits[2])
 
 
 @pytest.mark.parametrize('name', ['pretrain', 'shape_world', 'flickr8k', 'flickr8k_frozen'])

@@ -26,6 +26,7 @@ model = dict(
             img_size=256,
             patch_size=16,
             pre_norm=True,
+            norm_cfg=dict(type='LN', eps=1e-5),  # CLIP's
             layer_cfgs=dict(act_cfg=dict(type='mmpretrain.QuickGELU')),
             out_type='raw',
             init_cfg=dict(type='Pretrained', checkpoint=clip_vit, prefix='backbone.'),

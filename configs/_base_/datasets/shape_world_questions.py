@@ -1,0 +1,40 @@
+"""Questions about the embedded world: 4,096 training pictures with 5 questions each, 1,000 other pictures for validation."""
+
+answers = dict(type='shape_world_answers')
+tokenizer = dict(type='WordPieceTokenizer', vocab=dict(type='shape_world_vocabulary', questions=True))
+pipeline = [
+    dict(type='TokenizeText', tokenizer=tokenizer, max_length=40),
+    dict(type='TokenizeText', tokenizer=tokenizer, field='answers', to='answer_token_ids'),
+    dict(
+        type='mmpretrain.PackInputs',
+        algorithm_keys=['token_ids', 'image_id', 'text_ids', 'answer_token_ids', 'answer_weights'],
+        meta_keys=['text', 'question_id', 'human_answers', 'question_type'],
+    ),
+]
+
+train_dataloader = dict(
+    batch_size=256,
+    num_workers=0,
+    drop_last=True,
+    sampler=dict(type='EpochSampler', shuffle=True),
+    collate_fn=dict(type='pseudo_collate'),
+    dataset=dict(type='ShapeWorldQuestions', num_images=4096, image_size=64, questions_per_image=5, pipeline=pipeline),
+)
+val_dataloader = dict(
+    batch_size=250,
+    num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    collate_fn=dict(type='pseudo_collate'),
+    dataset=dict(
+        type='ShapeWorldQuestions',
+        num_images=1000,
+        image_size=64,
+        questions_per_image=5,
+        start=1_000_000,
+        test_mode=True,
+        pipeline=pipeline,
+    ),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(type='VQAAccuracy', measure='exact')
+test_evaluator = val_evaluator

@@ -1,0 +1,24 @@
+"""Retrieval in the embedded world, fine-tuned with self-regulated SACL and matching, measured with re-ranking.
+
+    python tools/train.py configs/sacl/shape_world_pretrain.py
+    python tools/train.py configs/sacl/shape_world_retrieval.py
+    python tools/test.py configs/sacl/shape_world_retrieval.py work_dirs/shape_world_retrieval/epoch_4.pth
+
+$PRETRAINED: another checkpoint to start from.
+"""
+
+_base_ = [
+    '../_base_/models/sacl_tiny_retrieval.py',
+    '../_base_/datasets/shape_world_words.py',
+    '../_base_/schedules/shape_world.py',
+    '../_base_/default_runtime.py',
+]
+
+words = 120
+model = dict(data_preprocessor=dict(vocab_size=words), towers=dict(text_encoder=dict(vocab_size=words)))
+load_from = '{{$PRETRAINED:work_dirs/shape_world_pretrain/epoch_4.pth}}'
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
+train_cfg = dict(max_epochs=4, val_interval=4)
+val_cfg = dict(_delete_=True, type='RerankingValLoop', k=32)
+test_cfg = dict(_delete_=True, type='RerankingTestLoop', k=32)
+default_hooks = dict(logger=dict(interval=16))

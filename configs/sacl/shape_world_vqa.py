@@ -1,0 +1,28 @@
+"""Questions about the embedded world: existence, counting, attributes, comparison, relations.
+
+    python tools/train.py configs/sacl/shape_world_pretrain.py
+    python tools/train.py configs/sacl/shape_world_vqa.py
+    python tools/test.py configs/sacl/shape_world_vqa.py work_dirs/shape_world_vqa/epoch_6.pth
+
+$PRETRAINED: another checkpoint to start from. docs/results.md has the numbers.
+"""
+
+_base_ = [
+    '../_base_/models/sacl_tiny_vqa.py',
+    '../_base_/datasets/shape_world_questions.py',
+    '../_base_/schedules/shape_world.py',
+    '../_base_/default_runtime.py',
+]
+
+words = 120  # of captions, questions, answers and statements
+load_from = '{{$PRETRAINED:work_dirs/shape_world_pretrain/epoch_4.pth}}'
+model = dict(
+    data_preprocessor=dict(vocab_size=words),
+    towers=dict(embed_dims=None, text_encoder=dict(vocab_size=words)),
+    answer_decoder=dict(vocab_size=words),
+    answers={{_base_.answers}},
+    tokenizer={{_base_.tokenizer}},
+)
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
+train_cfg = dict(max_epochs=6, val_interval=1)
+default_hooks = dict(logger=dict(interval=16))

@@ -1,0 +1,172 @@
+#!/usr/bin/env python
+"""Run a frozen backbone over a folder of pictures once: `python tools/cache_grids.py CONFIG OUT_FOLDER`.
+
+The configuration has `pictures` (a folder), `pipeline` (ends with `mmpretrain.PackInputs`), `data_preprocessor` and
+`image_encoder` (of MODELS). OUT_FOLDER/NAME.npy, for the transform `LoadImageGrid`, is the grid (H, W, C), float16, of
+NAME.jpg: the stages that the backbone yields, each averaged to the last one's H x W, one after the other along C.
+
+Grids that are there already are kept: after an interruption, the same command goes on.
+"""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from mmcv.transforms import Compose
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from rich.progress import track
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from sacl_mm.compatibility import load_mmpretrain
+from sacl_mm.engine.config_check import UserError, check_file
+from sacl_mm.engine.launch import run_tool
+from sacl_mm.registry import MODELS
+
+SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='configuration file')
+    parser.add_argument('out_folder', help='where NAME.npy go')
+    parser.add_argument('--batch-size', type=int, default=25, help='1 for pictures that the pipeline leaves unequal')
+    parser.add_argument('--num-workers', type=int, default=0)
+    parser.add_argument('--fp32', action='store_true', help='run the backbone in float32 instead of bfloat16')
+    return parser.parse_args()
+
+
+class Pictures(Dataset):
+    """(name, picture (C, H, W)) through a pipeline; (name, the reason) for a file that cannot be read."""
+
+    def __init__(self, paths: list[Path], pipeline: list[dict]) -> None:
+        self.paths, self.pipeline = paths, Compose(pipeline)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> tuple[str, Tensor | str]:
+        path = self.paths[index]
+        try:
+            return path.name, self.pipeline(dict(img_path=str(path)))['inputs']
+        except (OSError, ValueError, AssertionError) as error:  # AssertionError: mmcv, of what OpenCV cannot decode
+            return path.name, f'{type(error).__name__}: {error}'
+
+
+def find_pictures(folder: str) -> list[Path]:
+    if not os.path.isdir(folder):
+        raise UserError(f"the folder of pictures '{folder}' does not exist")
+    paths = sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in SUFFIXES)
+    if not paths:
+        raise UserError(f"the folder '{folder}' holds no pictures ({', '.join(SUFFIXES)})")
+    named: dict[str, Path] = {}
+    for path in paths:
+        if path.stem in named:
+            raise UserError(f"'{path}' and '{named[path.stem].name}' would both become {path.stem}.npy: rename one")
+        named[path.stem] = path
+    return paths
+
+
+def keep_config(cfg: Config, folder: Path) -> None:
+    """One folder holds the grids of one configuration."""
+    path = folder / 'config.py'
+    if not path.exists():
+        path.write_text(cfg.pretty_text)
+    elif path.read_text() != cfg.pretty_text:
+        raise UserError(f"'{folder}' holds grids of another configuration ({path}): choose another folder or delete it")
+
+
+def grids(stages: tuple[Tensor, ...]) -> Tensor:
+    """(B, H, W, C) from stages (B, C_s, H_s, W_s)."""
+    size = stages[-1].shape[-2:]
+    return torch.cat([F.adaptive_avg_pool2d(stage.float(), size) for stage in stages], dim=1).permute(0, 2, 3, 1)
+
+
+def save(grid_HWC: Tensor, path: Path) -> None:
+    """Renamed when complete: an interrupted run leaves no half of a file under the final name."""
+    part = path.with_suffix('.part')
+    with part.open('wb') as file:
+        np.save(file, np.ascontiguousarray(grid_HWC.half().cpu().numpy()))
+    part.rename(path)
+
+
+def with_progress(batches: Iterable[list], total: int) -> Iterator[list]:
+    """A bar on a terminal; elsewhere a line now and then with what is left."""
+    if sys.stdout.isatty():
+        yield from track(batches, description='grids')
+        return
+    start = shown = time.monotonic()
+    done = 0
+    for batch in batches:
+        yield batch
+        done += len(batch)
+        now = time.monotonic()
+        if now - shown >= 30 and done < total:
+            shown = now
+            left = (now - start) / done * (total - done) / 60
+            print(f'{done:,} of {total:,} pictures, {left:.0f} min left', flush=True)
+
+
+@torch.inference_mode()
+def compute(batches: Iterator[list], preprocessor, image_encoder, dtype: torch.dtype, folder: Path) -> dict[str, str]:
+    """Write the grids; the unreadable files and why."""
+    broken = {}
+    device = next(image_encoder.parameters()).device
+    for batch in batches:
+        broken |= {name: reason for name, reason in batch if isinstance(reason, str)}
+        batch = [(name, picture) for name, picture in batch if not isinstance(picture, str)]
+        shapes = {tuple(picture.shape): name for name, picture in batch}
+        if len(shapes) > 1:
+            pairs = ', '.join(f'{name} {shape}' for shape, name in shapes.items())
+            raise UserError(f'pictures of unequal size in a batch ({pairs}): resize them alike, or use --batch-size 1')
+        if not batch:
+            continue
+        images = preprocessor(dict(inputs=[picture for _, picture in batch]), False)['inputs']
+        stages = image_encoder(images.to(device, dtype, memory_format=torch.channels_last))
+        if stages[-1].ndim != 4:
+            raise UserError(f'image_encoder must yield grids (B, C, H, W), got {tuple(stages[-1].shape)}')
+        for (name, _), grid in zip(batch, grids(stages), strict=True):
+            save(grid, folder / f'{Path(name).stem}.npy')
+    return broken
+
+
+def main() -> None:
+    args = parse_args()
+    os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
+    check_file(args.config, 'configuration')
+    cfg = Config.fromfile(args.config)
+    load_mmpretrain()
+    paths = find_pictures(cfg.pictures)
+    folder = Path(args.out_folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    keep_config(cfg, folder)
+    missing = [path for path in paths if not (folder / f'{path.stem}.npy').exists()]
+    print(f'{len(paths):,} pictures in {cfg.pictures}, {len(missing):,} without a grid', flush=True)
+    dtype = torch.float32 if args.fp32 else torch.bfloat16
+    broken = {}
+    if missing:
+        with DefaultScope.overwrite_default_scope('sacl_mm'):
+            preprocessor, image_encoder = MODELS.build(cfg.data_preprocessor), MODELS.build(cfg.image_encoder)
+            image_encoder.init_weights()
+            image_encoder.to('cuda' if torch.cuda.is_available() else 'cpu').eval()
+            image_encoder.to(dtype=dtype, memory_format=torch.channels_last)
+            pictures = Pictures(missing, cfg.pipeline)
+            loader = DataLoader(pictures, args.batch_size, num_workers=args.num_workers, collate_fn=list)
+            broken = compute(with_progress(loader, len(missing)), preprocessor, image_encoder, dtype, folder)
+    size = sum(path.stat().st_size for path in folder.glob('*.npy')) / 1e9
+    new, kept = len(missing) - len(broken), len(paths) - len(missing)
+    print(f'{folder}: {new:,} new grids, {kept:,} were there already, {size:.2f} GB in all')
+    if broken:
+        named = '; '.join(f'{name} ({" ".join(reason.split())})' for name, reason in list(broken.items())[:5])
+        raise UserError(f'{len(broken)} pictures cannot be read and have no grid: {named}')
+
+
+if __name__ == '__main__':
+    run_tool(main)

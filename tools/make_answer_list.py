@@ -1,0 +1,70 @@
+#!/usr/bin/env python
+"""The closed list of answers that a VQA model chooses from: `python tools/make_answer_list.py CONFIG OUT.json [--at-least N]`.
+
+Of the configuration's training questions, from the most frequent answer down. ALBEF's list for VQAv2 has 3,128 answers; those
+given at least 9 times are about as many.
+"""
+
+import argparse
+import json
+import os
+from collections import Counter
+
+from mmengine.config import Config
+from mmengine.dataset import ConcatDataset
+from mmengine.registry import DefaultScope
+
+from sacl_mm.engine.config_check import UserError, check_file
+from sacl_mm.engine.launch import run_tool
+from sacl_mm.registry import DATASETS
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='configuration with a training set of questions')
+    parser.add_argument('out', help='JSON file to write')
+    parser.add_argument('--at-least', type=int, default=9, help='how often an answer must have been given (default: 9)')
+    return parser.parse_args()
+
+
+def count_answers(dataset) -> Counter:
+    """How many annotators gave each answer: a weight is their share of ten."""
+    if isinstance(dataset, ConcatDataset):
+        return sum((count_answers(part) for part in dataset.datasets), Counter())
+    counts: Counter = Counter()
+    for index in range(len(dataset)):
+        question = dataset.get_data_info(index)
+        for answer, weight in zip(question['answers'], question['answer_weights'], strict=True):
+            counts[answer] += round(10 * weight)
+    return counts
+
+
+def main() -> None:
+    args = parse_args()
+    check_file(args.config, 'configuration')
+    cfg = Config.fromfile(args.config)
+    if cfg.get('train_dataloader') is None:
+        raise UserError(f"configuration '{args.config}' has no train_dataloader")
+    with DefaultScope.overwrite_default_scope('sacl_mm'):
+        counts = count_answers(DATASETS.build(_without_pipeline(cfg.train_dataloader.dataset)))
+    kept = [answer for answer, number in counts.most_common() if number >= args.at_least]
+    if not kept:
+        raise UserError(f'no answer was given {args.at_least} times; the most frequent, {counts.most_common(1)}')
+    os.makedirs(os.path.dirname(os.path.abspath(args.out)), exist_ok=True)
+    with open(args.out, 'w', encoding='utf-8') as file:
+        json.dump(kept, file, ensure_ascii=False, indent=0)
+    share = sum(counts[answer] for answer in kept) / sum(counts.values())
+    print(
+        f'{len(kept):,} of {len(counts):,} answers, {100 * share:.1f} % of all that were given, written to {args.out}'
+    )
+
+
+def _without_pipeline(dataset: dict) -> dict:
+    """Nothing is loaded or tokenized for counting."""
+    if 'datasets' in dataset:
+        return dict(dataset, datasets=[_without_pipeline(part) for part in dataset['datasets']])
+    return dict(dataset, pipeline=[])
+
+
+if __name__ == '__main__':
+    run_tool(main)
