@@ -30,9 +30,7 @@ class FusionLayer(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(width, eps=1e-12)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(
-        self, x_BLC: Tensor, mask_BL: Tensor, key_value: KeyValue, key_mask_BN: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, x_BLC: Tensor, mask_BL: Tensor, key_value: KeyValue, key_mask_BN: Tensor | None = None) -> Tensor:
         """`key_mask_BN` is False where the other sequence is padded; pictures are not."""
         x_BLC = self.self_attention_norm(x_BLC + self.dropout(self.self_attention(x_BLC, mask_BL)))
         x_BLC = self.cross_attention_norm(x_BLC + self.dropout(self.cross_attention(x_BLC, key_value, key_mask_BN)))
