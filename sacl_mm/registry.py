@@ -20,6 +20,7 @@ TASK_UTILS = _child('TASK_UTILS', 'sacl_mm.datasets')
 METRICS = _child('METRICS', 'sacl_mm.evaluation')
 HOOKS = _child('HOOKS', 'sacl_mm.engine')
 LOOPS = _child('LOOPS', 'sacl_mm.engine')
+OPTIM_WRAPPERS = _child('OPTIM_WRAPPERS', 'sacl_mm.engine')
 OPTIM_WRAPPER_CONSTRUCTORS = _child('OPTIM_WRAPPER_CONSTRUCTORS', 'sacl_mm.engine')
 
 # Nothing of ours is in these, but MMEngine warns when a scope lacks one that it looks into, or one has no location.
@@ -30,7 +31,6 @@ for _name in (
     'LOG_PROCESSORS',
     'MODEL_WRAPPERS',
     'OPTIMIZERS',
-    'OPTIM_WRAPPERS',
     'PARAM_SCHEDULERS',
     'RUNNERS',
     'STRATEGIES',

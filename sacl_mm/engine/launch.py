@@ -16,7 +16,7 @@ from sacl_mm.engine.config_check import UserError, check_config, check_file
 def add_common_arguments(parser: ArgumentParser) -> None:
     """The options of mmpretrain's tools that training and testing share."""
     parser.add_argument('--work-dir', help='where logs, checkpoints and metrics go (default: work_dirs/CONFIG)')
-    parser.add_argument('--amp', action='store_true', help='automatic mixed precision (needs a GPU)')
+    parser.add_argument('--amp', action='store_true', help='automatic mixed precision (float16 on GPUs, bfloat16 on CPUs)')
     parser.add_argument('--no-pin-memory', action='store_true', help='switch pin_memory of the data loaders off')
     parser.add_argument(
         '--cfg-options',
@@ -68,9 +68,10 @@ def build_runner(cfg: Config) -> Runner:
 
 
 def use_mixed_precision(cfg: Config) -> None:
-    """What `--amp` means for training: AmpOptimWrapper, which MMEngine offers on accelerators only."""
+    """What `--amp` means for training: MMEngine's AmpOptimWrapper (float16) on accelerators, bfloat16 on CPUs."""
     if not torch.cuda.is_available():
-        raise UserError('--amp needs a GPU: MMEngine trains in mixed precision on accelerators only')
+        cfg.optim_wrapper.type = 'BFloat16OptimWrapper'
+        return
     cfg.optim_wrapper.type = 'AmpOptimWrapper'
     cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
 

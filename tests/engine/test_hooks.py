@@ -129,3 +129,27 @@ def test_a_terminal_gets_bars_and_keeps_its_log_lines(monkeypatch):
 
 def test_a_log_file_gets_lines_only(monkeypatch):
     assert use_progress(io.StringIO(), monkeypatch) == 'a line of the log\n'
+
+
+def test_bfloat16_on_cpus_changes_the_forward_pass_alone():
+    from mmengine.optim import build_optim_wrapper
+    from mmengine.registry import DefaultScope
+
+    seen = []
+    model = torch.nn.Linear(4, 3)
+    model.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    cfg = dict(type='BFloat16OptimWrapper', optimizer=dict(type='SGD', lr=1.0), accumulative_counts=2)
+    with DefaultScope.overwrite_default_scope('sacl_mm'):
+        wrapper = build_optim_wrapper(model, cfg)
+    x, before, bias = torch.randn(5, 4), model.weight.detach().clone(), model.bias.detach().clone()
+    for _ in range(2):
+        with wrapper.optim_context(model):
+            loss = model(x).float().square().mean()
+        wrapper.update_params(loss)
+    assert seen == [torch.bfloat16] * 2
+    assert model.weight.dtype == torch.float32
+    reference = torch.nn.Linear(4, 3)
+    reference.load_state_dict(dict(weight=before, bias=bias))
+    reference(x).square().mean().backward()
+    # Two equal batches accumulated are one.
+    torch.testing.assert_close(before - model.weight, reference.weight.grad, rtol=0.1, atol=0.02)
