@@ -6,7 +6,13 @@ from sacl_mm.datasets.image_text_pairs import ImageTextPairs
 from sacl_mm.datasets.nlvr2 import NLVR2Pairs
 from sacl_mm.datasets.sample_index import SampleIndex
 from sacl_mm.datasets.sampler import EpochSampler
-from sacl_mm.datasets.shape_world import ShapeWorld, ShapeWorldPairs, ShapeWorldQuestions, ShapeWorldRelevance
+from sacl_mm.datasets.shape_world import (
+    ShapeWorld,
+    ShapeWorldObjects,
+    ShapeWorldPairs,
+    ShapeWorldQuestions,
+    ShapeWorldRelevance,
+)
 from sacl_mm.datasets.tokenizer import WordPieceTokenizer, build_tokenizer
 from sacl_mm.datasets.transforms import LoadImageGrid, SampleCaption, TokenizeText
 from sacl_mm.datasets.visual_questions import VisualQuestions
@@ -22,6 +28,7 @@ __all__ = [
     'SampleCaption',
     'SampleIndex',
     'ShapeWorld',
+    'ShapeWorldObjects',
     'ShapeWorldPairs',
     'ShapeWorldQuestions',
     'ShapeWorldRelevance',

@@ -16,7 +16,9 @@ from sacl_mm.engine.config_check import UserError, check_config, check_file
 def add_common_arguments(parser: ArgumentParser) -> None:
     """The options of mmpretrain's tools that training and testing share."""
     parser.add_argument('--work-dir', help='where logs, checkpoints and metrics go (default: work_dirs/CONFIG)')
-    parser.add_argument('--amp', action='store_true', help='automatic mixed precision (float16 on GPUs, bfloat16 on CPUs)')
+    parser.add_argument(
+        '--amp', action='store_true', help='automatic mixed precision (float16 on GPUs, bfloat16 on CPUs)'
+    )
     parser.add_argument('--no-pin-memory', action='store_true', help='switch pin_memory of the data loaders off')
     parser.add_argument(
         '--cfg-options',

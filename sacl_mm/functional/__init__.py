@@ -1,1 +1,1 @@
-"""Pure torch: no configuration, no state. Imports nothing of the project's other layers."""
+"""Pure functions: no configuration, no state. Imports nothing of the project's other layers."""
