@@ -52,3 +52,17 @@ def test_dropout_acts_in_training_only():
     assert not torch.equal(run(), run())
     layer.eval()
     assert torch.equal(run(), run())
+
+
+def test_random_weights_keep_the_size_of_outputs_at_any_width():
+    from sacl_mm.layers.initialisation import init_as_bert
+
+    torch.manual_seed(0)
+    sizes = []
+    for width in (64, 768):
+        linear = torch.nn.Linear(width, width)
+        init_as_bert(linear, width)
+        assert not linear.bias.any()
+        sizes.append(linear(torch.randn(500, width)).std().item())
+    assert abs(sizes[0] / sizes[1] - 1) < 0.05
+    assert abs(linear.weight.std().item() / 0.02 - 1) < 0.01

@@ -39,7 +39,7 @@ model = dict(
     contrastive_loss=dict(
         type='SACLContrastiveLoss', policy=dict(type='SimilarityRegulation', similarity_temperature=0.3)
     ),
-    fusion=dict(type='FusionEncoder', width=128, image_width=128, num_layers=1, num_heads=4, dropout=0.0),
+    fusion=dict(type='FusionEncoder', width=128, image_width=128, num_layers=2, num_heads=4, dropout=0.0),
     matching_head=dict(type='MatchingHead', width=128),
     masked_language_head=dict(type='MaskedLanguageHead', width=128, vocab_size=vocab_size),
     mask_token=mask_token,

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from sacl_mm.checkpoints.bert import BERT_LAYER_NAMES
 from sacl_mm.layers import FusionLayer, KeyValue
 from sacl_mm.layers.bert_checkpoint import load_bert
+from sacl_mm.layers.initialisation import init_as_bert
 from sacl_mm.registry import MODELS
 
 
@@ -50,7 +51,7 @@ class FusionEncoder(BaseModule):
         self.layers = nn.ModuleList(
             FusionLayer(width, image_width, num_heads, 4 * width, dropout) for _ in range(num_layers)
         )
-        self.apply(_init_as_bert)
+        init_as_bert(self, width)
 
     def init_weights(self) -> None:
         if self.checkpoint is not None and not self.is_init:
@@ -80,9 +81,3 @@ class FusionEncoder(BaseModule):
         for layer, key_value in zip(self.layers, keys_values, strict=True):
             text_BLC = layer(text_BLC, mask_BL, key_value.rows(picture_B))
         return text_BLC
-
-
-def _init_as_bert(module: nn.Module) -> None:
-    if isinstance(module, nn.Linear):
-        nn.init.normal_(module.weight, std=0.02)
-        nn.init.zeros_(module.bias)

@@ -10,6 +10,7 @@ from transformers import BertConfig
 from transformers.models.bert.modeling_bert import BertEmbeddings
 
 from sacl_mm.layers import FusionLayer, KeyValue
+from sacl_mm.layers.initialisation import init_as_bert
 from sacl_mm.models.heads.masked_language_head import MaskedLanguageHead
 from sacl_mm.registry import MODELS
 
@@ -52,7 +53,7 @@ class AnswerDecoder(BaseModule):
             FusionLayer(width, width, num_heads, 4 * width, dropout, causal=True) for _ in range(num_layers)
         )
         self.head = MaskedLanguageHead(width, vocab_size)
-        self.apply(_init_as_bert)
+        init_as_bert(self, width)
 
     def project(self, question_BNC: Tensor) -> list[KeyValue]:
         """Every layer's keys and values of B questions."""
@@ -116,10 +117,3 @@ class AnswerDecoder(BaseModule):
         ).view_as(place_BK)
         order_BK = log_p_BK.argsort(dim=1, descending=True, stable=True)
         return place_BK.gather(1, order_BK), log_p_BK.gather(1, order_BK)
-
-
-def _init_as_bert(module: nn.Module) -> None:
-    if isinstance(module, (nn.Linear, nn.Embedding)):
-        nn.init.normal_(module.weight, std=0.02)
-    if isinstance(module, nn.Linear):
-        nn.init.zeros_(module.bias)
