@@ -187,13 +187,13 @@ def assert_hits(got, expected):
         assert [hit.score for hit in ours] == pytest.approx([score for _, score in theirs], abs=1e-4)
 
 
-@pytest.mark.parametrize('score', ['itm', 'itm+itc'])
+@pytest.mark.parametrize('score', ['itm', 'itm+itc', 'itm+itc/temperature'])
 def test_search_reranks_each_querys_candidates(tmp_path, score):
     loop = dict(type='RerankingTestLoop', k=3, score=score)
     inferencer, model = load(tmp_path, 'ImageTextRetrieval', test_cfg=loop)
     _, image, text = encoded(model)
     cosine, matches = image.feature @ text.feature.t(), plain_logits(model)[..., 1]
-    second = matches + cosine if score == 'itm+itc' else matches
+    second = matches + {'itm': 0, 'itm+itc': 1, 'itm+itc/temperature': 1 / 0.07}[score] * cosine
     pictures, texts = arrays(), captions()
     assert_hits(inferencer.search(texts, pictures, k=2), plain_hits(cosine.t(), second.t(), 2, 3))
     assert_hits(inferencer.search_texts(pictures, texts, k=2), plain_hits(cosine, second, 2, 3))

@@ -13,7 +13,7 @@ _base_ = [
 ]
 
 words = 120
-load_from = '{{$PRETRAINED:work_dirs/shape_world_pretrain/epoch_4.pth}}'
+load_from = '{{$PRETRAINED:work_dirs/shape_world_pretrain/epoch_12.pth}}'
 model = dict(
     type='TextAssignment',
     data_preprocessor=dict(vocab_size=words),

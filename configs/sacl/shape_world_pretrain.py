@@ -1,8 +1,9 @@
 """Pre-training in the embedded world for the downstream tasks: self-regulated SACL, matching, masked language modelling.
 
+    python tools/train.py configs/sacl/shape_world_backbone.py
     python tools/train.py configs/sacl/shape_world_pretrain.py
 
-shape_world_full.py is the same with reference model, momentum teacher and queue. docs/results.md has the numbers.
+$BACKBONE: another checkpoint of the backbone. shape_world_full.py has reference model, momentum teacher and queue as well.
 """
 
 _base_ = [
@@ -15,9 +16,20 @@ _base_ = [
 words = 120  # of captions, questions, answers and statements
 model = dict(
     data_preprocessor=dict(vocab_size=words),
-    towers=dict(text_encoder=dict(vocab_size=words)),
+    towers=dict(
+        backbone=dict(
+            init_cfg=dict(
+                type='Pretrained',
+                checkpoint='{{$BACKBONE:work_dirs/shape_world_backbone/epoch_10.pth}}',
+                prefix='backbone.',
+            )
+        ),
+        text_encoder=dict(vocab_size=words),
+    ),
     masked_language_head=dict(vocab_size=words),
+    negative_temperature=0.15,
 )
+train_dataloader = dict(batch_size=64)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
-train_cfg = dict(max_epochs=4, val_interval=4)
-default_hooks = dict(logger=dict(interval=16))
+train_cfg = dict(max_epochs=12, val_interval=12)
+default_hooks = dict(logger=dict(interval=32))

@@ -16,7 +16,7 @@ _base_ = [
 
 words = 120
 model = dict(data_preprocessor=dict(vocab_size=words), towers=dict(text_encoder=dict(vocab_size=words)))
-load_from = '{{$PRETRAINED:work_dirs/shape_world_pretrain/epoch_4.pth}}'
+load_from = '{{$PRETRAINED:work_dirs/shape_world_pretrain/epoch_12.pth}}'
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 train_cfg = dict(max_epochs=4, val_interval=4)
 val_cfg = dict(_delete_=True, type='RerankingValLoop', k=32)

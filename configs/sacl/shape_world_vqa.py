@@ -15,7 +15,7 @@ _base_ = [
 ]
 
 words = 120  # of captions, questions, answers and statements
-load_from = '{{$PRETRAINED:work_dirs/shape_world_pretrain/epoch_4.pth}}'
+load_from = '{{$PRETRAINED:work_dirs/shape_world_pretrain/epoch_12.pth}}'
 model = dict(
     data_preprocessor=dict(vocab_size=words),
     towers=dict(embed_dims=None, text_encoder=dict(vocab_size=words)),

@@ -14,9 +14,8 @@ from torch import Tensor
 
 from sacl_mm.engine.encoded_texts import EncodedTexts
 from sacl_mm.functional.ranking import top_candidates
+from sacl_mm.functional.reranking_score import RERANKING_SCORES, check_reranking_score, reranking_score
 from sacl_mm.registry import LOOPS
-
-SCORES = {'itm': 'ITM alone (as ALBEF)', 'itm+itc': 'ITM + ITC (as LAVIS and mmpretrain)'}
 
 
 class _Reranking:
@@ -33,14 +32,13 @@ class _Reranking:
 
     Args:
         k: candidates per query (256 on COCO, 128 on Flickr30K in ALBEF).
-        score: 'itm', the matching head's logit for "matches", or 'itm+itc', the same plus the cosine.
+        score: one of `RERANKING_SCORES`.
         runner, dataloader, evaluator, fp16: as in MMEngine's loops.
     """
 
     def __init__(self, runner, dataloader, evaluator, k: int = 128, score: str = 'itm', fp16: bool = False) -> None:
         super().__init__(runner, dataloader, evaluator, fp16)
-        if score not in SCORES:
-            raise ValueError(f'score must be one of {sorted(SCORES)}, got {score!r}')
+        check_reranking_score(score)
         if k < 1:
             raise ValueError(f'k must be at least 1, got {k}')
         self.k, self.score = k, score
@@ -98,19 +96,19 @@ class _Reranking:
         picture_R = torch.arange(len(samples)).repeat_interleave(torch.tensor([len(t) for t in text_of_B]))
         keys_values = model.fusion.project(model.towers.encode_image(batch['images']).tokens)
         scores_R = texts.match(model, keys_values, text_R, picture_R)
+        temperature = model.contrastive_loss.temperature.float().cpu()
         for sample, place, text, score in zip(
             samples, places, text_of_B, scores_R.split([len(t) for t in text_of_B]), strict=True
         ):
             sample.image_feature, sample.text_features = entries[place].image, entries[place].texts
-            if self.score == 'itm+itc':
-                score = score + pairs.cosine_NT[place, text]
+            score = reranking_score(self.score, score, pairs.cosine_NT[place, text], temperature)
             sample.reranking = dict(
                 text_ids=pairs.text_ids[text],
                 scores=score,
                 by_image=pairs.by_image_NT[place, text],
                 by_text=pairs.by_text_NT[place, text],
                 k=self.k,
-                score=SCORES[self.score],
+                score=RERANKING_SCORES[self.score],
             )
         return samples
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from sacl_mm.engine.encoded_texts import EncodedTexts
 from sacl_mm.functional.ranking import top_candidates
+from sacl_mm.functional.reranking_score import reranking_score
 from sacl_mm.inference.sample_preparation import (
     Picture,
     SamplePreparation,
@@ -74,7 +75,7 @@ class ImageTextInferencer:
         cfg = read_config(config)
         self.batch_size = batch_size
         loop = cfg.get('test_cfg') or {}
-        self._candidates, self._adds_cosine = loop.get('k', 128), loop.get('score') == 'itm+itc'
+        self._candidates, self._score = loop.get('k', 128), loop.get('score', 'itm')
         self.model = load_model(cfg, checkpoint, device)
         self.prepare = SamplePreparation(cfg, pairs=isinstance(self.model, ImagePairReasoning))
 
@@ -170,7 +171,8 @@ class ImageTextInferencer:
         scores_QM = cosine_QM
         if second is not None:
             chosen_QM = top_candidates(cosine_QM, max(k, candidates or self._candidates))
-            scores_QM = second(chosen_QM) + (cosine_QM if self._adds_cosine else 0)
+            temperature = self.model.contrastive_loss.temperature.detach().float().cpu()
+            scores_QM = reranking_score(self._score, second(chosen_QM), cosine_QM, temperature)
             scores_QM = scores_QM.masked_fill(~chosen_QM, -torch.inf)
         score_Qk, index_Qk = (x[:, :k].tolist() for x in scores_QM.sort(dim=1, descending=True, stable=True))
         return [

@@ -21,8 +21,8 @@ class SACLPretrain(ImageTextRetrieval):
     the fusion encoder in one pass.
 
     Args:
-        towers, contrastive_loss, data_preprocessor, fusion, matching_head, queue_size, reference_checkpoint: as in
-            `ImageTextRetrieval`.
+        towers, contrastive_loss, data_preprocessor, fusion, matching_head, queue_size, reference_checkpoint,
+            negative_temperature: as in `ImageTextRetrieval`.
         masked_language_head: a `MaskedLanguageHead`.
         mask_token: id of [MASK].
         momentum: options of `MomentumTeacher`, and `mlm_distillation`, the share of the teacher in the target of masked
@@ -43,6 +43,7 @@ class SACLPretrain(ImageTextRetrieval):
         momentum: dict | None = None,
         reference_checkpoint: str | None = None,
         diagnostics_interval: int = 50,
+        negative_temperature: float | None = None,
     ) -> None:
         momentum = dict(momentum or {})
         mlm_distillation, ramp = momentum.pop('mlm_distillation', 0.0), momentum.pop('ramp', 1 / 30)
@@ -56,6 +57,7 @@ class SACLPretrain(ImageTextRetrieval):
             momentum,
             reference_checkpoint,
             diagnostics_interval,
+            negative_temperature,
         )
         self.masked_language_head = MODELS.build(masked_language_head)
         self.mask_token = mask_token

@@ -44,6 +44,8 @@ class ImageTextRetrieval(DualEncoder):
         matching_head: a `MatchingHead`.
         queue_size: queued pairs; 0 for none. Needs the teacher.
         momentum: options of `MomentumTeacher`; None for no teacher.
+        negative_temperature: hard negatives are drawn in proportion to exp(cosine / this). None: the contrastive loss's own,
+            as ALBEF. An untrained fusion encoder learns nothing from the hardest negatives for a long time; 0.15 is gentle.
     """
 
     def __init__(
@@ -57,8 +59,10 @@ class ImageTextRetrieval(DualEncoder):
         momentum: dict | None = None,
         reference_checkpoint: str | None = None,
         diagnostics_interval: int = 50,
+        negative_temperature: float | None = None,
     ) -> None:
         super().__init__(towers, contrastive_loss, data_preprocessor, reference_checkpoint, diagnostics_interval)
+        self.negative_temperature = negative_temperature
         self.fusion = MODELS.build(fusion)
         self.matching_head = MODELS.build(matching_head)
         policy = self.contrastive_loss.policy
@@ -161,7 +165,7 @@ class ImageTextRetrieval(DualEncoder):
         batch_size, device = len(image.feature), image.feature.device
         mask_BL = batch['text_mask']
         with torch.no_grad():
-            temperature = self.contrastive_loss.temperature
+            temperature = self.negative_temperature or self.contrastive_loss.temperature
             image_ids_G, text_ids_G = gather(batch['image_ids']), gather(batch['text_ids'])
             positive_BG = batch['image_ids'][:, None] == image_ids_G[None, :]
             negatives = [

@@ -44,9 +44,22 @@ TASKS = {
 
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory):
-    """Pre-training, text assignment, and the three tasks, each from the one before, with the configurations' own files."""
+    """Backbone, pre-training, text assignment, and the three tasks, each from the one before, with the configurations' own files."""
     folder = tmp_path_factory.mktemp('downstream')
-    env = dict(PRETRAINED=f'{folder}/pretrain/epoch_1.pth', ASSIGNED=f'{folder}/nlvr2_pretrain/epoch_1.pth')
+    env = dict(
+        BACKBONE=f'{folder}/backbone/epoch_1.pth',
+        PRETRAINED=f'{folder}/pretrain/epoch_1.pth',
+        ASSIGNED=f'{folder}/nlvr2_pretrain/epoch_1.pth',
+    )
+    backbone = [option.replace('.towers', '') for option in TINY_TOWERS[:2]]
+    backbone += ['model.head.in_channels=64', 'val_dataloader.dataset.num_images=20', *NO_VALIDATION]
+    tool(
+        'train.py',
+        'configs/sacl/shape_world_backbone.py',
+        '--work-dir',
+        folder / 'backbone',
+        options=[*LOGGING, *backbone],
+    )
     stages = dict(pretrain=CAPTIONS, nlvr2_pretrain=NO_VALIDATION, retrieval=CAPTIONS, vqa=QUESTIONS, nlvr2=PAIRS)
     output = {}
     for name, data in stages.items():

@@ -66,7 +66,8 @@ def plain_scores(model, score):
             torch.tensor([0]),
         )
         logit = model.matching_head(fused)[0, 1].item()
-        return logit + (cosine[i, t].item() if score == 'itm+itc' else 0.0)
+        scale = {'itm': 0.0, 'itm+itc': 1.0, 'itm+itc/temperature': 1 / 0.07}[score]
+        return logit + scale * cosine[i, t].item()
 
     by_image, by_text = cosine.clone() - 1000, cosine.t().clone() - 1000
     for i in range(cosine.shape[0]):
@@ -78,7 +79,7 @@ def plain_scores(model, score):
     return by_image, by_text
 
 
-@pytest.mark.parametrize('score', ['itm', 'itm+itc'])
+@pytest.mark.parametrize('score', ['itm', 'itm+itc', 'itm+itc/temperature'])
 @torch.no_grad()
 def test_united_reranking_equals_per_query_reranking(score):
     model = retrieval_model()
@@ -108,7 +109,7 @@ def test_more_candidates_than_there_are_is_all_of_them():
 
 @pytest.mark.parametrize(
     ('options', 'message'),
-    [(dict(score='cosine'), "score must be one of \\['itm', 'itm\\+itc'\\]"), (dict(k=0), 'k must')],
+    [(dict(score='cosine'), "score must be one of \\['itm', 'itm\\+itc', "), (dict(k=0), 'k must')],
 )
 def test_bad_options(options, message):
     runner = type('R', (), dict(visualizer=type('V', (), {})()))()

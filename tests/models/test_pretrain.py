@@ -80,6 +80,21 @@ def test_matching_rows_are_what_they_say():
                 assert data['image_ids'][negative] != data['image_ids'][i]
 
 
+def test_hard_negatives_follow_their_own_temperature():
+    chosen = {}
+    for temperature in (None, 1e-3, 1e3):
+        model = build(negative_temperature=temperature)
+        data = batch(model, count=6)
+        image, text = model.encode(data)
+        chosen[temperature] = [
+            model._matching_rows(image, text, data, seed)[1].picture[12:].tolist() for seed in range(8)
+        ]
+    cosine = (text.feature @ image.feature.t()).fill_diagonal_(-2)
+    assert all(drawn == cosine.argmax(dim=1).tolist() for drawn in chosen[1e-3])
+    assert len({tuple(drawn) for drawn in chosen[1e3]}) > 6
+    assert chosen[None] != chosen[1e-3]
+
+
 def test_a_batch_of_one_image_has_no_matching_negatives():
     model = build()
     data = batch(model, count=3)
