@@ -44,7 +44,7 @@ TASKS = {
 
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory):
-    """Backbone, pre-training, text assignment, and the three tasks, each from the one before, with the configurations' own files."""
+    """Backbone, pre-training, text assignment, and the three tasks, each from the one before."""
     folder = tmp_path_factory.mktemp('downstream')
     env = dict(
         BACKBONE=f'{folder}/backbone/epoch_1.pth',
