@@ -159,7 +159,7 @@ class ImageTextInferencer:
         return isinstance(self.model, ImageTextRetrieval) if rerank is None else rerank
 
     def _check_features(self, features: Tensor, items: Sequence) -> Tensor:
-        expected = (len(items), self.model.towers.image_projection.out_features)
+        expected = (len(items), self.model.towers.embed_dims)
         if features.shape != expected:
             raise ValueError(f'features of the gallery must be of shape {expected}, got {tuple(features.shape)}')
         return features.float().cpu()

@@ -6,8 +6,9 @@ Shapes: B pictures, T texts, D or D_t features, E embedding.
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseDataPreprocessor, BaseModule
-from torch import Tensor, nn
+from torch import Tensor
 
+from sacl_mm.models.heads import ResidualHead
 from sacl_mm.models.two_tower import Encoded
 from sacl_mm.registry import MODELS
 
@@ -43,20 +44,6 @@ class FeatureTowers(BaseModule):
 
     def encode_text(self, features_TD: Tensor, mask: None = None) -> Encoded:
         return Encoded(features_TD[:, None], F.normalize(self.text_head(features_TD), dim=-1))
-
-
-class ResidualHead(nn.Module):
-    """A linear map plus a two-layer perceptron, both of the normalised features."""
-
-    def __init__(self, dims: int, hidden: int, out: int, dropout: float, input_dropout: float) -> None:
-        super().__init__()
-        self.prepare = nn.Sequential(nn.LayerNorm(dims), nn.Dropout(input_dropout))
-        self.linear = nn.Linear(dims, out)
-        self.perceptron = nn.Sequential(nn.Linear(dims, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, out))
-
-    def forward(self, features: Tensor) -> Tensor:
-        features = self.prepare(features)
-        return self.linear(features) + self.perceptron(features)
 
 
 @MODELS.register_module()

@@ -71,7 +71,7 @@ class ImageTextRetrieval(DualEncoder):
         if policy.needs_teacher and not momentum:
             raise ValueError('the policy distils from the momentum teacher: give momentum=dict(decay=0.995)')
         self.teacher = MomentumTeacher(dict(towers=self.towers), **momentum) if momentum else None
-        embed_dims = self.towers.image_projection.out_features
+        embed_dims = self.towers.embed_dims
         self.queue = NegativeQueue(queue_size, embed_dims, policy.needs_reference) if queue_size else None
         self._to_enqueue: dict[str, Tensor] | None = None
 

@@ -11,6 +11,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from sacl_mm.compatibility import load_mmpretrain
+from sacl_mm.models.heads import PooledHead
 from sacl_mm.registry import MODELS
 
 
@@ -33,6 +34,8 @@ class TwoTower(BaseModule):
         neck: makes tokens of what the backbone yields; has `out_channels`.
         text_encoder: has `width`.
         embed_dims: E; None for tasks without contrast: no projections.
+        image_head, text_head: options of a `PooledHead` (all but its sizes) that takes the place of the projection of the
+            first token; the image's reads what the backbone yields.
         freeze_backbone: keep the backbone's weights and statistics as they are; only neck and projection learn.
     """
 
@@ -42,6 +45,8 @@ class TwoTower(BaseModule):
         neck: dict,
         text_encoder: dict,
         embed_dims: int | None = 256,
+        image_head: dict | None = None,
+        text_head: dict | None = None,
         freeze_backbone: bool = False,
     ) -> None:
         super().__init__()
@@ -50,9 +55,18 @@ class TwoTower(BaseModule):
         self.neck = MODELS.build(neck)
         self.text_encoder = MODELS.build(text_encoder)
         self.image_projection = self.text_projection = None
+        self.embed_dims = embed_dims
         if embed_dims is not None:
-            self.image_projection = nn.Linear(self.neck.out_channels, embed_dims)
-            self.text_projection = nn.Linear(self.text_encoder.width, embed_dims)
+            self.image_projection = (
+                nn.Linear(self.neck.out_channels, embed_dims)
+                if image_head is None
+                else PooledHead(self.neck.in_channels, embed_dims, **image_head)
+            )
+            self.text_projection = (
+                nn.Linear(self.text_encoder.width, embed_dims)
+                if text_head is None
+                else PooledHead(self.text_encoder.width, embed_dims, **text_head)
+            )
         self.freeze_backbone = freeze_backbone
         if freeze_backbone:
             self.backbone.requires_grad_(False)
@@ -66,12 +80,20 @@ class TwoTower(BaseModule):
     def encode_image(self, images_BCHW: Tensor) -> Encoded:
         # Convolutions run faster in this layout, on CPUs and in mixed precision on GPUs.
         images_BCHW = images_BCHW.contiguous(memory_format=torch.channels_last)
-        return _encoded(self.neck(self.backbone(images_BCHW)), self.image_projection)
+        features = self.backbone(images_BCHW)
+        tokens_BNC = self.neck(features)
+        if isinstance(self.image_projection, PooledHead):
+            last = features[-1] if isinstance(features, (tuple, list)) else features
+            grid_BNC = last.flatten(2).transpose(1, 2) if last.ndim == 4 else last
+            return Encoded(tokens_BNC, F.normalize(self.image_projection(grid_BNC), dim=-1))
+        return Encoded(tokens_BNC, _of_first_token(tokens_BNC, self.image_projection))
 
     def encode_text(self, token_ids_TL: Tensor, mask_TL: Tensor) -> Encoded:
-        return _encoded(self.text_encoder(token_ids_TL, mask_TL), self.text_projection)
+        tokens_TLC = self.text_encoder(token_ids_TL, mask_TL)
+        if isinstance(self.text_projection, PooledHead):
+            return Encoded(tokens_TLC, F.normalize(self.text_projection(tokens_TLC, mask_TL), dim=-1))
+        return Encoded(tokens_TLC, _of_first_token(tokens_TLC, self.text_projection))
 
 
-def _encoded(tokens_BNC: Tensor, projection: nn.Linear | None) -> Encoded:
-    feature = None if projection is None else F.normalize(projection(tokens_BNC[:, 0]), dim=-1)
-    return Encoded(tokens_BNC, feature)
+def _of_first_token(tokens_BNC: Tensor, projection: nn.Linear | None) -> Tensor | None:
+    return None if projection is None else F.normalize(projection(tokens_BNC[:, 0]), dim=-1)

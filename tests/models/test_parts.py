@@ -8,6 +8,7 @@ from tiny import TOWERS
 from transformers import BertConfig, BertModel
 
 from sacl_mm.models import BertTextEncoder, FusionEncoder, ImageTokenNeck, MaskedLanguageHead, MatchingHead
+from sacl_mm.models.heads import PooledHead
 from sacl_mm.models.momentum import MomentumTeacher
 from sacl_mm.models.necks.image_token_neck import sine_cosine_positions
 from sacl_mm.models.negative_queue import NegativeQueue
@@ -212,3 +213,38 @@ def test_the_teacher_follows_the_student():
     assert not any(parameter.requires_grad for parameter in teacher.parameters())
     with pytest.raises(ValueError, match='decay'):
         MomentumTeacher(student, decay=1.0)
+
+
+def test_pooled_head_ignores_padding_and_reads_what_it_says():
+    head = PooledHead(6, 4, maximum=True, hidden=5).eval()
+    tokens, mask = torch.randn(3, 7, 6), torch.arange(7) < torch.tensor([7, 4, 1])[:, None]
+    got = head(tokens, mask)
+    for b in range(3):
+        own = tokens[b, mask[b]]
+        pooled = torch.cat([own.mean(0), own.amax(0)])
+        torch.testing.assert_close(got[b], head.head(pooled))
+    torch.testing.assert_close(head(tokens), head(tokens, torch.ones_like(mask)))
+    assert PooledHead(6, 4, hidden=5)(tokens).shape == (3, 4)
+
+
+@pytest.mark.parametrize('freeze', [False, True])
+def test_towers_on_grids_with_pooled_heads(freeze):
+    towers = MODELS.build(
+        dict(
+            type='TwoTower',
+            backbone=None,
+            neck=dict(type='ImageTokenNeck', in_channels=12, out_channels=32),
+            text_encoder=TOWERS['text_encoder'],
+            embed_dims=16,
+            image_head=dict(maximum=True, hidden=8),
+            text_head=dict(hidden=8),
+            freeze_backbone=freeze,
+        )
+    ).eval()
+    grid, ids, mask = torch.randn(2, 12, 3, 4), torch.randint(5, 80, (3, 6)), torch.ones(3, 6, dtype=torch.bool)
+    image, text = towers.encode_image(grid), towers.encode_text(ids, mask)
+    assert image.tokens.shape == (2, 13, 32)
+    for encoded in (image, text):
+        torch.testing.assert_close(encoded.feature.norm(dim=1), torch.ones(len(encoded.feature)))
+    expected = towers.image_projection(grid.flatten(2).transpose(1, 2))
+    torch.testing.assert_close(image.feature, torch.nn.functional.normalize(expected, dim=-1))

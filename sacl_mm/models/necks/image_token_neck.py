@@ -32,7 +32,7 @@ class ImageTokenNeck(BaseModule):
         super().__init__()
         if num_layers and out_channels is None:
             raise ValueError('num_layers needs out_channels')
-        self.out_channels = out_channels or in_channels
+        self.in_channels, self.out_channels = in_channels, out_channels or in_channels
         self.projection = None if out_channels is None else nn.Linear(in_channels, out_channels)
         self.layers = nn.Sequential(
             *(

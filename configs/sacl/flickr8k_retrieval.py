@@ -1,0 +1,42 @@
+"""Flickr8k on CPUs, second stage: contrast and matching, measured with re-ranking; flickr8k_contrast.py comes first.
+
+    python tools/train.py configs/sacl/flickr8k_retrieval.py --amp
+    python tools/test.py configs/sacl/flickr8k_retrieval.py work_dirs/flickr8k_retrieval/epoch_3.pth --amp
+
+$CONTRAST: another checkpoint of the first stage.
+"""
+
+_base_ = [
+    '../_base_/models/sacl_small_grid.py',
+    '../_base_/datasets/flickr8k_grid.py',
+    '../_base_/schedules/finetune.py',
+    '../_base_/default_runtime.py',
+]
+
+load_from = '{{$CONTRAST:work_dirs/flickr8k_contrast/epoch_5.pth}}'
+custom_hooks = [
+    dict(type='TrainingStateHook'),
+    dict(type='PlainCheckpointHook'),
+    # New in this stage.
+    dict(type='StrictLoadingHook', allow=['fusion.', 'matching_head.']),
+    dict(type='ProgressHook'),
+]
+train_dataloader = dict(batch_size=128)
+optim_wrapper = dict(
+    optimizer=dict(lr=5e-4),
+    clip_grad=dict(max_norm=3.0),
+    paramwise_cfg=dict(
+        custom_keys={
+            'towers.text_encoder': dict(lr_mult=0.1),
+            'cross_attention': dict(lr_mult=2.0),
+            'matching_head': dict(lr_mult=2.0),
+        }
+    ),
+)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, end=30, by_epoch=False),
+    dict(type='CosineAnnealingLR', eta_min_ratio=0.02, by_epoch=True, begin=0, convert_to_iter_based=True),
+]
+train_cfg = dict(max_epochs=3, val_interval=3)
+val_cfg = dict(_delete_=True, type='RerankingValLoop', k=16, score='itm+itc/temperature')
+test_cfg = dict(_delete_=True, type='RerankingTestLoop', k=16, score='itm+itc/temperature')

@@ -1,0 +1,59 @@
+"""A feature for the common space from all of a picture's or text's tokens. Shapes: B items, N tokens, C width, E embedding."""
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from sacl_mm.registry import MODELS
+
+
+class ResidualHead(nn.Module):
+    """A linear map plus a two-layer perceptron, both of the normalised features."""
+
+    def __init__(self, dims: int, hidden: int, out: int, dropout: float, input_dropout: float) -> None:
+        super().__init__()
+        self.prepare = nn.Sequential(nn.LayerNorm(dims), nn.Dropout(input_dropout))
+        self.linear = nn.Linear(dims, out)
+        self.perceptron = nn.Sequential(nn.Linear(dims, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, out))
+
+    def forward(self, features: Tensor) -> Tensor:
+        features = self.prepare(features)
+        return self.linear(features) + self.perceptron(features)
+
+
+@MODELS.register_module()
+class PooledHead(BaseModule):
+    """Mean, or mean and maximum, over the tokens, and a `ResidualHead` on top; for encoders that are frozen, or whose first
+    token was not trained to stand for the whole.
+
+    Args:
+        in_channels: C.
+        embed_dims: E.
+        maximum: also the maximum over the tokens.
+        hidden: width of the head's hidden layer.
+        dropout: on the hidden layer.
+        input_dropout: on the pooled features.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        embed_dims: int,
+        maximum: bool = False,
+        hidden: int = 1024,
+        dropout: float = 0.5,
+        input_dropout: float = 0.2,
+    ) -> None:
+        super().__init__()
+        self.maximum = maximum
+        self.head = ResidualHead((1 + maximum) * in_channels, hidden, embed_dims, dropout, input_dropout)
+
+    def forward(self, tokens_BNC: Tensor, mask_BN: Tensor | None = None) -> Tensor:
+        """(B, E), not normalised; `mask_BN` is False where a text is padded."""
+        if mask_BN is None:
+            mask_BN = torch.ones(tokens_BNC.shape[:2], dtype=torch.bool, device=tokens_BNC.device)
+        kept_BNC = tokens_BNC.masked_fill(~mask_BN[..., None], 0.0)
+        pooled = [kept_BNC.sum(dim=1) / mask_BN.sum(dim=1, keepdim=True)]
+        if self.maximum:
+            pooled.append(tokens_BNC.masked_fill(~mask_BN[..., None], -torch.inf).amax(dim=1))
+        return self.head(torch.cat(pooled, dim=1))
