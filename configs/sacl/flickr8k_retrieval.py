@@ -3,7 +3,7 @@
     python tools/train.py configs/sacl/flickr8k_retrieval.py --amp
     python tools/test.py configs/sacl/flickr8k_retrieval.py work_dirs/flickr8k_retrieval/epoch_3.pth --amp
 
-$CONTRAST: another checkpoint of the first stage.
+$CONTRAST: another checkpoint of the first stage. Not measured yet.
 """
 
 _base_ = [

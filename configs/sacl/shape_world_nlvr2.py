@@ -5,7 +5,7 @@
     python tools/train.py configs/sacl/shape_world_nlvr2.py
     python tools/test.py configs/sacl/shape_world_nlvr2.py work_dirs/shape_world_nlvr2/epoch_6.pth
 
-$ASSIGNED: another checkpoint to start from. docs/results.md has the numbers.
+$ASSIGNED: another checkpoint to start from. It runs, but was not trained to its end yet: docs/results.md.
 """
 
 _base_ = [

@@ -4,7 +4,7 @@
     python tools/train.py configs/sacl/shape_world_vqa.py
     python tools/test.py configs/sacl/shape_world_vqa.py work_dirs/shape_world_vqa/epoch_6.pth
 
-$PRETRAINED: another checkpoint to start from. docs/results.md has the numbers.
+$PRETRAINED: another checkpoint to start from. It runs, but has not learned to see within minutes yet: docs/results.md.
 """
 
 _base_ = [
