@@ -82,11 +82,21 @@ def run_tool(main: Callable[[], None]) -> None:
     """Run a tool; a user's mistake or a missing file ends it with one line, Ctrl-C with a hint, a bug with its traceback."""
     try:
         main()
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            # Leave together: a process that is gone while another still talks to it aborts that one.
-            torch.distributed.barrier()
-            torch.distributed.destroy_process_group()
+        _leave_together()
     except (UserError, FileNotFoundError) as error:
         sys.exit(f'error: {error}')
     except KeyboardInterrupt:
         sys.exit('interrupted; a training goes on from its last checkpoint with --resume')
+
+
+def _leave_together() -> None:
+    """End all processes of a distributed run at the same point: one that is gone while another still talks to it, and
+    gloo's threads that still run while the interpreter shuts down, abort a run now and then that was already done."""
+    if not torch.distributed.is_available() or not torch.distributed.is_initialized():
+        return
+    torch.distributed.barrier()
+    if torch.distributed.get_backend() == 'gloo':
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+    torch.distributed.destroy_process_group()
