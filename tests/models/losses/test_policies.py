@@ -73,6 +73,9 @@ def test_policies_need_no_prefix_in_configurations_of_other_libraries():
     from mmengine.registry import MODELS as ROOT_MODELS
     from mmengine.registry import DefaultScope
 
+    from sacl_mm.compatibility import load_mmpretrain
+
+    load_mmpretrain()  # mmpretrain's scope imports its models, which beside a new transformers needs this first
     weights = dict(type='SimilarityRegulation', similarity_temperature=0.3)
     policy = dict(type='MomentumDistillation', weight=0.4, weights=weights)
     with DefaultScope.overwrite_default_scope('mmpretrain'):
