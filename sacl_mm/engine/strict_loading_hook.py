@@ -20,7 +20,8 @@ class StrictLoadingHook(Hook):
     go on with random weights.
 
     Where a training starts, the model may adapt the checkpoint of another task first (`adapt_checkpoint`: new heads begin
-    with random weights). A test never gets random weights.
+    with random weights). A test leaves out what only training needs, and never gets random weights. A resumed training
+    takes its checkpoint as it is, teacher and queue included.
 
     Args:
         allow: beginnings of the keys that may be missing (then the model's own stay), unknown or of another shape (then
@@ -41,10 +42,10 @@ class StrictLoadingHook(Hook):
         state = checkpoint.get('state_dict', checkpoint)
         state = {key.removeprefix('module.'): value for key, value in state.items()}
         own = model.state_dict()
-        starting = isinstance(runner._train_loop, BaseLoop)
-        if starting and hasattr(model, 'adapt_checkpoint'):
+        training = isinstance(runner._train_loop, BaseLoop)
+        if training and not runner._resume and hasattr(model, 'adapt_checkpoint'):
             state = model.adapt_checkpoint(state)
-        else:
+        elif not training:
             state = fit_to_task(state, own)
         if self.allow:
             state = {

@@ -14,7 +14,7 @@ class Validation:
         self.scenes: list[Scene] = dataset.scenes
         self.claims: list[Claim] = dataset.claims
         self.captions_per_image = dataset.captions_per_image
-        image_ids = range(dataset.start, dataset.start + len(dataset))
+        image_ids = dataset.numbers
         self.image_ids_N = np.array(image_ids)
         self.captions = [text for i in image_ids for _, text in captions_of(dataset.seed, i, self.captions_per_image)]
         self.relevant_NT = dataset.relevance()

@@ -114,6 +114,17 @@ def test_killed_and_resumed_equals_uninterrupted(runs, tmp_path):
     assert not different
 
 
+def test_a_resumed_training_keeps_its_queue_or_stops(runs, tmp_path):
+    folder, options = runs
+    checkpoint = folder / 'whole' / 'epoch_3.pth'
+    changed = [*options, 'model.queue_size=32', 'train_cfg.max_epochs=4']
+    arguments = ['configs/sacl/shape_world_full.py', '--work-dir', tmp_path, '--resume', checkpoint]
+    done = tool('train.py', *arguments, options=changed, check=False)
+    assert done.returncode != 0
+    assert 'of another shape: queue.' in done.stderr
+    assert 'Traceback' not in done.stderr
+
+
 def test_two_processes_give_the_curve_of_one(runs, tmp_path):
     folder, options = runs
     port = 20000 + os.getpid() % 20000

@@ -4,9 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sacl_mm.datasets.image_text_dataset import ImageTextDataset
 from sacl_mm.datasets.shape_world.claim import Claim
-from sacl_mm.datasets.shape_world.pictures import Pictures, check_least
+from sacl_mm.datasets.shape_world.drawn_dataset import DrawnDataset
 from sacl_mm.datasets.shape_world.relevance import relevance_matrix
 from sacl_mm.datasets.shape_world.scene import ATTRIBUTES, Scene
 from sacl_mm.datasets.shape_world.world import captions_of, check_world, scene_of
@@ -14,7 +13,7 @@ from sacl_mm.registry import DATASETS
 
 
 @DATASETS.register_module()
-class ShapeWorld(ImageTextDataset):
+class ShapeWorld(DrawnDataset):
     """Rendered scenes `start` to `start + num_images - 1` of the world with that seed.
 
     A sample has `img`, `text` (all captions), `image_id` (the scene's number) and `text_ids`
@@ -46,20 +45,13 @@ class ShapeWorld(ImageTextDataset):
         test_mode: bool = False,
     ) -> None:
         check_world(seed, captions_per_image)
-        check_least('num_images', num_images, 1)
-        check_least('start', start, 0)
-        self.num_images = num_images
-        self.image_size = image_size
         self.captions_per_image = captions_per_image
-        self.seed = seed
-        self.start = start
-        self._pictures = Pictures(num_images, image_size)
-        metainfo = {'seed': seed, 'start': start, 'num_images': num_images, 'captions_per_image': captions_per_image}
-        super().__init__(metainfo=metainfo, pipeline=list(pipeline), test_mode=test_mode)
+        about = {'captions_per_image': captions_per_image}
+        super().__init__('num_images', num_images, 1, image_size, seed, start, pipeline, test_mode, about)
 
     def load_data_list(self) -> list[dict]:
         data_list = []
-        for image_id in range(self.start, self.start + self.num_images):
+        for image_id in self.numbers:
             captions = captions_of(self.seed, image_id, self.captions_per_image)
             first = image_id * self.captions_per_image
             data_list.append(
@@ -73,7 +65,7 @@ class ShapeWorld(ImageTextDataset):
 
     def get_data_info(self, idx: int) -> dict:
         info = super().get_data_info(idx)
-        info['img'] = self._pictures.draw(info['image_id'], scene_of(self.seed, info['image_id']))
+        info['img'] = self.pictures.draw(info['image_id'], scene_of(self.seed, info['image_id']))
         return info
 
     @property

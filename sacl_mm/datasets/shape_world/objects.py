@@ -2,15 +2,14 @@
 
 from collections.abc import Callable
 
-from sacl_mm.datasets.image_text_dataset import ImageTextDataset
-from sacl_mm.datasets.shape_world.pictures import Pictures, check_least
+from sacl_mm.datasets.shape_world.drawn_dataset import DrawnDataset
 from sacl_mm.datasets.shape_world.scene import ATTRIBUTES, WorldObject
 from sacl_mm.datasets.shape_world.world import lone_object_of
 from sacl_mm.registry import DATASETS
 
 
 @DATASETS.register_module()
-class ShapeWorldObjects(ImageTextDataset):
+class ShapeWorldObjects(DrawnDataset):
     """Single objects number `start` to `start + num_images - 1`, to be classified.
 
     A sample has `img`, `image_id` and `gt_label`, one of the 384 combinations of shape, colour, size and texture
@@ -39,25 +38,17 @@ class ShapeWorldObjects(ImageTextDataset):
         pipeline: list[dict | Callable] = (),
         test_mode: bool = False,
     ) -> None:
-        check_least('num_images', num_images, 1)
-        check_least('seed', seed, 0)
-        check_least('start', start, 0)
-        self.num_images = num_images
-        self.seed = seed
-        self.start = start
-        self._pictures = Pictures(num_images, image_size)
-        metainfo = {'seed': seed, 'start': start, 'num_images': num_images}
-        super().__init__(metainfo=metainfo, pipeline=list(pipeline), test_mode=test_mode)
+        super().__init__('num_images', num_images, 1, image_size, seed, start, pipeline, test_mode)
 
     def load_data_list(self) -> list[dict]:
         return [
             {'image_id': number, 'gt_label': look_number(lone_object_of(self.seed, number).objects[0])}
-            for number in range(self.start, self.start + self.num_images)
+            for number in self.numbers
         ]
 
     def get_data_info(self, idx: int) -> dict:
         info = super().get_data_info(idx)
-        info['img'] = self._pictures.draw(info['image_id'], lone_object_of(self.seed, info['image_id']))
+        info['img'] = self.pictures.draw(info['image_id'], lone_object_of(self.seed, info['image_id']))
         return info
 
 

@@ -2,15 +2,14 @@
 
 from collections.abc import Callable
 
-from sacl_mm.datasets.image_text_dataset import ImageTextDataset
+from sacl_mm.datasets.shape_world.drawn_dataset import DrawnDataset
 from sacl_mm.datasets.shape_world.pair_statement import FORMS, PAIRS_PER_GROUP
-from sacl_mm.datasets.shape_world.pictures import Pictures, check_least
 from sacl_mm.datasets.shape_world.world import pair_group_of
 from sacl_mm.registry import DATASETS
 
 
 @DATASETS.register_module()
-class ShapeWorldPairs(ImageTextDataset):
+class ShapeWorldPairs(DrawnDataset):
     """The groups `start` to `start + num_groups - 1`: a statement with four pairs of pictures, true of two of them.
 
     Ranges that do not meet are splits. A sample is one pair and has `img` ([left, right]), `text` (the statement),
@@ -40,19 +39,12 @@ class ShapeWorldPairs(ImageTextDataset):
         pipeline: list[dict | Callable] = (),
         test_mode: bool = False,
     ) -> None:
-        check_least('num_groups', num_groups, 1)
-        check_least('seed', seed, 0)
-        check_least('start', start, 0)
-        self.num_groups = num_groups
-        self.seed = seed
-        self.start = start
-        self._pictures = Pictures(2 * PAIRS_PER_GROUP * num_groups, image_size)
-        metainfo = {'seed': seed, 'start': start, 'num_groups': num_groups}
-        super().__init__(metainfo=metainfo, pipeline=list(pipeline), test_mode=test_mode)
+        pictures = 2 * PAIRS_PER_GROUP
+        super().__init__('num_groups', num_groups, pictures, image_size, seed, start, pipeline, test_mode)
 
     def load_data_list(self) -> list[dict]:
         data_list = []
-        for index in range(self.start, self.start + self.num_groups):
+        for index in self.numbers:
             group = pair_group_of(self.seed, index)
             for pair, label in enumerate(group.labels):
                 number = index * PAIRS_PER_GROUP + pair
@@ -71,5 +63,5 @@ class ShapeWorldPairs(ImageTextDataset):
         info = super().get_data_info(idx)
         index, pair = divmod(info['image_id'], PAIRS_PER_GROUP)
         scenes = pair_group_of(self.seed, index).pairs[pair]
-        info['img'] = [self._pictures.draw(2 * info['image_id'] + side, scene) for side, scene in enumerate(scenes)]
+        info['img'] = [self.pictures.draw(2 * info['image_id'] + side, scene) for side, scene in enumerate(scenes)]
         return info

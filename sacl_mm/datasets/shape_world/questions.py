@@ -2,15 +2,15 @@
 
 from collections.abc import Callable
 
-from sacl_mm.datasets.image_text_dataset import ImageTextDataset
-from sacl_mm.datasets.shape_world.pictures import Pictures, check_least
+from sacl_mm.datasets.shape_world.drawn_dataset import DrawnDataset
+from sacl_mm.datasets.shape_world.pictures import check_least
 from sacl_mm.datasets.shape_world.question import ANSWERS, KINDS, answer
 from sacl_mm.datasets.shape_world.world import counted_scene_of, questions_of
 from sacl_mm.registry import DATASETS
 
 
 @DATASETS.register_module()
-class ShapeWorldQuestions(ImageTextDataset):
+class ShapeWorldQuestions(DrawnDataset):
     """Questions about the pictures `start` to `start + num_images - 1`, with their only answers; one item a question.
 
     The pictures are not those of `ShapeWorld`: each is made for one of its questions. Ranges that do not meet are
@@ -43,23 +43,16 @@ class ShapeWorldQuestions(ImageTextDataset):
         pipeline: list[dict | Callable] = (),
         test_mode: bool = False,
     ) -> None:
-        check_least('num_images', num_images, 1)
         check_least('questions_per_image', questions_per_image, 1)
-        check_least('seed', seed, 0)
-        check_least('start', start, 0)
         if questions_per_image > len(KINDS):
             raise ValueError(f'questions_per_image must be at most {len(KINDS)}, got {questions_per_image}')
-        self.num_images = num_images
         self.questions_per_image = questions_per_image
-        self.seed = seed
-        self.start = start
-        self._pictures = Pictures(num_images, image_size)
-        metainfo = {'seed': seed, 'start': start, 'num_images': num_images, 'questions_per_image': questions_per_image}
-        super().__init__(metainfo=metainfo, pipeline=list(pipeline), test_mode=test_mode)
+        about = {'questions_per_image': questions_per_image}
+        super().__init__('num_images', num_images, 1, image_size, seed, start, pipeline, test_mode, about)
 
     def load_data_list(self) -> list[dict]:
         data_list = []
-        for image_id in range(self.start, self.start + self.num_images):
+        for image_id in self.numbers:
             scene, _ = counted_scene_of(self.seed, image_id)
             questions = questions_of(self.seed, image_id, self.questions_per_image)
             for number, (question, kind, text) in enumerate(questions, start=image_id * self.questions_per_image):
@@ -81,5 +74,5 @@ class ShapeWorldQuestions(ImageTextDataset):
     def get_data_info(self, idx: int) -> dict:
         info = super().get_data_info(idx)
         scene, _ = counted_scene_of(self.seed, info['image_id'])
-        info['img'] = self._pictures.draw(info['image_id'], scene)
+        info['img'] = self.pictures.draw(info['image_id'], scene)
         return info

@@ -92,4 +92,4 @@ def test_a_kept_picture_is_not_changed_by_who_gets_it(kept, monkeypatch):
         picture = dataset[1]['img']
         assert np.array_equal(picture, render_scene(scene_of(0, 1), 32))
         picture[:] = 0
-    assert len(dataset._pictures.kept) == (1 if kept else 0)
+    assert len(dataset.pictures.kept) == (1 if kept else 0)

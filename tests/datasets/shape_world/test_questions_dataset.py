@@ -90,7 +90,7 @@ def test_a_kept_picture_is_not_changed_by_who_gets_it():
     dataset = ShapeWorldQuestions(2, image_size=32)
     dataset[1]['img'][:] = 0
     assert np.array_equal(dataset[2]['img'], render_scene(counted_scene_of(0, 0)[0], 32))
-    assert len(dataset._pictures.kept) == 1  # one picture for all of its questions
+    assert len(dataset.pictures.kept) == 1  # one picture for all of its questions
 
 
 @pytest.mark.parametrize(
