@@ -19,9 +19,9 @@ words = 120
 load_from = '{{$ASSIGNED:work_dirs/shape_world_nlvr2_pretrain/epoch_1.pth}}'
 model = dict(
     data_preprocessor=dict(vocab_size=words),
-    towers=dict(embed_dims=None, text_encoder=dict(vocab_size=words)),
+    towers=dict(embed_dims=None, freeze_backbone=True, text_encoder=dict(vocab_size=words)),
     fusion=dict(type='PairedFusionEncoder'),
 )
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
+optim_wrapper = dict(optimizer=dict(lr=3e-4))
 train_cfg = dict(max_epochs=6, val_interval=1)
 default_hooks = dict(logger=dict(interval=16))

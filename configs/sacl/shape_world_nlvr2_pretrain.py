@@ -13,14 +13,14 @@ _base_ = [
 ]
 
 words = 120
-load_from = '{{$PRETRAINED:work_dirs/shape_world_pretrain/epoch_12.pth}}'
+load_from = '{{$PRETRAINED:work_dirs/shape_world_pretrain/epoch_8.pth}}'
 model = dict(
     type='TextAssignment',
     data_preprocessor=dict(vocab_size=words),
-    towers=dict(embed_dims=None, text_encoder=dict(vocab_size=words)),
+    towers=dict(embed_dims=None, freeze_backbone=True, text_encoder=dict(vocab_size=words)),
     fusion=dict(type='PairedFusionEncoder'),
 )
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
+optim_wrapper = dict(optimizer=dict(lr=3e-4))
 train_cfg = dict(max_epochs=1)
 val_dataloader = val_cfg = val_evaluator = None
 test_dataloader = test_cfg = test_evaluator = None

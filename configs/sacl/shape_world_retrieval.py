@@ -15,9 +15,13 @@ _base_ = [
 ]
 
 words = 120
-model = dict(data_preprocessor=dict(vocab_size=words), towers=dict(text_encoder=dict(vocab_size=words)))
-load_from = '{{$PRETRAINED:work_dirs/shape_world_pretrain/epoch_12.pth}}'
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
+model = dict(
+    data_preprocessor=dict(vocab_size=words),
+    towers=dict(freeze_backbone=True, text_encoder=dict(vocab_size=words)),
+    negative_temperature=1.0,
+)
+load_from = '{{$PRETRAINED:work_dirs/shape_world_pretrain/epoch_8.pth}}'
+optim_wrapper = dict(optimizer=dict(lr=3e-4))
 train_cfg = dict(max_epochs=4, val_interval=4)
 val_cfg = dict(_delete_=True, type='RerankingValLoop', k=32)
 test_cfg = dict(_delete_=True, type='RerankingTestLoop', k=32)

@@ -15,14 +15,14 @@ _base_ = [
 ]
 
 words = 120  # of captions, questions, answers and statements
-load_from = '{{$PRETRAINED:work_dirs/shape_world_pretrain/epoch_12.pth}}'
+load_from = '{{$PRETRAINED:work_dirs/shape_world_pretrain/epoch_8.pth}}'
 model = dict(
     data_preprocessor=dict(vocab_size=words),
-    towers=dict(embed_dims=None, text_encoder=dict(vocab_size=words)),
+    towers=dict(embed_dims=None, freeze_backbone=True, text_encoder=dict(vocab_size=words)),
     answer_decoder=dict(vocab_size=words),
     answers={{_base_.answers}},
     tokenizer={{_base_.tokenizer}},
 )
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
+optim_wrapper = dict(optimizer=dict(lr=3e-4))
 train_cfg = dict(max_epochs=6, val_interval=1)
 default_hooks = dict(logger=dict(interval=16))

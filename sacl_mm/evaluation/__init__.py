@@ -1,9 +1,17 @@
 """Measures on benchmarks."""
 
+from sacl_mm.evaluation.cell_attribute_accuracy import CellAttributeAccuracy
 from sacl_mm.evaluation.flickr8k_human_judgement import Flickr8kHumanJudgement
 from sacl_mm.evaluation.nlvr2_accuracy import NLVR2Accuracy
 from sacl_mm.evaluation.ranking_metric import RankingMetric
 from sacl_mm.evaluation.retrieval_metric import RetrievalMetric
 from sacl_mm.evaluation.vqa_accuracy import VQAAccuracy
 
-__all__ = ['Flickr8kHumanJudgement', 'NLVR2Accuracy', 'RankingMetric', 'RetrievalMetric', 'VQAAccuracy']
+__all__ = [
+    'CellAttributeAccuracy',
+    'Flickr8kHumanJudgement',
+    'NLVR2Accuracy',
+    'RankingMetric',
+    'RetrievalMetric',
+    'VQAAccuracy',
+]

@@ -8,7 +8,7 @@ made to order), question and question_text, pair_statement, vocabulary, and the 
 from sacl_mm.datasets.shape_world.caption import WORDS, sample_claim, word_claim
 from sacl_mm.datasets.shape_world.claim import RELATIONS, Claim, Count, Description, Exists, Pair, count, holds, related
 from sacl_mm.datasets.shape_world.dataset import ShapeWorld
-from sacl_mm.datasets.shape_world.objects import ShapeWorldObjects, look_number
+from sacl_mm.datasets.shape_world.objects import ShapeWorldObjects, label_cells
 from sacl_mm.datasets.shape_world.pair_statement import PairGroup, PairStatement, is_true, sample_group, word_statement
 from sacl_mm.datasets.shape_world.pairs import ShapeWorldPairs
 from sacl_mm.datasets.shape_world.question import (
@@ -84,7 +84,7 @@ __all__ = [
     'encode_scene',
     'holds',
     'is_true',
-    'look_number',
+    'label_cells',
     'pair_group_of',
     'questions_of',
     'related',

@@ -1,25 +1,29 @@
-"""Pictures of one object each: what the embedded world has in ImageNet's place."""
+"""Pictures whose objects are known by place: what the embedded world has in the place of ImageNet or Visual Genome."""
 
 from collections.abc import Callable
 
+import numpy as np
+
 from sacl_mm.datasets.shape_world.drawn_dataset import DrawnDataset
-from sacl_mm.datasets.shape_world.scene import ATTRIBUTES, WorldObject
-from sacl_mm.datasets.shape_world.world import lone_object_of
+from sacl_mm.datasets.shape_world.pictures import check_least
+from sacl_mm.datasets.shape_world.scene import ATTRIBUTES, SIDE, Scene
+from sacl_mm.datasets.shape_world.world import scene_of
 from sacl_mm.registry import DATASETS
 
 
 @DATASETS.register_module()
 class ShapeWorldObjects(DrawnDataset):
-    """Single objects number `start` to `start + num_images - 1`, to be classified.
+    """Scenes `start` to `start + num_images - 1` with the look of what is where, to train an image encoder on.
 
-    A sample has `img`, `image_id` and `gt_label`, one of the 384 combinations of shape, colour, size and texture
-    (`look_number`), as mmpretrain's classifiers read it. Ranges that do not meet are splits.
+    A sample has `img`, `image_id` and `cell_labels`, see `label_cells`. The scenes are `ShapeWorld`'s: ranges that do not
+    meet are splits.
 
     Args:
         num_images: how many pictures.
+        grid: cells along a side.
         image_size: side of the picture in pixels.
         seed: of the world.
-        start: number of the first picture.
+        start: number of the first scene.
         pipeline: transforms that a sample goes through.
         test_mode: as in `ImageTextDataset`.
 
@@ -32,29 +36,36 @@ class ShapeWorldObjects(DrawnDataset):
     def __init__(
         self,
         num_images: int,
+        grid: int = 4,
         image_size: int = 64,
         seed: int = 0,
         start: int = 0,
         pipeline: list[dict | Callable] = (),
         test_mode: bool = False,
     ) -> None:
-        super().__init__('num_images', num_images, 1, image_size, seed, start, pipeline, test_mode)
+        check_least('grid', grid, 1)
+        self.grid = grid
+        super().__init__('num_images', num_images, 1, image_size, seed, start, pipeline, test_mode, {'grid': grid})
 
     def load_data_list(self) -> list[dict]:
         return [
-            {'image_id': number, 'gt_label': look_number(lone_object_of(self.seed, number).objects[0])}
+            {'image_id': number, 'cell_labels': label_cells(scene_of(self.seed, number), self.grid)}
             for number in self.numbers
         ]
 
     def get_data_info(self, idx: int) -> dict:
         info = super().get_data_info(idx)
-        info['img'] = self.pictures.draw(info['image_id'], lone_object_of(self.seed, info['image_id']))
+        info['img'] = self.pictures.draw(info['image_id'], scene_of(self.seed, info['image_id']))
         return info
 
 
-def look_number(item: WorldObject) -> int:
-    """The place of an object's look among all: mixed radix, shape first."""
-    number = 0
-    for name, values in ATTRIBUTES.items():
-        number = number * len(values) + values.index(getattr(item, name))
-    return number
+def label_cells(scene: Scene, grid: int) -> np.ndarray:
+    """(grid * grid, 4) int64: indices of shape, colour, size and texture of the object centred in each cell, row by row.
+
+    -1 where there is none; of several objects in a cell the last one counts.
+    """
+    labels = np.full((grid, grid, len(ATTRIBUTES)), -1, np.int64)
+    for item in scene.objects:
+        row, column = (min(grid - 1, place * grid // SIDE) for place in (item.y, item.x))
+        labels[row, column] = [values.index(getattr(item, name)) for name, values in ATTRIBUTES.items()]
+    return labels.reshape(grid * grid, -1)

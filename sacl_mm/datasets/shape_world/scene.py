@@ -85,13 +85,6 @@ def sample_scene(rng: np.random.Generator) -> Scene:
             return Scene(objects, nuisance=int(rng.integers(2**31)))
 
 
-def sample_object(rng: np.random.Generator) -> Scene:
-    """A scene of one object: every look is equally likely, and every place."""
-    look = [values[rng.integers(len(values))] for values in ATTRIBUTES.values()]
-    (centre,) = _place([RADII[look[2]]], rng)
-    return Scene((WorldObject(*look, *centre),), nuisance=int(rng.integers(2**31)))
-
-
 def _place(radii: list[int], rng: np.random.Generator) -> list[tuple[int, int]] | None:
     """Centres of objects that touch neither each other nor the border; None if chance did not find any."""
     centres: dict[int, tuple[int, int]] = {}

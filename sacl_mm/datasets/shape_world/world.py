@@ -1,4 +1,4 @@
-"""The endless lists of scenes with captions, with questions, of pairs of scenes with statements, and of single objects.
+"""The endless lists of scenes with captions, with questions and of pairs of scenes with statements.
 
 Each depends on (seed, index) only: not on how many are asked for, nor on the process.
 """
@@ -12,9 +12,9 @@ from sacl_mm.datasets.shape_world.claim import Claim
 from sacl_mm.datasets.shape_world.pair_statement import PairGroup, sample_group
 from sacl_mm.datasets.shape_world.question import KINDS, HowMany, Question, sample_counted_scene, sample_question
 from sacl_mm.datasets.shape_world.question_text import word_question
-from sacl_mm.datasets.shape_world.scene import Scene, sample_object, sample_scene
+from sacl_mm.datasets.shape_world.scene import Scene, sample_scene
 
-_SCENE_STREAM, _CAPTION_STREAM, _COUNTED_SCENE_STREAM, _QUESTION_STREAM, _PAIR_STREAM, _OBJECT_STREAM = range(6)
+_SCENE_STREAM, _CAPTION_STREAM, _COUNTED_SCENE_STREAM, _QUESTION_STREAM, _PAIR_STREAM = range(5)
 MAX_CAPTIONS = 20
 
 
@@ -69,9 +69,3 @@ def questions_of(seed: int, index: int, number: int) -> list[tuple[Question, str
 def pair_group_of(seed: int, index: int) -> PairGroup:
     """Group number `index` of a statement with its pairs of scenes."""
     return sample_group(np.random.default_rng((seed, index, _PAIR_STREAM)))
-
-
-@lru_cache(maxsize=2**14)
-def lone_object_of(seed: int, index: int) -> Scene:
-    """Scene number `index` of those with one object."""
-    return sample_object(np.random.default_rng((seed, index, _OBJECT_STREAM)))

@@ -7,6 +7,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from sacl_mm.checkpoints.bert import BERT_LAYER_NAMES
+from sacl_mm.functional.length_buckets import in_length_buckets
 from sacl_mm.layers import FusionLayer, KeyValue
 from sacl_mm.layers.bert_checkpoint import load_bert
 from sacl_mm.layers.initialisation import init_as_bert
@@ -29,6 +30,8 @@ class FusionEncoder(BaseModule):
         dropout: on hidden states and attention, in training.
         checkpoint: a BERT (folder or hub name) whose layers from `first_bert_layer` on initialise everything but the
             cross-attention; None starts from random weights.
+        first_bert_layer: see `checkpoint`.
+        length_buckets: as in `BertTextEncoder`.
     """
 
     # Layers of ours that start from the same layer of BERT.
@@ -43,11 +46,13 @@ class FusionEncoder(BaseModule):
         dropout: float = 0.1,
         checkpoint: str | None = None,
         first_bert_layer: int = 6,
+        length_buckets: int = 1,
     ) -> None:
         super().__init__()
         self.checkpoint = checkpoint
         self.first_bert_layer = first_bert_layer
         self.width = width
+        self.length_buckets = length_buckets
         self.layers = nn.ModuleList(
             FusionLayer(width, image_width, num_heads, 4 * width, dropout) for _ in range(num_layers)
         )
@@ -78,6 +83,11 @@ class FusionEncoder(BaseModule):
 
     def forward(self, text_BLC: Tensor, mask_BL: Tensor, keys_values: list[KeyValue], picture_B: Tensor) -> Tensor:
         """Fused tokens (B, L, C) of text b with picture `picture_B[b]`; pictures may repeat and permute."""
-        for layer, key_value in zip(self.layers, keys_values, strict=True):
-            text_BLC = layer(text_BLC, mask_BL, key_value.rows(picture_B))
-        return text_BLC
+
+        def fuse(index: Tensor | slice, length: int) -> Tensor:
+            x, mask, picture = text_BLC[index, :length], mask_BL[index, :length], picture_B[index]
+            for layer, key_value in zip(self.layers, keys_values, strict=True):
+                x = layer(x, mask, key_value.rows(picture))
+            return x
+
+        return in_length_buckets(fuse, mask_BL, self.length_buckets)

@@ -1,0 +1,29 @@
+"""Texts of like lengths together, so that short ones are not padded to the longest of the batch.
+
+Shapes: B texts, L tokens of the longest, C width.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def in_length_buckets(encode: Callable[[Tensor | slice, int], Tensor], mask_BL: Tensor, buckets: int) -> Tensor:
+    """(B, L, C) of what `encode` makes of the texts, bucket by bucket; zeros where a bucket is shorter than L.
+
+    Args:
+        encode: given the indices (b,) of a bucket's texts (or a slice) and their greatest length l, returns (b, l, C).
+        mask_BL: True for tokens, which come first, False for padding.
+        buckets: how many, of equal numbers of texts.
+    """
+    batch, longest = mask_BL.shape
+    if buckets <= 1 or batch < 2 * buckets:
+        return encode(slice(None), longest)
+    order_B = mask_BL.sum(dim=1).argsort(descending=True, stable=True)
+    outputs = []
+    for index in order_B.chunk(buckets):
+        length = int(mask_BL[index[0]].sum())
+        outputs.append(F.pad(encode(index, length), (0, 0, 0, longest - length)))
+    return torch.cat(outputs)[order_B.argsort()]
