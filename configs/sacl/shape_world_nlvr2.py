@@ -3,9 +3,9 @@
     python tools/train.py configs/sacl/shape_world_pretrain.py
     python tools/train.py configs/sacl/shape_world_nlvr2_pretrain.py
     python tools/train.py configs/sacl/shape_world_nlvr2.py
-    python tools/test.py configs/sacl/shape_world_nlvr2.py work_dirs/shape_world_nlvr2/epoch_6.pth
+    python tools/test.py configs/sacl/shape_world_nlvr2.py work_dirs/shape_world_nlvr2/epoch_2.pth
 
-$ASSIGNED: another checkpoint to start from. It runs, but was not trained to its end yet: docs/results.md.
+$ASSIGNED: another checkpoint to start from.
 """
 
 _base_ = [
@@ -16,12 +16,12 @@ _base_ = [
 ]
 
 words = 120
-load_from = '{{$ASSIGNED:work_dirs/shape_world_nlvr2_pretrain/epoch_1.pth}}'
+load_from = '{{$ASSIGNED:work_dirs/shape_world_nlvr2_pretrain/epoch_2.pth}}'
 model = dict(
     data_preprocessor=dict(vocab_size=words),
     towers=dict(embed_dims=None, freeze_backbone=True, text_encoder=dict(vocab_size=words)),
     fusion=dict(type='PairedFusionEncoder'),
 )
 optim_wrapper = dict(optimizer=dict(lr=3e-4))
-train_cfg = dict(max_epochs=6, val_interval=1)
+train_cfg = dict(max_epochs=2, val_interval=1)
 default_hooks = dict(logger=dict(interval=16))

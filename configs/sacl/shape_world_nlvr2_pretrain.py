@@ -21,6 +21,7 @@ model = dict(
     fusion=dict(type='PairedFusionEncoder'),
 )
 optim_wrapper = dict(optimizer=dict(lr=3e-4))
-train_cfg = dict(max_epochs=1)
+train_cfg = dict(max_epochs=2)
+train_dataloader = dict(batch_size=64)
 val_dataloader = val_cfg = val_evaluator = None
 test_dataloader = test_cfg = test_evaluator = None

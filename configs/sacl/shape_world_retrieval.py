@@ -2,7 +2,7 @@
 
     python tools/train.py configs/sacl/shape_world_pretrain.py
     python tools/train.py configs/sacl/shape_world_retrieval.py
-    python tools/test.py configs/sacl/shape_world_retrieval.py work_dirs/shape_world_retrieval/epoch_4.pth
+    python tools/test.py configs/sacl/shape_world_retrieval.py work_dirs/shape_world_retrieval/epoch_2.pth
 
 $PRETRAINED: another checkpoint to start from.
 """
@@ -21,8 +21,9 @@ model = dict(
     negative_temperature=1.0,
 )
 load_from = '{{$PRETRAINED:work_dirs/shape_world_pretrain/epoch_8.pth}}'
+train_dataloader = dict(batch_size=64)
 optim_wrapper = dict(optimizer=dict(lr=3e-4))
-train_cfg = dict(max_epochs=4, val_interval=4)
+train_cfg = dict(max_epochs=2, val_interval=2)
 val_cfg = dict(_delete_=True, type='RerankingValLoop', k=32)
 test_cfg = dict(_delete_=True, type='RerankingTestLoop', k=32)
 default_hooks = dict(logger=dict(interval=16))

@@ -1,5 +1,5 @@
-"""Statements about two pictures of the embedded world: 2,048 training statements with 4 pairs of pictures each, 500 others
-for validation."""
+"""Statements about two pictures of the embedded world: 8,192 training statements with 4 pairs of pictures each, 500
+others for validation."""
 
 tokenizer = dict(type='WordPieceTokenizer', vocab=dict(type='shape_world_vocabulary', questions=True))
 pipeline = [
@@ -12,12 +12,12 @@ pipeline = [
 ]
 
 train_dataloader = dict(
-    batch_size=128,
+    batch_size=64,
     num_workers=0,
     drop_last=True,
     sampler=dict(type='EpochSampler', shuffle=True),
     collate_fn=dict(type='pseudo_collate'),
-    dataset=dict(type='ShapeWorldPairs', num_groups=2048, image_size=64, pipeline=pipeline),
+    dataset=dict(type='ShapeWorldPairs', num_groups=8192, image_size=64, pipeline=pipeline),
 )
 val_dataloader = dict(
     batch_size=250,

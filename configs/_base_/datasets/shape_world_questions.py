@@ -13,7 +13,7 @@ pipeline = [
 ]
 
 train_dataloader = dict(
-    batch_size=256,
+    batch_size=64,
     num_workers=0,
     drop_last=True,
     sampler=dict(type='EpochSampler', shuffle=True),

@@ -4,6 +4,7 @@ Shapes: B pairs in the local batch (the anchors), G = B * processes, K queued pa
 """
 
 import math
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -11,8 +12,9 @@ from torch import Tensor, nn
 
 from sacl_mm.functional.contrastive import mutual_information, weight_statistics, weighted_cross_entropy
 from sacl_mm.functional.distributed import gather, gather_with_gradient, rank
-from sacl_mm.models.losses.pairs import ContrastivePairs, FeaturePair, NegativeBank
+from sacl_mm.models.losses.pairs import ContrastivePairs, FeaturePair, NegativeBank, PairTreatment
 from sacl_mm.models.losses.policies import NegativePolicy
+from sacl_mm.models.losses.tiled import TiledContrast, Treat
 from sacl_mm.registry import MODELS
 
 
@@ -31,6 +33,8 @@ class SACLContrastiveLoss(nn.Module):
             given, `dict(type='InfoNCE')` for plain InfoNCE.
         temperature: tau at the start.
         temperature_bounds: where the learned tau is kept; None fixes tau.
+        tile_pairs: how many pairs of anchor and candidate are looked at together. A larger batch is done in tiles, with
+            the same value and gradient and a memory that does not grow with its square.
 
     With torch.distributed initialised, local anchors meet the candidates of all processes.
     """
@@ -40,10 +44,12 @@ class SACLContrastiveLoss(nn.Module):
         policy: dict | NegativePolicy | None = None,
         temperature: float = 0.07,
         temperature_bounds: tuple[float, float] | None = (0.001, 0.5),
+        tile_pairs: int = 2**20,
     ) -> None:
         super().__init__()
         policy = dict(type='SimilarityRegulation') if policy is None else policy
         self.policy = MODELS.build(dict(policy, _scope_='sacl_mm')) if isinstance(policy, dict) else policy
+        self.tile_pairs = tile_pairs
         low, high = temperature_bounds or (temperature, temperature)
         if not 0 < low <= temperature <= high:
             raise ValueError(f'temperature {temperature} must be positive and within its bounds {temperature_bounds}')
@@ -71,7 +77,8 @@ class SACLContrastiveLoss(nn.Module):
         return_diagnostics: bool = False,
     ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
         """The loss, a scalar; with `return_diagnostics` also a dict, per direction, of MI-P, MI-N and its target, the
-        weights' statistics (scalars) and the weights themselves (`weights_AM`, nan where a candidate is no negative).
+        weights' statistics (scalars) and the weights themselves (`weights_AM`, nan where a candidate is no negative), all of
+        the first tile's anchors if there are several tiles.
 
         Args:
             image_features, text_features: (B, D), normalised or not, any floating type (computed in float32 or better).
@@ -106,20 +113,16 @@ class SACLContrastiveLoss(nn.Module):
 
             losses, diagnostics = [], {}
             for anchor, other in (('image', 'text'), ('text', 'image')):
-                similarity_AM = getattr(local, anchor) @ getattr(everyone, other).t()
-                positive_AM, valid_AM = self._relations(ids, similarity_AM.shape[0])
-                pairs = ContrastivePairs(
-                    similarity_AM=similarity_AM.detach(),
-                    temperature=self.temperature.detach(),
-                    positive_AM=positive_AM,
-                    negative_AM=valid_AM & ~positive_AM,
-                    progress=progress,
-                    reference_similarity_AM=_similarity(reference, reference_everyone, anchor, other),
-                    teacher_similarity_AM=_similarity(teacher, teacher_everyone, anchor, other),
-                    anchors_are_images=anchor == 'image',
-                    **ids,
+                sides = (
+                    _normalised_side(reference, anchor, reference_everyone, other),
+                    _normalised_side(teacher, anchor, teacher_everyone, other),
                 )
-                loss, log_weights_AM = self._direction(similarity_AM, pairs, valid_AM)
+                treat = partial(
+                    self._treat, ids=ids, sides=sides, progress=progress, anchors_are_images=anchor == 'image'
+                )
+                loss, pairs, log_weights_AM = self._direction(
+                    getattr(local, anchor), getattr(everyone, other), treat, return_diagnostics
+                )
                 losses.append(loss)
                 if return_diagnostics:
                     direction = 'i2t' if anchor == 'image' else 't2i'
@@ -127,15 +130,53 @@ class SACLContrastiveLoss(nn.Module):
         loss = torch.stack(losses).mean()
         return (loss, diagnostics) if return_diagnostics else loss
 
-    def _direction(self, similarity_AM: Tensor, pairs: ContrastivePairs, valid_AM: Tensor) -> tuple[Tensor, Tensor]:
+    def _direction(self, anchors_AD: Tensor, candidates_MD: Tensor, treat: Treat, with_pairs: bool):
+        """The loss; for diagnostics the pairs and their log-weights, of the first tile if there are several."""
+        rows = max(1, self.tile_pairs // len(candidates_MD))
+        if len(anchors_AD) <= rows:
+            similarity_AM = anchors_AD @ candidates_MD.t()
+            pairs, treatment, valid_AM = treat(slice(None), similarity_AM.detach())
+            targets_AM = pairs.hard_targets_AM if treatment.targets_AM is None else treatment.targets_AM
+            logits_AM = similarity_AM / self.temperature
+            loss_A = weighted_cross_entropy(logits_AM, treatment.log_weights_AM, valid_AM, targets_AM)
+            if treatment.anchor_weights_A is not None:
+                loss_A = loss_A * treatment.anchor_weights_A
+            return loss_A.mean(), pairs, treatment.log_weights_AM
+        loss = TiledContrast.apply(anchors_AD, candidates_MD, self.temperature, treat, rows)
+        if not with_pairs:
+            return loss, None, None
         with torch.no_grad():
-            treatment = self.policy(pairs)
-        targets_AM = pairs.hard_targets_AM if treatment.targets_AM is None else treatment.targets_AM
-        logits_AM = similarity_AM / self.temperature
-        loss_A = weighted_cross_entropy(logits_AM, treatment.log_weights_AM, valid_AM, targets_AM)
-        if treatment.anchor_weights_A is not None:
-            loss_A = loss_A * treatment.anchor_weights_A
-        return loss_A.mean(), treatment.log_weights_AM
+            pairs, treatment, _ = treat(slice(0, rows), anchors_AD[:rows] @ candidates_MD.t())
+        return loss, pairs, treatment.log_weights_AM
+
+    @torch.no_grad()
+    def _treat(
+        self,
+        rows: slice,
+        similarity_AM: Tensor,
+        ids: dict[str, Tensor | None],
+        sides: tuple[tuple[Tensor, Tensor] | None, ...],
+        progress: float,
+        anchors_are_images: bool,
+    ) -> tuple[ContrastivePairs, PairTreatment, Tensor]:
+        """The pairs of the anchors in `rows`, the policy's treatment of them, and which candidates take part."""
+        ids = {
+            name: value[rows] if name[:6] == 'anchor' and value is not None else value for name, value in ids.items()
+        }
+        positive_AM, valid_AM = self._relations(ids, len(similarity_AM))
+        reference_AM, teacher_AM = (side and side[0][rows] @ side[1].t() for side in sides)
+        pairs = ContrastivePairs(
+            similarity_AM=similarity_AM,
+            temperature=self.temperature.detach(),
+            positive_AM=positive_AM,
+            negative_AM=valid_AM & ~positive_AM,
+            progress=progress,
+            reference_similarity_AM=reference_AM,
+            teacher_similarity_AM=teacher_AM,
+            anchors_are_images=anchors_are_images,
+            **ids,
+        )
+        return pairs, self.policy(pairs), valid_AM
 
     def _diagnose(self, direction: str, pairs: ContrastivePairs, log_weights_AM: Tensor) -> dict[str, Tensor]:
         logits_AM = pairs.similarity_AM / pairs.temperature
@@ -219,7 +260,10 @@ def _with_bank(pair: FeaturePair, bank: FeaturePair | None) -> FeaturePair:
     return FeaturePair(*(torch.cat([x, y.detach().to(x.dtype)]) for x, y in zip(pair, _normalised(bank), strict=True)))
 
 
-def _similarity(local: FeaturePair | None, candidates: FeaturePair | None, anchor: str, other: str) -> Tensor | None:
+def _normalised_side(
+    local: FeaturePair | None, anchor: str, candidates: FeaturePair | None, other: str
+) -> tuple[Tensor, Tensor] | None:
+    """Anchors and candidates as another model sees them, without gradient."""
     if local is None or candidates is None:
         return None
-    return getattr(_normalised(local), anchor).detach() @ getattr(candidates, other).t()
+    return getattr(_normalised(local), anchor).detach(), getattr(candidates, other)

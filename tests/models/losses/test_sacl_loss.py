@@ -80,10 +80,11 @@ def leaf(features):
 @pytest.mark.parametrize('name', POLICIES)
 @pytest.mark.parametrize('progress', [0.0, 0.3, 1.0])
 @pytest.mark.parametrize('momentum_candidates', [False, True])
-def test_value_and_gradient_equal_plain_loops(name, progress, momentum_candidates, batch):
+@pytest.mark.parametrize('tile_pairs', [1000, 45, 1], ids=['whole', 'tiles of 4 and 2', 'tiles of 1'])
+def test_value_and_gradient_equal_plain_loops(name, progress, momentum_candidates, tile_pairs, batch):
     if momentum_candidates:
         batch['candidates'] = batch['teacher']
-    module = SACLContrastiveLoss(POLICIES[name], temperature=0.1).double()
+    module = SACLContrastiveLoss(POLICIES[name], temperature=0.1, tile_pairs=tile_pairs).double()
     ours, theirs = leaf(batch['features']), leaf(batch['features'])
     tau = torch.tensor(0.1, dtype=torch.float64, requires_grad=True)
     module.log_temperature.data = torch.tensor(0.1, dtype=torch.float64).log()

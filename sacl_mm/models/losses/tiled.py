@@ -1,0 +1,69 @@
+"""The contrastive loss of a batch of any size: value and gradient, a few anchors at a time.
+
+Shapes: A anchors, R of them in a tile, M candidates, D features.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from sacl_mm.models.losses.pairs import ContrastivePairs, PairTreatment
+
+Treat = Callable[[slice, Tensor], tuple[ContrastivePairs, PairTreatment, Tensor]]
+
+
+class TiledContrast(torch.autograd.Function):
+    """The mean over anchors of `weighted_cross_entropy`, without ever holding an (A, M) matrix.
+
+    A tile is some anchors against all candidates, so a policy sees whole rows, as without tiles. The gradient of a tile is
+    that of a cross entropy, softmax minus targets, and is taken at once: nothing is computed twice, and what is kept for the
+    backward pass is as large as the features. Extra memory: some (R, M) matrices, and one (M, D).
+    """
+
+    @staticmethod
+    def forward(ctx, anchors_AD: Tensor, candidates_MD: Tensor, temperature: Tensor, treat: Treat, rows: int) -> Tensor:
+        """`treat(rows, similarity_RM)` gives a tile's pairs, the policy's treatment of them, and which take part at all;
+        `rows` is R."""
+        with_gradient = any(ctx.needs_input_grad)
+        anchor_gradient_AD = torch.empty_like(anchors_AD)
+        candidate_gradient_MD = torch.zeros_like(candidates_MD)
+        total, temperature_gradient = anchors_AD.new_zeros(()), anchors_AD.new_zeros(())
+        for start in range(0, len(anchors_AD), rows):
+            tile = slice(start, min(start + rows, len(anchors_AD)))
+            loss_R, logits_RM, gradient_RM = _tile(anchors_AD[tile], candidates_MD, temperature, treat, tile)
+            total += loss_R.sum()
+            if with_gradient:
+                torch.matmul(gradient_RM, candidates_MD, out=anchor_gradient_AD[tile])
+                candidate_gradient_MD.addmm_(gradient_RM.t(), anchors_AD[tile])
+                temperature_gradient -= torch.dot(gradient_RM.flatten(), logits_RM.flatten())
+        if with_gradient:
+            scale = 1 / (len(anchors_AD) * temperature)
+            gradients = anchor_gradient_AD, candidate_gradient_MD, temperature_gradient
+            ctx.save_for_backward(*(gradient.mul_(scale) for gradient in gradients))
+        return total / len(anchors_AD)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        wanted = zip(ctx.saved_tensors, ctx.needs_input_grad[:3], strict=True)
+        return *(gradient * saved if needed else None for saved, needed in wanted), None, None
+
+
+def _tile(
+    anchors_RD: Tensor, candidates_MD: Tensor, temperature: Tensor, treat: Treat, rows: slice
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Each anchor's loss (R,), the logits (R, M), and the gradient of the losses' sum with respect to them (R, M)."""
+    similarity_RM = anchors_RD @ candidates_MD.t()
+    pairs, treatment, valid_RM = treat(rows, similarity_RM)
+    logits_RM = similarity_RM.div_(temperature)  # the policy is done with the similarities
+    softmax_RM = logits_RM + treatment.log_weights_AM
+    softmax_RM.masked_fill_(~valid_RM, -torch.inf)
+    normaliser_R1 = softmax_RM.logsumexp(dim=1, keepdim=True)
+    softmax_RM.sub_(normaliser_R1).exp_()
+    targets_RM = pairs.hard_targets_AM if treatment.targets_AM is None else treatment.targets_AM
+    loss_R = normaliser_R1[:, 0] - torch.linalg.vecdot(targets_RM, logits_RM)
+    gradient_RM = softmax_RM.sub_(targets_RM)
+    if treatment.anchor_weights_A is not None:
+        loss_R = loss_R * treatment.anchor_weights_A
+        gradient_RM.mul_(treatment.anchor_weights_A[:, None])
+    return loss_R, logits_RM, gradient_RM
