@@ -15,7 +15,7 @@ from sacl_mm.datasets.shape_world.scene import ATTRIBUTES, SIDE, Scene, sample_s
 PAINTS = ('shape', 'colour', 'texture')
 _TWO_PAINTS_PROBABILITY = 0.4
 _NEAR_MISS_PROBABILITY = 0.5
-_OCCURS_PROBABILITY = 0.25
+_OCCURS_PROBABILITY = 0.5
 
 
 def sample_paint(rng: np.random.Generator) -> Description:
