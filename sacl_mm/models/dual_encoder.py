@@ -75,9 +75,7 @@ class DualEncoder(BaseModel):
         raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")
 
     def encode(self, batch: dict) -> tuple[Encoded, Encoded]:
-        image = self.towers.encode_image(batch['images'])
-        text = self.towers.encode_text(batch['token_ids'], batch['text_mask'])
-        return image, text
+        return self.towers.encode(batch['images'], batch['token_ids'], batch['text_mask'])
 
     def loss(self, batch: dict) -> dict[str, Tensor]:
         """An image with k texts counts as k pairs of equal image id: the texts are positives of each other's image."""

@@ -46,9 +46,8 @@ class PicturePairModel(BaseModel):
 
     def fuse(self, batch: dict, first_B: Tensor, second_B: Tensor) -> Tensor:
         """The fused [CLS] (B, C) of text b with the batch's pictures `first_B[b]` and `second_B[b]`."""
-        image = self.towers.encode_image(batch['images']).tokens
-        text = self.towers.encode_text(batch['token_ids'], batch['text_mask']).tokens
-        return self.fusion(text, batch['text_mask'], self.fusion.project(image), first_B, second_B)[:, 0]
+        image, text = self.towers.encode(batch['images'], batch['token_ids'], batch['text_mask'])
+        return self.fusion(text.tokens, batch['text_mask'], self.fusion.project(image.tokens), first_B, second_B)[:, 0]
 
     def forward(self, mode: str = 'tensor', **batch) -> dict | list | Tensor:
         """Takes what `ImageTextPreprocessor` gives. 'loss': a dict; 'predict': the samples; 'tensor': logits."""

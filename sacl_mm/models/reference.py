@@ -45,6 +45,4 @@ class FrozenReference(nn.Module):
 
     @torch.no_grad()
     def forward(self, images_BCHW: Tensor, token_ids_TL: Tensor, mask_TL: Tensor) -> FeaturePair:
-        return FeaturePair(
-            self.towers.encode_image(images_BCHW).feature, self.towers.encode_text(token_ids_TL, mask_TL).feature
-        )
+        return FeaturePair(*(encoded.feature for encoded in self.towers.encode(images_BCHW, token_ids_TL, mask_TL)))

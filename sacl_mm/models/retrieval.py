@@ -151,8 +151,7 @@ class ImageTextRetrieval(DualEncoder):
     def _teach(self, batch: dict) -> tuple[Encoded, Encoded] | None:
         if self.teacher is None:
             return None
-        towers = self.teacher.towers
-        return towers.encode_image(batch['images']), towers.encode_text(batch['token_ids'], batch['text_mask'])
+        return self.teacher.towers.encode(batch['images'], batch['token_ids'], batch['text_mask'])
 
     def _matching_rows(
         self, image: Encoded, text: Encoded, batch: dict, seed: int

@@ -3,6 +3,7 @@
 Shapes: B pictures, N image tokens (after a first token for the whole picture), T texts, L text tokens, C width, E embedding.
 """
 
+import importlib
 from typing import NamedTuple
 
 import torch
@@ -51,6 +52,7 @@ class TwoTower(BaseModule):
     ) -> None:
         super().__init__()
         load_mmpretrain()
+        importlib.import_module('sacl_mm.models.backbones')  # here, because it needs mmpretrain's models
         self.backbone = nn.Identity() if backbone is None else MODELS.build(backbone)
         self.neck = MODELS.build(neck)
         self.text_encoder = MODELS.build(text_encoder)
@@ -77,10 +79,25 @@ class TwoTower(BaseModule):
             self.backbone.eval()
         return self
 
-    def encode_image(self, images_BCHW: Tensor) -> Encoded:
+    def encode(self, images_BCHW: Tensor, token_ids_TL: Tensor, mask_TL: Tensor) -> tuple[Encoded, Encoded]:
+        """Pictures and texts. Where texts guide what is kept of pictures (`TokenReducedViT`), picture b is read with text b,
+        and of twice as many pictures each text reads two, b and T + b."""
+        text = self.encode_text(token_ids_TL, mask_TL)
+        guide_BC = None
+        if self.is_text_guided:
+            guide_BC = text.tokens[:, 0].repeat(2 if len(images_BCHW) == 2 * len(text.tokens) else 1, 1)
+        return self.encode_image(images_BCHW, guide_BC), text
+
+    @property
+    def is_text_guided(self) -> bool:
+        """Whether pictures cannot be encoded without their texts."""
+        return getattr(self.backbone, 'text_guided', False)
+
+    def encode_image(self, images_BCHW: Tensor, guide_BC: Tensor | None = None) -> Encoded:
+        """`guide_BC`: first tokens of the pictures' texts, for a text-guided backbone alone."""
         # Convolutions run faster in this layout, on CPUs and in mixed precision on GPUs.
         images_BCHW = images_BCHW.contiguous(memory_format=torch.channels_last)
-        features = self.backbone(images_BCHW)
+        features = self.backbone(images_BCHW, guide_BC) if self.is_text_guided else self.backbone(images_BCHW)
         tokens_BNC = self.neck(features)
         if isinstance(self.image_projection, PooledHead):
             last = features[-1] if isinstance(features, (tuple, list)) else features

@@ -92,9 +92,8 @@ class VisualQuestionAnswering(BaseModel):
                 f'a sample is one question about one picture, the batch has {len(batch["token_ids"])} questions and '
                 f'{len(batch["images"])} pictures'
             )
-        image = self.towers.encode_image(batch['images']).tokens
-        text = self.towers.encode_text(batch['token_ids'], batch['text_mask']).tokens
-        return self.fusion(text, batch['text_mask'], self.fusion.project(image), _each(image))
+        image, text = self.towers.encode(batch['images'], batch['token_ids'], batch['text_mask'])
+        return self.fusion(text.tokens, batch['text_mask'], self.fusion.project(image.tokens), _each(image.tokens))
 
     def loss(self, batch: dict) -> dict[str, Tensor]:
         fused_BLC = self.fuse(batch)

@@ -2,5 +2,6 @@
 
 from sacl_mm.models.necks.first_token_neck import FirstTokenNeck
 from sacl_mm.models.necks.image_token_neck import ImageTokenNeck
+from sacl_mm.models.necks.token_reduction_neck import TokenReductionNeck
 
-__all__ = ['FirstTokenNeck', 'ImageTokenNeck']
+__all__ = ['FirstTokenNeck', 'ImageTokenNeck', 'TokenReductionNeck']

@@ -1,0 +1,59 @@
+"""Fewer image tokens: the ones that matter stay, the others become one.
+
+Shapes: B pictures, N image tokens after the first (for the whole picture), K of them kept, C width, H heads.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def reduce_tokens(tokens_BNC: Tensor, score_BN: Tensor, keep_rate: float, fuse: bool = True) -> Tensor:
+    """The first token, the K = ceil(keep_rate * N) others of the greatest score in their order, and with `fuse` one token for
+    the rest: their sum weighted by score (EViT, arXiv 2202.07800; TRIPS, arXiv 2305.04474v4, Sec. 3.2).
+
+    Args:
+        tokens_BNC: (B, 1 + N, C).
+        score_BN: non-negative, of all but the first.
+        keep_rate: in (0, 1]; 1 gives the tokens back as they are.
+
+    Returns:
+        (B, 1 + K, C), with `fuse` (B, 2 + K, C).
+    """
+    first_B1C, rest_BNC = tokens_BNC[:, :1], tokens_BNC[:, 1:]
+    kept = math.ceil(keep_rate * rest_BNC.shape[1])
+    if kept >= rest_BNC.shape[1]:
+        return tokens_BNC
+    index_BK = score_BN.topk(kept, dim=1).indices.sort(dim=1).values
+    parts = [first_B1C, rest_BNC.gather(1, index_BK[..., None].expand(-1, -1, rest_BNC.shape[2]))]
+    if fuse:
+        left_BN = score_BN.to(rest_BNC.dtype).scatter(1, index_BK, 0.0)
+        parts.append(left_BN[:, None] @ rest_BNC)
+    return torch.cat(parts, dim=1)
+
+
+def guided_score(guide_BC: Tensor, tokens_BNC: Tensor) -> Tensor:
+    """softmax over all but the first token of guide . token / sqrt(C), (B, N)."""
+    logits_BN = (tokens_BNC[:, 1:] @ guide_BC[..., None])[..., 0] / guide_BC.shape[1] ** 0.5
+    return logits_BN.float().softmax(dim=1)
+
+
+def first_token_attention(query_BC: Tensor, key_BNC: Tensor, heads: int) -> Tensor:
+    """Attention of the first token to the others, (B, N): the mean over heads of softmax(q . k / sqrt(C / H)).
+
+    Args:
+        query_BC: the first token's query.
+        key_BNC: all tokens' keys, (B, 1 + N, C).
+    """
+    query_BHD, key_BNHD = (x.unflatten(-1, (heads, -1)) for x in (query_BC, key_BNC))
+    logits_BHN = torch.einsum('bhd,bnhd->bhn', query_BHD, key_BNHD) / query_BHD.shape[-1] ** 0.5
+    return logits_BHN.float().softmax(dim=2).mean(dim=1)[:, 1:]
+
+
+def query_key(qkv: torch.nn.Linear, x_BNC: Tensor, part: int) -> Tensor:
+    """The queries (part 0) or keys (part 1) alone of a joint query-key-value projection."""
+    width = qkv.out_features // 3
+    rows = slice(part * width, (part + 1) * width)
+    return F.linear(x_BNC, qkv.weight[rows], None if qkv.bias is None else qkv.bias[rows])

@@ -1,0 +1,5 @@
+"""Image encoders of ours. Importing this imports mmpretrain's models; `TwoTower` does it."""
+
+from sacl_mm.models.backbones.token_reduced_vit import TokenReducedViT
+
+__all__ = ['TokenReducedViT']

@@ -1,0 +1,99 @@
+"""A vision transformer that drops tokens on its way. Shapes: B pictures, N image tokens, C width."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from sacl_mm.compatibility import load_mmpretrain
+from sacl_mm.layers.token_reduction import first_token_attention, guided_score, query_key, reduce_tokens
+from sacl_mm.registry import MODELS
+
+load_mmpretrain()
+from mmpretrain.models import VisionTransformer  # noqa: E402  (needs the above)
+from mmpretrain.models.utils import resize_pos_embed  # noqa: E402
+
+
+@MODELS.register_module()
+class TokenReducedViT(VisionTransformer):
+    """mmpretrain's `VisionTransformer` with the same weights, in which some layers pass on only a share of the tokens.
+
+    After such a layer's attention the tokens are scored; the best `keep_rate` of them stay, the others are fused into one.
+
+    * `guide='text'` (TRIPS, arXiv 2305.04474v4, EMNLP 2022): by the text's first token through the layer's own query
+      projection; no new parameters. Picture features then depend on the text: each picture needs one, of the same width,
+      and they cannot be kept for retrieval among many texts.
+    * `guide='class'` (EViT, arXiv 2202.07800): by the attention of the picture's own first token.
+
+    Args:
+        reduction_layers: after which layers' attention, counted from 1.
+        keep_rate: share of the tokens that stay, each time.
+        fuse: whether the others become a token; without, they are gone.
+        guide: 'text' or 'class'.
+        others: as in mmpretrain; needs a class token, and yields all tokens of the last layer (`out_type='raw'`).
+    """
+
+    def __init__(
+        self,
+        *args,
+        reduction_layers: Sequence[int] = (5, 10),
+        keep_rate: float = 0.7,
+        fuse: bool = True,
+        guide: str = 'text',
+        **options,
+    ) -> None:
+        super().__init__(*args, **dict(out_type='raw') | options)
+        if guide not in ('text', 'class'):
+            raise ValueError(f"guide must be 'text' or 'class', got {guide!r}")
+        if not 0 < keep_rate <= 1:
+            raise ValueError(f'keep_rate must be in (0, 1], got {keep_rate}')
+        wrong = [number for number in reduction_layers if not 1 <= number <= len(self.layers)]
+        if wrong:
+            raise ValueError(f'reduction_layers are counted from 1 to {len(self.layers)}, got {wrong}')
+        if self.out_type != 'raw' or self.cls_token is None or list(self.out_indices) != [len(self.layers) - 1]:
+            raise ValueError("token reduction needs a class token, out_type='raw' and the last layer's output only")
+        self.reduction_layers = tuple(reduction_layers)
+        self.keep_rate, self.fuse = keep_rate, fuse
+        self.text_guided = guide == 'text'
+
+    def forward(self, images: Tensor, guide_BC: Tensor | None = None) -> tuple[Tensor]:
+        """The tokens (B, 1 + N', C) of the last layer, as a tuple of one; `guide_BC` are the texts' first tokens."""
+        if self.text_guided and (guide_BC is None or len(guide_BC) != len(images)):
+            texts = 'none' if guide_BC is None else f'{len(guide_BC)}'
+            raise ValueError(
+                f'text-guided token reduction needs one text for each of the {len(images)} pictures, got {texts}. For '
+                "retrieval among many texts use guide='class' or a TokenReductionNeck, which keep pictures' features "
+                'independent of texts'
+            )
+        if self.text_guided and guide_BC.shape[1] != self.embed_dims:
+            raise ValueError(
+                f'text-guided token reduction needs texts as wide as pictures, got {guide_BC.shape[1]} and {self.embed_dims}'
+            )
+        x_BNC = self._embed(images)
+        for number, layer in enumerate(self.layers, start=1):
+            if number in self.reduction_layers:
+                x_BNC = self._reducing(layer, x_BNC, guide_BC)
+            else:
+                x_BNC = layer(x_BNC)
+        return (self.ln1(x_BNC) if self.final_norm else x_BNC,)
+
+    def _embed(self, images: Tensor) -> Tensor:
+        """Patches and class token with their positions."""
+        patches_BNC, resolution = self.patch_embed(images)
+        x_BNC = torch.cat([self.cls_token.expand(len(images), -1, -1), patches_BNC], dim=1)
+        positions = resize_pos_embed(
+            self.pos_embed, self.patch_resolution, resolution, self.interpolate_mode, self.num_extra_tokens
+        )
+        return self.pre_norm(self.drop_after_pos(x_BNC + positions))
+
+    def _reducing(self, layer: torch.nn.Module, x_BNC: Tensor, guide_BC: Tensor | None) -> Tensor:
+        normed_BNC = layer.ln1(x_BNC)
+        x_BNC = x_BNC + layer.attn(normed_BNC)
+        if self.text_guided:
+            score_BN = guided_score(query_key(layer.attn.qkv, guide_BC, part=0), x_BNC)
+        else:
+            query_BC = query_key(layer.attn.qkv, normed_BNC[:, 0], part=0)
+            key_BNC = query_key(layer.attn.qkv, normed_BNC, part=1)
+            score_BN = first_token_attention(query_BC, key_BNC, layer.attn.num_heads)
+        x_BNC = reduce_tokens(x_BNC, score_BN, self.keep_rate, self.fuse)
+        return layer.ffn(layer.ln2(x_BNC), identity=x_BNC)
