@@ -24,12 +24,16 @@ def normalise_log_weights(raw_AM: Tensor, negative_AM: Tensor) -> Tensor:
     g = delta / s it is N_neg * softmax(delta / s): both norms that Eq. 6-9 admit.
     """
     # From the largest downwards: g may be so large that adding log N_neg to it would round to nothing.
-    raw_AM = raw_AM - raw_AM.masked_fill(~negative_AM, -math.inf).amax(dim=1, keepdim=True)
-    log_weights_AM = raw_AM - log_mean_exp(raw_AM, negative_AM)
-    return log_weights_AM.masked_fill(~negative_AM, 0.0)
+    raw_AM = torch.where(negative_AM, raw_AM, -math.inf)
+    raw_AM -= raw_AM.amax(dim=1, keepdim=True)
+    count_A1 = negative_AM.sum(dim=1, keepdim=True).to(raw_AM.dtype)
+    raw_AM -= raw_AM.exp().sum(dim=1, keepdim=True).log() - count_A1.clamp(min=1).log()
+    return torch.where(negative_AM, raw_AM, 0.0)
 
 
-def weighted_cross_entropy(logits_AM: Tensor, log_weights_AM: Tensor, valid_AM: Tensor, targets_AM: Tensor) -> Tensor:
+def weighted_cross_entropy(
+    logits_AM: Tensor, log_weights_AM: Tensor, valid_AM: Tensor | None, targets_AM: Tensor
+) -> Tensor:
     """Per-anchor loss (A,): LSE_m (z_am + log w_am) - sum_m target_am z_am.
 
     Eq. 4-5 for one-hot targets: with weights 1 it is cross entropy. The target term carries no log w: positives have
@@ -37,10 +41,12 @@ def weighted_cross_entropy(logits_AM: Tensor, log_weights_AM: Tensor, valid_AM: 
     be infinite for a removed candidate.
 
     Args:
-        valid_AM: True for candidates that take part at all (empty queue slots do not).
+        valid_AM: True for candidates that take part at all (empty queue slots do not); None if all do.
         targets_AM: non-negative, rows sum to 1.
     """
-    weighted_AM = (logits_AM + log_weights_AM).masked_fill(~valid_AM, -math.inf)
+    weighted_AM = logits_AM + log_weights_AM
+    if valid_AM is not None:
+        weighted_AM = weighted_AM.masked_fill(~valid_AM, -math.inf)
     return weighted_AM.logsumexp(dim=1) - (targets_AM * logits_AM).sum(dim=1)
 
 

@@ -22,14 +22,14 @@ def features(count=8, dim=12):
     return [torch.randn(count, dim, generator=generator, dtype=torch.float64) for _ in range(10)]
 
 
-def contrast(policy, rows, momentum_candidates):
+def contrast(policy, rows, momentum_candidates, tile_pairs=2**20):
     """Loss and gradients for the pairs in `rows`; the bank is the same everywhere, as queues are."""
     image, text, *others = features()
     leaves = [image[rows].clone().requires_grad_(), text[rows].clone().requires_grad_()]
     reference, teacher = FeaturePair(others[0][rows], others[1][rows]), FeaturePair(others[2][rows], others[3][rows])
     bank = NegativeBank(FeaturePair(others[4], others[5]), torch.arange(4, 12), None, FeaturePair(others[6], others[7]))
     ids = torch.tensor([0, 1, 2, 0, 4, 5, 1, 20])[rows]
-    module = SACLContrastiveLoss(policy, temperature=0.2).double()
+    module = SACLContrastiveLoss(policy, temperature=0.2, tile_pairs=tile_pairs).double()
     loss = module(
         *leaves,
         image_ids=ids,
@@ -43,14 +43,15 @@ def contrast(policy, rows, momentum_candidates):
     return loss.detach(), *(leaf.grad for leaf in leaves), module.log_temperature.grad
 
 
-def contrast_on_rank(rank, momentum_candidates):
+def contrast_on_rank(rank, momentum_candidates, tile_pairs):
     rows = torch.arange(8)[rank::2]  # as a distributed sampler deals
-    return [contrast(policy, rows, momentum_candidates) for policy in POLICIES]
+    return [contrast(policy, rows, momentum_candidates, tile_pairs) for policy in POLICIES]
 
 
-@pytest.mark.parametrize('momentum_candidates', [False, True])
-def test_the_loss_of_two_processes_is_that_of_the_big_batch(momentum_candidates):
-    parts = run_on_processes(2, contrast_on_rank, momentum_candidates)
+# 48 pairs are tiles of 3 and 1 anchors against the 8 candidates of both processes and 8 of the bank.
+@pytest.mark.parametrize(('momentum_candidates', 'tile_pairs'), [(False, 2**20), (True, 2**20), (False, 48)])
+def test_the_loss_of_two_processes_is_that_of_the_big_batch(momentum_candidates, tile_pairs):
+    parts = run_on_processes(2, contrast_on_rank, momentum_candidates, tile_pairs)
     for number, policy in enumerate(POLICIES):
         loss, image, text, temperature = contrast(policy, torch.arange(8), momentum_candidates)
         (loss_0, image_0, text_0, temperature_0), (loss_1, image_1, text_1, temperature_1) = (p[number] for p in parts)

@@ -118,7 +118,12 @@ class SACLContrastiveLoss(nn.Module):
                     _normalised_side(teacher, anchor, teacher_everyone, other),
                 )
                 treat = partial(
-                    self._treat, ids=ids, sides=sides, progress=progress, anchors_are_images=anchor == 'image'
+                    self._treat,
+                    ids=ids,
+                    sides=sides,
+                    progress=progress,
+                    anchors_are_images=anchor == 'image',
+                    has_bank=bank is not None,
                 )
                 loss, pairs, log_weights_AM = self._direction(
                     getattr(local, anchor), getattr(everyone, other), treat, return_diagnostics
@@ -158,18 +163,22 @@ class SACLContrastiveLoss(nn.Module):
         sides: tuple[tuple[Tensor, Tensor] | None, ...],
         progress: float,
         anchors_are_images: bool,
-    ) -> tuple[ContrastivePairs, PairTreatment, Tensor]:
-        """The pairs of the anchors in `rows`, the policy's treatment of them, and which candidates take part."""
+        has_bank: bool,
+    ) -> tuple[ContrastivePairs, PairTreatment, Tensor | None]:
+        """The pairs of the anchors in `rows`, the policy's treatment of them, and which candidates take part (None: all)."""
         ids = {
             name: value[rows] if name[:6] == 'anchor' and value is not None else value for name, value in ids.items()
         }
-        positive_AM, valid_AM = self._relations(ids, len(similarity_AM))
+        positive_AM = ids['anchor_image_ids'][:, None] == ids['candidate_image_ids'][None, :]
+        valid_AM = None
+        if has_bank:  # whose slots may be empty
+            valid_AM = (ids['candidate_image_ids'] >= 0).expand_as(positive_AM)
         reference_AM, teacher_AM = (side and side[0][rows] @ side[1].t() for side in sides)
         pairs = ContrastivePairs(
             similarity_AM=similarity_AM,
             temperature=self.temperature.detach(),
             positive_AM=positive_AM,
-            negative_AM=valid_AM & ~positive_AM,
+            negative_AM=~positive_AM if valid_AM is None else valid_AM & ~positive_AM,
             progress=progress,
             reference_similarity_AM=reference_AM,
             teacher_similarity_AM=teacher_AM,
@@ -204,13 +213,6 @@ class SACLContrastiveLoss(nn.Module):
             candidate_image_ids=candidate_image_ids,
             candidate_text_ids=candidate_text_ids,
         )
-
-    @staticmethod
-    def _relations(ids: dict[str, Tensor | None], anchors: int) -> tuple[Tensor, Tensor]:
-        """Which candidates are positives, and which take part at all."""
-        positive_AM = ids['anchor_image_ids'][:, None] == ids['candidate_image_ids'][None, :]
-        valid_AM = (ids['candidate_image_ids'] >= 0)[None, :].expand(anchors, -1)
-        return positive_AM, valid_AM
 
     @torch.no_grad()
     def _keep_temperature_within_bounds(self) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sacl_mm.models.losses.pairs import ContrastivePairs, PairTreatment
 
-Treat = Callable[[slice, Tensor], tuple[ContrastivePairs, PairTreatment, Tensor]]
+Treat = Callable[[slice, Tensor], tuple[ContrastivePairs, PairTreatment, Tensor | None]]
 
 
 class TiledContrast(torch.autograd.Function):
@@ -23,8 +23,8 @@ class TiledContrast(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, anchors_AD: Tensor, candidates_MD: Tensor, temperature: Tensor, treat: Treat, rows: int) -> Tensor:
-        """`treat(rows, similarity_RM)` gives a tile's pairs, the policy's treatment of them, and which take part at all;
-        `rows` is R."""
+        """`treat(rows, similarity_RM)` gives a tile's pairs, the policy's treatment of them, and which candidates take
+        part at all (None: all); `rows` is R."""
         with_gradient = any(ctx.needs_input_grad)
         anchor_gradient_AD = torch.empty_like(anchors_AD)
         candidate_gradient_MD = torch.zeros_like(candidates_MD)
@@ -57,11 +57,13 @@ def _tile(
     pairs, treatment, valid_RM = treat(rows, similarity_RM)
     logits_RM = similarity_RM.div_(temperature)  # the policy is done with the similarities
     softmax_RM = logits_RM + treatment.log_weights_AM
-    softmax_RM.masked_fill_(~valid_RM, -torch.inf)
-    normaliser_R1 = softmax_RM.logsumexp(dim=1, keepdim=True)
-    softmax_RM.sub_(normaliser_R1).exp_()
+    if valid_RM is not None:
+        softmax_RM.masked_fill_(~valid_RM, -torch.inf)
+    largest_R1 = softmax_RM.amax(dim=1, keepdim=True)
+    total_R1 = softmax_RM.sub_(largest_R1).exp_().sum(dim=1, keepdim=True)
+    softmax_RM.div_(total_R1)
     targets_RM = pairs.hard_targets_AM if treatment.targets_AM is None else treatment.targets_AM
-    loss_R = normaliser_R1[:, 0] - torch.linalg.vecdot(targets_RM, logits_RM)
+    loss_R = (largest_R1 + total_R1.log())[:, 0] - torch.linalg.vecdot(targets_RM, logits_RM)
     gradient_RM = softmax_RM.sub_(targets_RM)
     if treatment.anchor_weights_A is not None:
         loss_R = loss_R * treatment.anchor_weights_A

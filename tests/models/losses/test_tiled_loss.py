@@ -1,0 +1,54 @@
+"""The loss in tiles. Equality in value and gradient is in test_sacl_loss.py, on two processes in test_distributed.py."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import torch
+from samples import POLICIES, leaf, pair
+
+from sacl_mm.models.losses import FeaturePair, SACLContrastiveLoss
+
+ROOT = Path(__file__).parents[3]
+
+
+def peak_memory(run):
+    spec = importlib.util.spec_from_file_location('measure', ROOT / 'tools' / 'benchmarks' / 'measure.py')
+    measure = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(measure)
+    return measure.peak_memory(run, torch.device('cpu'))
+
+
+@pytest.mark.skipif(not Path('/proc/self/clear_refs').exists(), reason='measures memory as Linux tells it')
+def test_memory_does_not_grow_with_the_square_of_the_batch():
+    features = [torch.randn(6144, 16).requires_grad_() for _ in range(2)]
+    SACLContrastiveLoss()(*leaf(pair(64))).backward()
+    tiled = peak_memory(lambda: SACLContrastiveLoss(tile_pairs=2**17)(*features).backward())
+    one_matrix = 6144**2 * 4 / 2**20
+    assert tiled < one_matrix / 3
+    whole = peak_memory(lambda: SACLContrastiveLoss(tile_pairs=2**30)(*features).backward())
+    assert whole > 3 * one_matrix  # the test can fail
+
+
+@pytest.mark.parametrize('name', ['mean_norm_progressive', 'distillation_and_regulation'])
+def test_diagnostics_are_those_of_the_first_tile(name):
+    image, text = pair(9)
+    sides = dict(reference=FeaturePair(text, image), teacher=FeaturePair(text, image), progress=0.5)
+    loss, whole = SACLContrastiveLoss(POLICIES[name])(image, text, **sides, return_diagnostics=True)
+    same_loss, tile = SACLContrastiveLoss(POLICIES[name], tile_pairs=40)(image, text, **sides, return_diagnostics=True)
+    torch.testing.assert_close(loss, same_loss)
+    torch.testing.assert_close(tile['i2t/weights_AM'], whole['i2t/weights_AM'][:4], equal_nan=True)
+    assert tile.keys() == whole.keys()
+
+
+def test_only_what_needs_a_gradient_gets_one():
+    image, text = leaf(pair(9))
+    module = SACLContrastiveLoss(temperature_bounds=None, tile_pairs=20)
+    (2 * module(image, text.detach())).backward()
+    assert text.grad is None
+    assert module.log_temperature.grad is None
+    whole = leaf(pair(9))
+    (2 * SACLContrastiveLoss(temperature_bounds=None)(whole.image, whole.text.detach())).backward()
+    torch.testing.assert_close(image.grad, whole.image.grad)
+    with torch.no_grad():
+        torch.testing.assert_close(module(image, text), SACLContrastiveLoss()(image, text))
