@@ -12,6 +12,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from sacl_mm.compatibility import load_mmpretrain
+from sacl_mm.layers.checkpointing import in_checkpointed_chunks
 from sacl_mm.models.heads import PooledHead
 from sacl_mm.registry import MODELS
 
@@ -38,6 +39,8 @@ class TwoTower(BaseModule):
         image_head, text_head: options of a `PooledHead` (all but its sizes) that takes the place of the projection of the
             first token; the image's reads what the backbone yields.
         freeze_backbone: keep the backbone's weights and statistics as they are; only neck and projection learn.
+        checkpoint_rows: pictures, and texts, encoded at a time in training; their activations are made again in the backward
+            pass. A batch then needs the memory of a few rows, a third more time, and gives the same loss and gradient.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class TwoTower(BaseModule):
         image_head: dict | None = None,
         text_head: dict | None = None,
         freeze_backbone: bool = False,
+        checkpoint_rows: int | None = None,
     ) -> None:
         super().__init__()
         load_mmpretrain()
@@ -70,6 +74,7 @@ class TwoTower(BaseModule):
                 else PooledHead(self.text_encoder.width, embed_dims, **text_head)
             )
         self.freeze_backbone = freeze_backbone
+        self.checkpoint_rows = checkpoint_rows
         if freeze_backbone:
             self.backbone.requires_grad_(False)
 
@@ -95,6 +100,12 @@ class TwoTower(BaseModule):
 
     def encode_image(self, images_BCHW: Tensor, guide_BC: Tensor | None = None) -> Encoded:
         """`guide_BC`: first tokens of the pictures' texts, for a text-guided backbone alone."""
+        return Encoded(*in_checkpointed_chunks(self._encode_image, self.checkpoint_rows, images_BCHW, guide_BC))
+
+    def encode_text(self, token_ids_TL: Tensor, mask_TL: Tensor) -> Encoded:
+        return Encoded(*in_checkpointed_chunks(self._encode_text, self.checkpoint_rows, token_ids_TL, mask_TL))
+
+    def _encode_image(self, images_BCHW: Tensor, guide_BC: Tensor | None) -> Encoded:
         # Convolutions run faster in this layout, on CPUs and in mixed precision on GPUs.
         images_BCHW = images_BCHW.contiguous(memory_format=torch.channels_last)
         features = self.backbone(images_BCHW, guide_BC) if self.is_text_guided else self.backbone(images_BCHW)
@@ -105,7 +116,7 @@ class TwoTower(BaseModule):
             return Encoded(tokens_BNC, F.normalize(self.image_projection(grid_BNC), dim=-1))
         return Encoded(tokens_BNC, _of_first_token(tokens_BNC, self.image_projection))
 
-    def encode_text(self, token_ids_TL: Tensor, mask_TL: Tensor) -> Encoded:
+    def _encode_text(self, token_ids_TL: Tensor, mask_TL: Tensor) -> Encoded:
         tokens_TLC = self.text_encoder(token_ids_TL, mask_TL)
         if isinstance(self.text_projection, PooledHead):
             return Encoded(tokens_TLC, F.normalize(self.text_projection(tokens_TLC, mask_TL), dim=-1))

@@ -10,6 +10,7 @@ from sacl_mm.checkpoints.bert import BERT_LAYER_NAMES
 from sacl_mm.functional.length_buckets import in_length_buckets
 from sacl_mm.layers import FusionLayer, KeyValue
 from sacl_mm.layers.bert_checkpoint import load_bert
+from sacl_mm.layers.checkpointing import in_checkpointed_chunks
 from sacl_mm.layers.initialisation import init_as_bert
 from sacl_mm.registry import MODELS
 
@@ -32,6 +33,7 @@ class FusionEncoder(BaseModule):
             cross-attention; None starts from random weights.
         first_bert_layer: see `checkpoint`.
         length_buckets: as in `BertTextEncoder`.
+        checkpoint_rows: texts fused at a time in training, as in `TwoTower`.
     """
 
     # Layers of ours that start from the same layer of BERT.
@@ -47,12 +49,14 @@ class FusionEncoder(BaseModule):
         checkpoint: str | None = None,
         first_bert_layer: int = 6,
         length_buckets: int = 1,
+        checkpoint_rows: int | None = None,
     ) -> None:
         super().__init__()
         self.checkpoint = checkpoint
         self.first_bert_layer = first_bert_layer
         self.width = width
         self.length_buckets = length_buckets
+        self.checkpoint_rows = checkpoint_rows
         self.layers = nn.ModuleList(
             FusionLayer(width, image_width, num_heads, 4 * width, dropout) for _ in range(num_layers)
         )
@@ -85,9 +89,12 @@ class FusionEncoder(BaseModule):
         """Fused tokens (B, L, C) of text b with picture `picture_B[b]`; pictures may repeat and permute."""
 
         def fuse(index: Tensor | slice, length: int) -> Tensor:
-            x, mask, picture = text_BLC[index, :length], mask_BL[index, :length], picture_B[index]
+            rows = text_BLC[index, :length], mask_BL[index, :length], picture_B[index]
+            return in_checkpointed_chunks(fuse_rows, self.checkpoint_rows, *rows)[0]
+
+        def fuse_rows(x_BLC: Tensor, mask_BL: Tensor, picture_B: Tensor) -> tuple[Tensor]:
             for layer, key_value in zip(self.layers, keys_values, strict=True):
-                x = layer(x, mask, key_value.rows(picture))
-            return x
+                x_BLC = layer(x_BLC, mask_BL, key_value.rows(picture_B))
+            return (x_BLC,)
 
         return in_length_buckets(fuse, mask_BL, self.length_buckets)

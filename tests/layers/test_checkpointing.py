@@ -1,0 +1,50 @@
+import pytest
+import torch
+from tiny import batch, build
+from torch import nn
+
+from sacl_mm.layers.checkpointing import in_checkpointed_chunks
+
+
+def test_each_chunk_is_made_twice_and_only_a_chunk_is_held():
+    layer, calls = nn.Linear(3, 3), []
+
+    def encode(x, y):
+        calls.append(len(x))
+        return layer(x), None if y is None else x * y
+
+    inputs = torch.randn(5, 3, requires_grad=True), torch.randn(5, 1)
+    out = in_checkpointed_chunks(encode, 2, *inputs)
+    torch.testing.assert_close(out, encode(*inputs))
+    del calls[:]
+    out[0].sum().backward()
+    assert sorted(calls) == [1, 2, 2]
+    assert in_checkpointed_chunks(encode, 2, inputs[0], None)[1] is None
+    del calls[:]
+    with torch.no_grad():
+        in_checkpointed_chunks(encode, 2, *inputs)
+    assert calls == [5]
+
+
+@pytest.mark.parametrize('rows', [1, 3])
+def test_pretraining_has_the_same_loss_and_gradients(rows):
+    """The contrastive loss still compares all pairs of the batch."""
+    model = build().double()
+    data = batch(model, count=7)
+    data['images'] = data['images'].double()
+    results = []
+    for checkpoint_rows in (None, rows):
+        model.towers.checkpoint_rows = model.fusion.checkpoint_rows = checkpoint_rows
+        model.zero_grad()
+        loss, _ = model.parse_losses(model.loss(data))
+        loss.backward()
+        results.append([loss.detach(), *(p.grad.clone() for p in model.parameters() if p.grad is not None)])
+    torch.testing.assert_close(*results)
+
+
+def test_dropout_is_the_same_in_both_passes():
+    dropout = nn.Dropout(0.5)
+    x = torch.ones(40, 50, requires_grad=True)
+    (out,) = in_checkpointed_chunks(lambda x: (dropout(x),), 8, x)
+    out.sum().backward()
+    torch.testing.assert_close(x.grad, out.detach())
