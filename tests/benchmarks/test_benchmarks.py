@@ -1,0 +1,51 @@
+"""The benchmark scripts run, at toy size, and measure what they say."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+TOOLS = Path(__file__).parents[2] / 'tools' / 'benchmarks'
+sys.path.insert(0, str(TOOLS))
+import measure  # noqa: E402
+
+CPU = torch.device('cpu')
+
+
+def run(script, *arguments):
+    done = subprocess.run(
+        [sys.executable, str(TOOLS / script), *arguments], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def test_sides_take_turns_and_the_first_turn_does_not_count():
+    turns = []
+    sides = dict(
+        slow=lambda: turns.append('slow') or time.sleep(0.2 if len(turns) == 1 else 0.03),
+        fast=lambda: turns.append('fast'),
+    )
+    times = measure.alternate(sides, repeats=3, device=CPU)
+    assert turns == ['slow', 'fast'] * 4
+    assert times['fast'][0] < 0.02 < times['slow'][0] < 0.15
+
+
+@pytest.mark.skipif(not Path('/proc/self/clear_refs').exists(), reason='measures memory as Linux tells it')
+def test_peak_memory_is_that_of_the_run():
+    assert 60 < measure.peak_memory(lambda: torch.ones(2**24), CPU) < 90  # 64 MiB
+    assert measure.peak_memory(lambda: None, CPU) < 5
+
+
+def test_rate_of_matrix_products():
+    assert measure.matrix_product_rate(CPU, size=256) > 0.1
+
+
+def test_loss():
+    out = run('loss.py', '--batch', '128', '--repeats', '1', '--alone', '--device', 'cpu')
+    assert 'SACL, self-regulated' in out
+    assert 'InfoNCE' in out
+    assert '128 pairs of 256 features' in out

@@ -1,0 +1,211 @@
+"""A step of pre-training at ALBEF's base size, beside ALBEF's own code: seconds and peak memory.
+
+    python tools/benchmarks/pretraining_step.py                      # InfoNCE, SACL, token reduction
+    python tools/benchmarks/pretraining_step.py --albef FOLDER       # a checkout of github.com/salesforce/ALBEF
+
+Contrast with a queue of 65,536 pairs and momentum distillation, matching with hard negatives, masked language modelling with
+distillation; forward, backward, AdamW; random weights, pictures and texts; every text has the greatest length. Each side runs
+in a process of its own; the sides take turns.
+"""
+
+import argparse
+import multiprocessing
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+from measure import machine, print_table
+
+QUEUE, VOCAB, BERT_MASK = 65536, 30522, 103
+Step = Callable[[], None]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--albef', type=Path, help="a checkout of ALBEF's code")
+    parser.add_argument('--sides', nargs='+', default=list(OURS), choices=list(OURS), help='of ours')
+    parser.add_argument('--batch', type=int, default=8)
+    parser.add_argument('--image-size', type=int, default=256)
+    parser.add_argument('--length', type=int, default=30, help='of texts, in tokens')
+    parser.add_argument('--repeats', type=int, default=3)
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--amp', action='store_true', help='bfloat16 autocast on all sides')
+    args = parser.parse_args()
+    names = [*(['albef'] if args.albef else []), *args.sides]
+    workers = {name: Worker(name, args) for name in names}
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for turn in range(args.repeats + 1):
+        for name, worker in workers.items():
+            seconds = worker.ask('step')
+            print(f'turn {turn} of {args.repeats}: {name} {seconds:.2f} s', file=sys.stderr, flush=True)
+            if turn:
+                times[name].append(seconds)
+    memory = {name: worker.ask('stop') for name, worker in workers.items()}
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    first = names[0]
+    rows = [
+        [
+            name,
+            f'{medians[name]:.2f}',
+            f'{medians[first] / medians[name]:.2f} x',
+            f'{memory[name]:,.0f}',
+            f'{memory[name] / memory[first]:.2f}',
+        ]
+        for name in names
+    ]
+    print_table(
+        f'Pre-training step, {args.batch} pairs, {args.image_size} px, {args.length} tokens, '
+        f'{"bfloat16" if args.amp else "float32"}; {machine(torch.device(args.device))}; median of {args.repeats}',
+        ['', 'seconds', f'as fast as {first}', 'peak MiB', 'ratio'],
+        rows,
+    )
+
+
+class Worker:
+    """A side in a process of its own, which makes a step when it is told to."""
+
+    def __init__(self, name: str, args: argparse.Namespace) -> None:
+        context = multiprocessing.get_context('spawn')
+        self.name = name
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=serve, args=(theirs, name, args, torch.get_num_threads()), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def ask(self, what: str) -> float:
+        try:
+            self.pipe.send(what)
+            return self.pipe.recv()
+        except (EOFError, OSError):
+            raise SystemExit(f'{self.name} stopped; its error is above') from None
+
+
+def serve(pipe, name: str, args: argparse.Namespace, threads: int) -> None:
+    """Answers 'step' with its seconds, 'stop' with the peak memory in MiB: of the GPU, or of the process."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    device = torch.device(args.device)
+    step = albef(args, device) if name == 'albef' else OURS[name](args, device)
+    cuda = device.type == 'cuda'
+    while pipe.recv() == 'step':
+        start = time.perf_counter()
+        with torch.autocast(device.type, torch.bfloat16, enabled=args.amp):
+            step()
+        if cuda:
+            torch.cuda.synchronize(device)
+        pipe.send(time.perf_counter() - start)
+    peak = (
+        torch.cuda.max_memory_allocated(device) if cuda else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    )
+    pipe.send(peak / 2**20)
+
+
+def optimised(parameters, loss_of: Callable[[], torch.Tensor]) -> Step:
+    """A step of AdamW on a loss."""
+    optimizer = torch.optim.AdamW(parameters, lr=1e-5, weight_decay=0.02)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        loss = loss_of()
+        with torch.autocast('cpu', enabled=False):
+            loss.backward()
+            optimizer.step()
+
+    return step
+
+
+def ours(policy: dict, backbone: dict, args: argparse.Namespace, device: torch.device) -> Step:
+    """The model of configs/sacl/pretrain.py with ALBEF's ViT (no CLIP), no checkpoints, and another policy."""
+    from mmengine.config import Config
+
+    from sacl_mm.registry import MODELS
+
+    config = Config.fromfile(Path(__file__).parents[2] / 'configs' / '_base_' / 'models' / 'sacl_base.py')
+    vit = dict(
+        img_size=args.image_size,
+        pre_norm=False,
+        norm_cfg=dict(type='LN', eps=1e-6),
+        layer_cfgs=dict(_delete_=True),
+        init_cfg=None,
+    )
+    checkpoints = dict(
+        reference_checkpoint=None,
+        towers=dict(backbone=vit | backbone, text_encoder=dict(checkpoint=None)),
+        fusion=dict(checkpoint=None),
+    )
+    config.merge_from_dict(dict(model=checkpoints | dict(diagnostics_interval=0)))
+    config = config.model
+    config.contrastive_loss.policy.weights = policy
+    model = MODELS.build(dict(config, _scope_='sacl_mm')).to(device).train()
+    model.queue.load_state_dict({k: filled(k, v) for k, v in model.queue.state_dict().items()})
+    batch = dict(
+        images=torch.randn(args.batch, 3, args.image_size, args.image_size, device=device),
+        token_ids=torch.randint(1000, VOCAB, (args.batch, args.length), device=device),
+        text_mask=torch.ones(args.batch, args.length, dtype=torch.bool, device=device),
+        image_ids=torch.arange(args.batch, device=device) + 10**6,
+        text_ids=torch.arange(args.batch, device=device),
+        texts_per_image=[1] * args.batch,
+    )
+    model.set_progress(500, 1000, seed=0)
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    step = optimised(parameters, lambda: sum(value for key, value in model.loss(batch).items() if 'loss' in key))
+
+    def step_and_follow() -> None:
+        step()
+        model.after_step()
+
+    return step_and_follow
+
+
+def filled(name: str, value: torch.Tensor) -> torch.Tensor:
+    """A queue in which every slot is taken, as it is for all but the first iterations."""
+    if value.is_floating_point():
+        return torch.nn.functional.normalize(torch.randn_like(value), dim=-1)
+    return torch.arange(len(value)) if 'ids' in name else value
+
+
+def albef(args: argparse.Namespace, device: torch.device) -> Step:
+    """ALBEF's own pre-training model, with its queue full and its momentum models at work."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / 'model_converters'))
+    import albef_code
+
+    albef_code.QUEUE = QUEUE
+    size = dict(
+        width=768, image_layers=12, heads=12, patch=16, vocab=VOCAB, positions=512, image=args.image_size, embed=256
+    )
+    build = albef_code.albef_builder(args.albef, size)
+    model = build('model_pretrain').to(device).train()
+    model.momentum, model.distill = 0.995, True
+    images = torch.randn(args.batch, 3, args.image_size, args.image_size, device=device)
+    ids = torch.randint(1000, VOCAB, (args.batch, args.length), device=device)
+    text = albef_code.tokens(ids, torch.ones_like(ids))
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+    def loss() -> torch.Tensor:
+        with albef_code.alone('model_pretrain'):
+            return sum(model(images, text, alpha=0.4))
+
+    return optimised(parameters, loss)
+
+
+def make_sides() -> dict[str, Callable]:
+    plain = dict(type='mmpretrain.VisionTransformer')
+    trips = dict(type='TokenReducedViT', reduction_layers=(5, 10), keep_rate=0.7)
+    regulated = dict(type='SimilarityRegulation', similarity_temperature=0.3)
+    sides = {
+        'InfoNCE': (dict(type='InfoNCE'), plain),
+        'SACL': (regulated, plain),
+        'SACL, TRIPS 70 %': (regulated, trips),
+    }
+    return {name: partial(ours, *options) for name, options in sides.items()}
+
+
+OURS = make_sides()
+
+if __name__ == '__main__':
+    main()
