@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from sacl_mm.functional.padding import pad_texts
+from sacl_mm.layers import KeyValue
 
-# Pairs, or texts, that go through the model at a time. Bounds memory, not results.
-_PAIRS = 512
+# Texts that go through the model at a time. Bounds memory, not results.
+_PAIRS = 128
 
 
 class EncodedTexts:
@@ -36,12 +37,18 @@ class EncodedTexts:
     def match(self, model, keys_values: list, text_R: Tensor, picture_R: Tensor) -> Tensor:
         """The matching head's logit for "matches" of each pair, (R,), on the CPU."""
         scores_R = torch.empty(len(text_R))
-        for chunk in self.length_T[text_R].argsort(stable=True).split(_PAIRS):
-            length_r = self.length_T[text_R[chunk]]
-            position_L = torch.arange(int(length_r.max()))
-            mask = position_L < length_r[:, None]
-            place = torch.where(mask, self.start_T[text_R[chunk]][:, None] + position_L, 0)
-            tokens, mask = self.tokens[place.to(self.device)], mask.to(self.device)
-            logits = model.matching_logits(keys_values, tokens, mask, picture_R[chunk].to(self.device))
-            scores_R[chunk] = logits[:, 1].float().cpu()
+        for picture in picture_R.unique().tolist():
+            rows = (picture_R == picture).nonzero()[:, 0]
+            one = [KeyValue(*(x[picture : picture + 1] for x in key_value)) for key_value in keys_values]
+            for chunk in rows[self.length_T[text_R[rows]].argsort(stable=True)].split(_PAIRS):
+                tokens, mask = self._padded(text_R[chunk])
+                scores_R[chunk] = model.matching_logits(one, tokens, mask, None)[:, 1].float().cpu()
         return scores_R
+
+    def _padded(self, text_R: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens (R, L, C) and mask (R, L) of some texts, as long as the longest of them."""
+        length_R = self.length_T[text_R]
+        position_L = torch.arange(int(length_R.max()))
+        mask_RL = position_L < length_R[:, None]
+        place_RL = torch.where(mask_RL, self.start_T[text_R][:, None] + position_L, 0)
+        return self.tokens[place_RL.to(self.device)], mask_RL.to(self.device)

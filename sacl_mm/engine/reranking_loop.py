@@ -4,6 +4,7 @@ Shapes: N pictures, T texts, E embedding, B pictures of a batch, R pairs of a pa
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from mmengine.dist import all_gather_object, get_rank
@@ -13,6 +14,7 @@ from mmengine.runner.amp import autocast
 from torch import Tensor
 
 from sacl_mm.engine.encoded_texts import EncodedTexts
+from sacl_mm.engine.partial_scores import PartialScores, fingerprint_of
 from sacl_mm.functional.ranking import top_candidates
 from sacl_mm.functional.reranking_score import RERANKING_SCORES, check_reranking_score, reranking_score
 from sacl_mm.registry import LOOPS
@@ -25,7 +27,8 @@ class _Reranking:
     texts, and for each text its `k` best pictures, by cosine, are candidates. The second pass encodes the pictures again
     (their tokens are never held all at once) and scores each candidate pair once, whichever direction asked for it: a
     picture's keys and values are projected once for all its texts, and texts of like length go together. On several
-    processes each scores its own pictures' pairs.
+    processes each scores its own pictures' pairs. An evaluation that was killed and is started again with the same work
+    directory goes on from about the minute before.
 
     A sample then has, besides what `model.predict` gives, `reranking`: the ids of the texts that the picture was scored
     with, the scores, which of the pairs were candidates of the picture and which of the text, k, and the name of the score.
@@ -57,12 +60,14 @@ class _Reranking:
                 f're-ranking {pairs.count:,} pairs of {len(entries):,} pictures and {len(pairs.text_ids):,} texts'
             )
             texts = EncodedTexts(model, pairs.token_ids)
+            partial = self._partial_scores(model, pairs)
             for number, data in enumerate(self.dataloader):
                 self.runner.call_hook(f'before_{name}_iter', batch_idx=number, data_batch=data)
-                samples = self._score(model, data, number, entries, pairs, texts)
+                samples = self._score(model, data, number, entries, pairs, texts, partial)
                 self.evaluator.process(data_samples=samples, data_batch=data)
                 self.runner.call_hook(f'after_{name}_iter', batch_idx=number, data_batch=data, outputs=samples)
         metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
+        partial.finish()
         self.runner.call_hook(f'after_{name}_epoch', metrics=metrics)
         self.runner.call_hook(f'after_{name}')
         return metrics
@@ -84,7 +89,19 @@ class _Reranking:
         self._processes = len(parts)
         return [entry for row in zip(*parts, strict=True) for entry in row][: len(self.dataloader.dataset)]
 
-    def _score(self, model, data: dict, number: int, entries, pairs: '_Candidates', texts: EncodedTexts) -> list:
+    def _partial_scores(self, model, pairs: '_Candidates') -> PartialScores:
+        """What an evaluation of the same model on the same data that was killed has left in the work directory."""
+        settings = pairs.cosine_NT, self.k, self.dataloader.batch_size, self._processes
+        fingerprint = fingerprint_of(model.towers, model.fusion, model.matching_head, *settings)
+        partial = PartialScores(Path(self.runner.work_dir, f'reranking_{get_rank()}.pth'), fingerprint)
+        if partial.scores:
+            done = f'{len(partial.scores):,} of {len(self.dataloader):,} batches'
+            self.runner.logger.info(f're-ranking goes on: {done} were scored before, {partial.path}')
+        return partial
+
+    def _score(
+        self, model, data: dict, number: int, entries, pairs: '_Candidates', texts: EncodedTexts, partial: PartialScores
+    ) -> list:
         batch = model.data_preprocessor(data, False)
         samples = batch['data_samples']
         start = number * self.dataloader.batch_size
@@ -94,8 +111,10 @@ class _Reranking:
         text_of_B = [pairs.texts_of(place) for place in places]
         text_R = torch.cat(text_of_B)
         picture_R = torch.arange(len(samples)).repeat_interleave(torch.tensor([len(t) for t in text_of_B]))
-        keys_values = model.fusion.project(model.towers.encode_image(batch['images']).tokens)
-        scores_R = texts.match(model, keys_values, text_R, picture_R)
+        if number not in partial.scores:
+            keys_values = model.fusion.project(model.towers.encode_image(batch['images']).tokens)
+            partial.add(number, texts.match(model, keys_values, text_R, picture_R))
+        scores_R = partial.scores[number]
         temperature = model.contrastive_loss.temperature.float().cpu()
         for sample, place, text, score in zip(
             samples, places, text_of_B, scores_R.split([len(t) for t in text_of_B]), strict=True

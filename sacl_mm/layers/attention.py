@@ -69,9 +69,14 @@ class CrossAttention(nn.Module):
         return KeyValue(split_heads(self.key(image_PNC), self.heads), split_heads(self.value(image_PNC), self.heads))
 
     def forward(self, x_BLC: Tensor, key_value: KeyValue, key_mask_BN: Tensor | None = None) -> Tensor:
-        """`key_value` holds row b's picture in its row b; `key_mask_BN` is False where it is padded."""
+        """`key_value` holds row b's picture in its row b, or one picture for all rows; `key_mask_BN` is False where it is
+        padded."""
+        shape = x_BLC.shape
+        if len(key_value.key) == 1:
+            # Tokens don't see each other here: all texts are one long one, and nothing is repeated for each.
+            x_BLC = x_BLC.reshape(1, -1, shape[-1])
         query = split_heads(self.query(x_BLC), self.heads)
         dropout = self.dropout if self.training else 0.0
         mask = None if key_mask_BN is None else key_mask_BN[:, None, None, :]
         x_BHLD = F.scaled_dot_product_attention(query, key_value.key, key_value.value, mask, dropout)
-        return self.output(merge_heads(x_BHLD))
+        return self.output(merge_heads(x_BHLD)).view(shape)

@@ -92,8 +92,11 @@ class ImageTextRetrieval(DualEncoder):
             self.queue.enqueue({name: gather(rows) for name, rows in self._to_enqueue.items()})
             self._to_enqueue = None
 
-    def matching_logits(self, keys_values: list, tokens_RLC: Tensor, mask_RL: Tensor, picture_R: Tensor) -> Tensor:
-        """The matching head's logits (R, 2), "does not match" and "matches", of text r and picture `picture_R[r]`.
+    def matching_logits(
+        self, keys_values: list, tokens_RLC: Tensor, mask_RL: Tensor, picture_R: Tensor | None
+    ) -> Tensor:
+        """The matching head's logits (R, 2), "does not match" and "matches", of text r and picture `picture_R[r]`,
+        or of all texts and the one picture (None).
 
         `keys_values` is `fusion.project(...)` of the pictures' tokens, `tokens_RLC` the text encoder's output.
         """

@@ -31,7 +31,7 @@ def test_sides_take_turns_and_the_first_turn_does_not_count():
     )
     times = measure.alternate(sides, repeats=3, device=CPU)
     assert turns == ['slow', 'fast'] * 4
-    assert times['fast'][0] < 0.02 < times['slow'][0] < 0.15
+    assert times['fast'][0] < 0.02 < times['slow'][0] < 0.2
 
 
 @pytest.mark.skipif(not Path('/proc/self/clear_refs').exists(), reason='measures memory as Linux tells it')

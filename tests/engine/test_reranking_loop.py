@@ -27,8 +27,8 @@ def retrieval_model():
     return model
 
 
-def metrics_of(rank, score='itm', kind='RerankingTestLoop', k=K):
-    with tempfile.TemporaryDirectory() as folder, DefaultScope.overwrite_default_scope('sacl_mm'):
+def metrics_of(rank, score='itm', kind='RerankingTestLoop', k=K, folder=None):
+    with tempfile.TemporaryDirectory() as temporary, DefaultScope.overwrite_default_scope('sacl_mm'):
         sampler = dict(type='DefaultSampler', shuffle=False)
         loader = dict(batch_size=3, num_workers=0, sampler=sampler, collate_fn=dict(type='pseudo_collate'))
         loader['dataset'] = world(IMAGES, captions=CAPTIONS, test_mode=True)
@@ -37,7 +37,7 @@ def metrics_of(rank, score='itm', kind='RerankingTestLoop', k=K):
         relevance = dict(type='ShapeWorldRelevance', captions_per_image=CAPTIONS)
         runner = Runner(
             model=retrieval_model(),
-            work_dir=folder,
+            work_dir=str(folder or temporary),
             default_scope='sacl_mm',
             experiment_name=f'rerank{rank}',
             log_level='ERROR',

@@ -66,3 +66,13 @@ def test_random_weights_keep_the_size_of_outputs_at_any_width():
         sizes.append(linear(torch.randn(500, width)).std().item())
     assert abs(sizes[0] / sizes[1] - 1) < 0.05
     assert abs(linear.weight.std().item() / 0.02 - 1) < 0.01
+
+
+def test_texts_of_one_picture_share_it_without_copies():
+    torch.manual_seed(0)
+    layer = FusionLayer(16, 12, heads=2, hidden=32).double()
+    x_BLC, image = torch.randn(5, 4, 16).double(), torch.randn(1, 7, 12).double()
+    mask = torch.arange(4) < torch.tensor([4, 2, 1, 3, 4])[:, None]
+    one = layer.cross_attention.project(image)
+    repeated = layer(x_BLC, mask, one.rows(torch.zeros(5, dtype=torch.long)))
+    torch.testing.assert_close(layer(x_BLC, mask, one), repeated)

@@ -85,16 +85,19 @@ class FusionEncoder(BaseModule):
         """Every layer's keys and values of P pictures."""
         return [layer.cross_attention.project(image_PNC) for layer in self.layers]
 
-    def forward(self, text_BLC: Tensor, mask_BL: Tensor, keys_values: list[KeyValue], picture_B: Tensor) -> Tensor:
-        """Fused tokens (B, L, C) of text b with picture `picture_B[b]`; pictures may repeat and permute."""
+    def forward(
+        self, text_BLC: Tensor, mask_BL: Tensor, keys_values: list[KeyValue], picture_B: Tensor | None
+    ) -> Tensor:
+        """Fused tokens (B, L, C) of text b with picture `picture_B[b]`; pictures may repeat and permute. None: there is one
+        picture, and all texts meet it."""
 
         def fuse(index: Tensor | slice, length: int) -> Tensor:
-            rows = text_BLC[index, :length], mask_BL[index, :length], picture_B[index]
+            rows = text_BLC[index, :length], mask_BL[index, :length], None if picture_B is None else picture_B[index]
             return in_checkpointed_chunks(fuse_rows, self.checkpoint_rows, *rows)[0]
 
-        def fuse_rows(x_BLC: Tensor, mask_BL: Tensor, picture_B: Tensor) -> tuple[Tensor]:
+        def fuse_rows(x_BLC: Tensor, mask_BL: Tensor, picture_B: Tensor | None) -> tuple[Tensor]:
             for layer, key_value in zip(self.layers, keys_values, strict=True):
-                x_BLC = layer(x_BLC, mask_BL, key_value.rows(picture_B))
+                x_BLC = layer(x_BLC, mask_BL, key_value if picture_B is None else key_value.rows(picture_B))
             return (x_BLC,)
 
         return in_length_buckets(fuse, mask_BL, self.length_buckets)

@@ -1,0 +1,64 @@
+"""Scores of a long evaluation, kept on disk, so that one that was killed goes on where it was."""
+
+import hashlib
+import os
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+_SECONDS = 60.0
+
+
+class PartialScores:
+    """The scores of each batch that is done; written about once a minute.
+
+    Args:
+        path: of the file. What is there is taken up if it has the same fingerprint, and overwritten if not.
+        fingerprint: of all that the scores are a function of, see `fingerprint_of`.
+        seconds: between two writings.
+    """
+
+    def __init__(self, path: Path, fingerprint: str, seconds: float = _SECONDS) -> None:
+        self.path, self.fingerprint, self.seconds = path, fingerprint, seconds
+        self.scores: dict[int, Tensor] = {}
+        self._written = time.monotonic()
+        if path.is_file():
+            try:
+                found = torch.load(path, map_location='cpu', weights_only=True)
+            except (OSError, RuntimeError, EOFError, ValueError):
+                return  # not ours, or broken: it is written anew
+            if isinstance(found, dict) and found.get('fingerprint') == fingerprint:
+                self.scores = found['scores']
+
+    def add(self, batch: int, scores: Tensor) -> None:
+        """Keep a batch's scores."""
+        self.scores[batch] = scores
+        if time.monotonic() - self._written >= self.seconds:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            beside = self.path.with_suffix('.tmp')
+            torch.save(dict(fingerprint=self.fingerprint, scores=self.scores), beside)
+            os.replace(beside, self.path)  # whoever kills us leaves the last whole file
+            self._written = time.monotonic()
+
+    def finish(self) -> None:
+        """All is done: the file goes."""
+        self.path.unlink(missing_ok=True)
+
+
+def fingerprint_of(*parts: nn.Module | Tensor | int | str) -> str:
+    """A hash of weights, tensors and settings."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        if isinstance(part, nn.Module):
+            for name, tensor in part.state_dict().items():
+                digest.update(name.encode())
+                digest.update(_bytes(tensor))
+        else:
+            digest.update(_bytes(part) if isinstance(part, Tensor) else repr(part).encode())
+    return digest.hexdigest()
+
+
+def _bytes(tensor: Tensor) -> bytes:
+    return tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
