@@ -1,0 +1,37 @@
+"""`tools/describe_data.py` on files whose pictures are partly missing, and on the embedded world."""
+
+import json
+
+from test_tools import tool
+
+
+def described(config):
+    return tool('describe_data.py', config).stdout
+
+
+def test_counts_and_missing_pictures(tmp_path):
+    pairs = [dict(image=f'{number}.jpg', caption=[f'caption {number}', 'another']) for number in range(3)]
+    (tmp_path / 'pairs.json').write_text(json.dumps(pairs))
+    (tmp_path / '1.jpg').write_bytes(b'')
+    dataset = dict(type='ImageTextPairs', ann_file='pairs.json', data_root=str(tmp_path), pipeline=[])
+    both = dict(type='ConcatDataset', datasets=[dataset, dataset])
+    loaders = dict(train_dataloader=dict(dataset=both), val_dataloader=dict(dataset=dataset), test_dataloader=None)
+    config = tmp_path / 'config.py'
+    config.write_text('\n'.join(f'{name} = {value!r}' for name, value in loaders.items()))
+    rows = [[cell.strip() for cell in line.split('│')[1:-1]] for line in described(config).splitlines() if '│' in line]
+    assert rows == [['train', 'ImageTextPairs', '6', '12', '6', '2'], ['val', 'ImageTextPairs', '3', '6', '3', '1']]
+    assert 'val, first sample: 0.jpg | caption 0' in described(config)
+
+
+def test_drawn_pictures_and_equal_splits():
+    out = described('configs/sacl/shape_world_vqa.py')
+    assert 'val and test' in out
+    assert '20,480' in out
+
+
+def test_a_configuration_without_data(tmp_path):
+    (tmp_path / 'empty.py').write_text('x = 1')
+    done = tool('describe_data.py', tmp_path / 'empty.py', check=False)
+    assert done.returncode != 0
+    assert 'has no dataloader' in done.stderr
+    assert 'Traceback' not in done.stderr

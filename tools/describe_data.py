@@ -1,0 +1,83 @@
+#!/usr/bin/env python
+"""What a configuration's datasets hold, without opening a picture: `python tools/describe_data.py CONFIG`.
+
+A table of each split's samples, texts and pictures, how many of these are on disk, and the first sample: a look before a
+training whether one's own files are read as they were meant.
+"""
+
+import argparse
+import inspect
+import os
+
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from sacl_mm.engine.config_check import UserError, check_file
+from sacl_mm.engine.launch import run_tool
+from sacl_mm.registry import DATASETS
+
+SPLITS = ('train', 'val', 'test')
+COUNTS = ('samples', 'texts', 'pictures', 'on disk')
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='configuration with dataloaders')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    check_file(args.config, 'configuration')
+    cfg = Config.fromfile(args.config)
+    splits = {split: loader.dataset for split in SPLITS if (loader := cfg.get(f'{split}_dataloader')) is not None}
+    if not splits:
+        raise UserError(f"configuration '{args.config}' has no dataloader")
+    if splits.get('test') == splits.get('val') is not None:
+        splits['val and test'] = splits.pop('test')
+        del splits['val']
+    with DefaultScope.overwrite_default_scope('sacl_mm'):
+        described = {split: describe(dataset) for split, dataset in splits.items()}
+    table = Table('split', 'dataset', *COUNTS, title=args.config)
+    for split, about in described.items():
+        table.add_row(split, about['type'], *(f'{about[name]:,}' for name in COUNTS))
+    console = Console(soft_wrap=True)
+    console.print(table)
+    for split, about in described.items():
+        console.print(f'{split}, first sample: {escape(about["first"])}')
+
+
+def describe(dataset: dict) -> dict:
+    """Counts of a dataset, or of several ones together."""
+    if 'datasets' in dataset:
+        parts = [describe(part) for part in dataset['datasets']]
+        numbers = {name: sum(part[name] for part in parts) for name in COUNTS}
+        return dict(type=' + '.join({part['type']: None for part in parts}), first=parts[0]['first']) | numbers
+    built = dict(dataset, pipeline=[])
+    if 'lazy_init' in inspect.signature(DATASETS.get(dataset['type'])).parameters:
+        built['lazy_init'] = True  # pictures may be missing: that is what is to be told
+    items = DATASETS.build(built).load_data_list()
+    paths = {path for item in items for path in paths_of(item)}
+    first = items[0]
+    texts = first['text'] if isinstance(first['text'], list) else [first['text']]
+    counts = (
+        len(items),
+        sum(len(item['text']) if isinstance(item['text'], list) else 1 for item in items),
+        len(paths),
+        sum(os.path.isfile(path) for path in paths),
+    )
+    words = [*(os.path.basename(path) for path in paths_of(first)), texts[0], *first.get('answers', [])]
+    return dict(type=dataset['type'], first=' | '.join(words)) | dict(zip(COUNTS, counts, strict=True))
+
+
+def paths_of(item: dict) -> list[str]:
+    """None of a picture that is drawn."""
+    paths = item.get('img_path', [])
+    return paths if isinstance(paths, list) else [paths]
+
+
+if __name__ == '__main__':
+    run_tool(main)
