@@ -6,6 +6,8 @@ python tools/benchmarks/loss.py --batch 32768 --alone
 
 import argparse
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +16,7 @@ from measure import alternate, machine, matrix_product_rate, peak_memory, print_
 from sacl_mm.models.losses import SACLContrastiveLoss
 
 POLICIES = {'SACL, self-regulated': dict(type='SimilarityRegulation'), 'InfoNCE': dict(type='InfoNCE')}
+PEER = "open_clip's ClipLoss"
 
 
 def main() -> None:
@@ -25,15 +28,10 @@ def main() -> None:
     parser.add_argument('--alone', action='store_true', help='without open_clip, whose memory grows with the square')
     args = parser.parse_args()
     device = torch.device(args.device)
-    torch.manual_seed(0)
-    image, text = (torch.randn(args.batch, args.dims, device=device).requires_grad_() for _ in range(2))
-
-    sides = {name: step(SACLContrastiveLoss(policy).to(device), image, text) for name, policy in POLICIES.items()}
-    if not args.alone:
-        sides["open_clip's ClipLoss"] = clip_step(image, text)
-    warm = [x[:64].detach().requires_grad_() for x in (image, text)]
-    step(SACLContrastiveLoss().to(device), *warm)()  # what is loaded once is not the loss's
-    memory = {name: peak_memory(run, device) for name, run in sides.items()}
+    image, text = features(args)
+    sides = {name: make_step(name, image, text) for name in (*POLICIES, *([] if args.alone else [PEER]))}
+    # Each in a fresh process: an allocator keeps what it once had, and would hide what the next one needs.
+    memory = {name: in_fresh_process(memory_of, name, args) for name in sides}
     times = alternate(sides, args.repeats, device)
     rate = matrix_product_rate(device)
     # Two directions, each one product forward and two backward.
@@ -58,12 +56,33 @@ def main() -> None:
     )
 
 
-def step(loss: torch.nn.Module, image: torch.Tensor, text: torch.Tensor) -> Callable[[], None]:
+def features(args: argparse.Namespace) -> list[torch.Tensor]:
+    torch.manual_seed(0)
+    return [torch.randn(args.batch, args.dims, device=args.device).requires_grad_() for _ in range(2)]
+
+
+def make_step(name: str, image: torch.Tensor, text: torch.Tensor) -> Callable[[], None]:
+    """Forward and backward of a side."""
+    if name == PEER:
+        return clip_step(image, text)
+    loss = SACLContrastiveLoss(POLICIES[name]).to(image.device)
+
     def run() -> None:
         image.grad = text.grad = None
         loss(image, text).backward()
 
     return run
+
+
+def in_fresh_process(function: Callable, *arguments: object) -> float:
+    with ProcessPoolExecutor(1, get_context('spawn')) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def memory_of(name: str, args: argparse.Namespace) -> float:
+    image, text = features(args)
+    make_step(name, *(x[:64].detach().requires_grad_() for x in (image, text)))()  # what is loaded once does not count
+    return peak_memory(make_step(name, image, text), torch.device(args.device))
 
 
 def clip_step(image: torch.Tensor, text: torch.Tensor) -> Callable[[], None]:

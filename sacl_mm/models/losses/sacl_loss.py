@@ -111,48 +111,47 @@ class SACLContrastiveLoss(nn.Module):
             reference_everyone = reference and _with_bank(_gathered(reference), bank and bank.reference)
             teacher_everyone = teacher and _with_bank(_gathered(teacher), bank and bank.features)
 
-            losses, diagnostics = [], {}
-            for anchor, other in (('image', 'text'), ('text', 'image')):
-                sides = (
-                    _normalised_side(reference, anchor, reference_everyone, other),
-                    _normalised_side(teacher, anchor, teacher_everyone, other),
-                )
-                treat = partial(
+            treats = tuple(
+                partial(
                     self._treat,
                     ids=ids,
-                    sides=sides,
+                    sides=(
+                        _normalised_side(reference, anchor, reference_everyone, other),
+                        _normalised_side(teacher, anchor, teacher_everyone, other),
+                    ),
                     progress=progress,
                     anchors_are_images=anchor == 'image',
                     has_bank=bank is not None,
                 )
-                loss, pairs, log_weights_AM = self._direction(
-                    getattr(local, anchor), getattr(everyone, other), treat, return_diagnostics
-                )
-                losses.append(loss)
-                if return_diagnostics:
-                    direction = 'i2t' if anchor == 'image' else 't2i'
-                    diagnostics.update(self._diagnose(direction, pairs, log_weights_AM))
-        loss = torch.stack(losses).mean()
-        return (loss, diagnostics) if return_diagnostics else loss
+                for anchor, other in (('image', 'text'), ('text', 'image'))
+            )
+            loss = self._contrast(local, everyone, treats)
+            if not return_diagnostics:
+                return loss
+            return loss, self._diagnose(local, everyone, treats)
 
-    def _direction(self, anchors_AD: Tensor, candidates_MD: Tensor, treat: Treat, with_pairs: bool):
-        """The loss; for diagnostics the pairs and their log-weights, of the first tile if there are several."""
-        rows = max(1, self.tile_pairs // len(candidates_MD))
-        if len(anchors_AD) <= rows:
-            similarity_AM = anchors_AD @ candidates_MD.t()
-            pairs, treatment, valid_AM = treat(slice(None), similarity_AM.detach())
-            targets_AM = pairs.hard_targets_AM if treatment.targets_AM is None else treatment.targets_AM
-            logits_AM = similarity_AM / self.temperature
-            loss_A = weighted_cross_entropy(logits_AM, treatment.log_weights_AM, valid_AM, targets_AM)
-            if treatment.anchor_weights_A is not None:
-                loss_A = loss_A * treatment.anchor_weights_A
-            return loss_A.mean(), pairs, treatment.log_weights_AM
-        loss = TiledContrast.apply(anchors_AD, candidates_MD, self.temperature, treat, rows)
-        if not with_pairs:
-            return loss, None, None
-        with torch.no_grad():
-            pairs, treatment, _ = treat(slice(0, rows), anchors_AD[:rows] @ candidates_MD.t())
-        return loss, pairs, treatment.log_weights_AM
+    def _contrast(self, local: FeaturePair, everyone: FeaturePair, treats: tuple[Treat, Treat]) -> Tensor:
+        rows = self._tile_rows(everyone)
+        if len(local.image) > rows:
+            candidates = (None if theirs is ours else theirs for theirs, ours in zip(everyone, local, strict=True))
+            return TiledContrast.apply(*local, *candidates, self.temperature, treats, rows)
+        i2t = self._one_direction(local.image, everyone.text, treats[0])
+        t2i = self._one_direction(local.text, everyone.image, treats[1])
+        return torch.stack([i2t, t2i]).mean()
+
+    def _tile_rows(self, everyone: FeaturePair) -> int:
+        return max(1, self.tile_pairs // len(everyone.image))
+
+    def _one_direction(self, anchors_AD: Tensor, candidates_MD: Tensor, treat: Treat) -> Tensor:
+        """All anchors at once."""
+        similarity_AM = anchors_AD @ candidates_MD.t()
+        pairs, treatment, valid_AM = treat(slice(None), similarity_AM.detach())
+        targets_AM = pairs.hard_targets_AM if treatment.targets_AM is None else treatment.targets_AM
+        logits_AM = similarity_AM / self.temperature
+        loss_A = weighted_cross_entropy(logits_AM, treatment.log_weights_AM, valid_AM, targets_AM)
+        if treatment.anchor_weights_A is not None:
+            loss_A = loss_A * treatment.anchor_weights_A
+        return loss_A.mean()
 
     @torch.no_grad()
     def _treat(
@@ -187,14 +186,25 @@ class SACLContrastiveLoss(nn.Module):
         )
         return pairs, self.policy(pairs), valid_AM
 
-    def _diagnose(self, direction: str, pairs: ContrastivePairs, log_weights_AM: Tensor) -> dict[str, Tensor]:
-        logits_AM = pairs.similarity_AM / pairs.temperature
-        values = {
-            **mutual_information(logits_AM, log_weights_AM, pairs.positive_AM, pairs.negative_AM),
-            **weight_statistics(log_weights_AM, pairs.negative_AM),
-            'weights_AM': log_weights_AM.exp().masked_fill(~pairs.negative_AM, torch.nan),
-        }
-        return {f'{direction}/{name}': value for name, value in values.items()}
+    @torch.no_grad()
+    def _diagnose(self, local: FeaturePair, everyone: FeaturePair, treats: tuple[Treat, Treat]) -> dict[str, Tensor]:
+        """Of the first tile's anchors, i.e. of all if there is one tile."""
+        rows = slice(0, self._tile_rows(everyone))
+        diagnostics = {}
+        for direction, anchors_AD, candidates_MD, treat in (
+            ('i2t', local.image, everyone.text, treats[0]),
+            ('t2i', local.text, everyone.image, treats[1]),
+        ):
+            pairs, treatment, _ = treat(rows, anchors_AD[rows] @ candidates_MD.t())
+            log_weights_AM = treatment.log_weights_AM
+            logits_AM = pairs.similarity_AM / pairs.temperature
+            values = {
+                **mutual_information(logits_AM, log_weights_AM, pairs.positive_AM, pairs.negative_AM),
+                **weight_statistics(log_weights_AM, pairs.negative_AM),
+                'weights_AM': log_weights_AM.exp().masked_fill(~pairs.negative_AM, torch.nan),
+            }
+            diagnostics |= {f'{direction}/{name}': value for name, value in values.items()}
+        return diagnostics
 
     def _candidate_ids(
         self, batch: int, device: torch.device, image_ids: Tensor | None, text_ids: Tensor | None, bank

@@ -14,38 +14,59 @@ Treat = Callable[[slice, Tensor], tuple[ContrastivePairs, PairTreatment, Tensor 
 
 
 class TiledContrast(torch.autograd.Function):
-    """The mean over anchors of `weighted_cross_entropy`, without ever holding an (A, M) matrix.
+    """The mean over anchors and both directions of `weighted_cross_entropy`, without ever holding an (A, M) matrix.
 
     A tile is some anchors against all candidates, so a policy sees whole rows, as without tiles. The gradient of a tile is
     that of a cross entropy, softmax minus targets, and is taken at once: nothing is computed twice, and what is kept for the
-    backward pass is as large as the features. Extra memory: some (R, M) matrices, and one (M, D).
+    backward pass is as large as the features. Extra memory: some (R, M) matrices, and the gradients.
     """
 
     @staticmethod
-    def forward(ctx, anchors_AD: Tensor, candidates_MD: Tensor, temperature: Tensor, treat: Treat, rows: int) -> Tensor:
-        """`treat(rows, similarity_RM)` gives a tile's pairs, the policy's treatment of them, and which candidates take
-        part at all (None: all); `rows` is R."""
-        with_gradient = any(ctx.needs_input_grad)
-        anchor_gradient_AD = torch.empty_like(anchors_AD)
-        candidate_gradient_MD = torch.zeros_like(candidates_MD)
-        total, temperature_gradient = anchors_AD.new_zeros(()), anchors_AD.new_zeros(())
-        for start in range(0, len(anchors_AD), rows):
-            tile = slice(start, min(start + rows, len(anchors_AD)))
-            loss_R, logits_RM, gradient_RM = _tile(anchors_AD[tile], candidates_MD, temperature, treat, tile)
-            total += loss_R.sum()
-            if with_gradient:
-                torch.matmul(gradient_RM, candidates_MD, out=anchor_gradient_AD[tile])
-                candidate_gradient_MD.addmm_(gradient_RM.t(), anchors_AD[tile])
-                temperature_gradient -= torch.dot(gradient_RM.flatten(), logits_RM.flatten())
-        if with_gradient:
-            scale = 1 / (len(anchors_AD) * temperature)
-            gradients = anchor_gradient_AD, candidate_gradient_MD, temperature_gradient
-            ctx.save_for_backward(*(gradient.mul_(scale) for gradient in gradients))
-        return total / len(anchors_AD)
+    def forward(
+        ctx,
+        image_AD: Tensor,
+        text_AD: Tensor,
+        images_MD: Tensor | None,
+        texts_MD: Tensor | None,
+        temperature: Tensor,
+        treats: tuple[Treat, Treat],
+        rows: int,
+    ) -> Tensor:
+        """The loss, a scalar.
+
+        Args:
+            image_AD, text_AD: the anchors, unit rows.
+            images_MD, texts_MD: the candidates; None if they are the anchors, whose gradient is then in one place.
+            treats: for images as anchors and for texts: `treat(rows, similarity_RM)` gives a tile's pairs, the policy's
+                treatment of them, and which candidates take part at all (None: all).
+            rows: R.
+        """
+        inputs = [image_AD, text_AD, images_MD, texts_MD]
+        gradients = [
+            torch.zeros_like(x) if needed else None for x, needed in zip(inputs, ctx.needs_input_grad[:4], strict=True)
+        ]
+        total, temperature_gradient = image_AD.new_zeros(()), image_AD.new_zeros(())
+        for anchor, other, treat in ((0, 1, treats[0]), (1, 0, treats[1])):
+            other = other if inputs[2 + other] is None else 2 + other
+            anchors_AD, candidates_MD = inputs[anchor], inputs[other]
+            for start in range(0, len(anchors_AD), rows):
+                tile = slice(start, start + rows)
+                loss_R, logits_RM, gradient_RM = _tile(anchors_AD[tile], candidates_MD, temperature, treat, tile)
+                total += loss_R.sum()
+                if gradients[anchor] is not None:
+                    gradients[anchor][tile].addmm_(gradient_RM, candidates_MD)
+                if gradients[other] is not None:
+                    gradients[other].addmm_(gradient_RM.t(), anchors_AD[tile])
+                if ctx.needs_input_grad[4]:
+                    temperature_gradient -= torch.dot(gradient_RM.flatten(), logits_RM.flatten())
+        scale = 1 / (2 * len(image_AD) * temperature)
+        gradients.append(temperature_gradient)
+        ctx.save_for_backward(*(None if gradient is None else gradient.mul_(scale) for gradient in gradients))
+        return total / (2 * len(image_AD))
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        wanted = zip(ctx.saved_tensors, ctx.needs_input_grad[:3], strict=True)
+        wanted = zip(ctx.saved_tensors, ctx.needs_input_grad[:5], strict=True)
         return *(gradient * saved if needed else None for saved, needed in wanted), None, None
 
 
