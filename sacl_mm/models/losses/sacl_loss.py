@@ -44,7 +44,7 @@ class SACLContrastiveLoss(nn.Module):
         policy: dict | NegativePolicy | None = None,
         temperature: float = 0.07,
         temperature_bounds: tuple[float, float] | None = (0.001, 0.5),
-        tile_pairs: int = 2**20,
+        tile_pairs: int = 2**19,
     ) -> None:
         super().__init__()
         policy = dict(type='SimilarityRegulation') if policy is None else policy
