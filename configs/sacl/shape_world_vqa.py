@@ -4,7 +4,7 @@
     python tools/train.py configs/sacl/shape_world_vqa.py
     python tools/test.py configs/sacl/shape_world_vqa.py work_dirs/shape_world_vqa/epoch_4.pth
 
-$PRETRAINED: another checkpoint to start from. 62 % and more after five minutes on one CPU core; a blind model, 40 %.
+$PRETRAINED: another checkpoint to start from. 67 % after five minutes on one CPU core (docs/results.md).
 """
 
 _base_ = [

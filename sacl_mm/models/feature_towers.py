@@ -39,6 +39,10 @@ class FeatureTowers(BaseModule):
         self.image_head = ResidualHead(image_dims, hidden, embed_dims, dropout, input_dropout)
         self.text_head = ResidualHead(text_dims, hidden, embed_dims, dropout, input_dropout)
 
+    def encode(self, images: Tensor, token_ids: Tensor, mask: Tensor) -> tuple[Encoded, Encoded]:
+        """Pictures and texts, as `TwoTower` encodes them."""
+        return self.encode_image(images), self.encode_text(token_ids, mask)
+
     def encode_image(self, features_BD: Tensor) -> Encoded:
         return Encoded(features_BD[:, None], F.normalize(self.image_head(features_BD), dim=-1))
 
