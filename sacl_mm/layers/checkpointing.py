@@ -16,9 +16,11 @@ def in_checkpointed_chunks(encode: Callable[..., tuple[Tensor, ...]], rows: int 
 
     Args:
         encode: takes rows of the inputs, gives a tuple of tensors with as many rows; entries may be None.
-        rows: in a chunk.
+        rows: in a chunk; ValueError below 1.
         inputs: tensors of equally many rows, or None.
     """
+    if rows is not None and rows < 1:
+        raise ValueError(f'checkpoint_rows must be at least 1, or None, got {rows}')
     if rows is None or not torch.is_grad_enabled():
         return encode(*inputs)
     length = next(len(x) for x in inputs if x is not None)

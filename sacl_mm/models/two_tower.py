@@ -40,7 +40,7 @@ class TwoTower(BaseModule):
             first token; the image's reads what the backbone yields.
         freeze_backbone: keep the backbone's weights and statistics as they are; only neck and projection learn.
         checkpoint_rows: pictures, and texts, encoded at a time in training; their activations are made again in the backward
-            pass. A batch then needs the memory of a few rows, a third more time, and gives the same loss and gradient.
+            pass. A batch then needs the memory of a few rows and one more forward pass, and gives the same loss and gradient.
     """
 
     def __init__(

@@ -48,3 +48,8 @@ def test_dropout_is_the_same_in_both_passes():
     (out,) = in_checkpointed_chunks(lambda x: (dropout(x),), 8, x)
     out.sum().backward()
     torch.testing.assert_close(x.grad, out.detach())
+
+
+def test_no_rows_are_an_error():
+    with pytest.raises(ValueError, match='checkpoint_rows must be at least 1'):
+        in_checkpointed_chunks(lambda x: (x,), 0, torch.zeros(2, 1))

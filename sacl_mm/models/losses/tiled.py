@@ -76,7 +76,7 @@ def _tile(
     """Each anchor's loss (R,), the logits (R, M), and the gradient of the losses' sum with respect to them (R, M)."""
     similarity_RM = anchors_RD @ candidates_MD.t()
     pairs, treatment, valid_RM = treat(rows, similarity_RM)
-    logits_RM = similarity_RM.div_(temperature)  # the policy is done with the similarities
+    logits_RM = similarity_RM / temperature  # not in place: a policy may have answered with a view of the similarities
     softmax_RM = logits_RM + treatment.log_weights_AM
     if valid_RM is not None:
         softmax_RM.masked_fill_(~valid_RM, -torch.inf)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from samples import POLICIES, leaf, pair
 
-from sacl_mm.models.losses import FeaturePair, SACLContrastiveLoss
+from sacl_mm.models.losses import FeaturePair, NegativePolicy, PairTreatment, SACLContrastiveLoss
 
 ROOT = Path(__file__).parents[3]
 
@@ -52,3 +52,14 @@ def test_only_what_needs_a_gradient_gets_one():
     torch.testing.assert_close(image.grad, whole.image.grad)
     with torch.no_grad():
         torch.testing.assert_close(module(image, text), SACLContrastiveLoss()(image, text))
+
+
+def test_a_policy_may_answer_with_what_it_was_given():
+    class Similar(NegativePolicy):
+        def forward(self, pairs):
+            return PairTreatment(pairs.similarity_AM)
+
+    whole, tiled = (leaf(pair(9)) for _ in range(2))
+    SACLContrastiveLoss(Similar()).double()(*whole).backward()
+    SACLContrastiveLoss(Similar(), tile_pairs=20).double()(*tiled).backward()
+    torch.testing.assert_close(whole.image.grad, tiled.image.grad)
