@@ -29,4 +29,4 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=30, by_epoch=False),
     dict(type='CosineAnnealingLR', eta_min_ratio=0.02, by_epoch=True, begin=0, convert_to_iter_based=True),
 ]
-train_cfg = dict(max_epochs=5, val_interval=5)
+train_cfg = dict(max_epochs=3, val_interval=3)

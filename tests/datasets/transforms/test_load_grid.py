@@ -23,8 +23,10 @@ def grids(tmp_path):
     return tmp_path, arrays
 
 
-def load(root, picture):
-    return TRANSFORMS.build(dict(type='LoadImageGrid', root=str(root))).transform(dict(img_path=str(picture)))
+def load(root, picture, **options):
+    return TRANSFORMS.build(dict(type='LoadImageGrid', root=str(root), **options)).transform(
+        dict(img_path=str(picture))
+    )
 
 
 def test_the_grid_of_a_picture(grids):
@@ -34,6 +36,21 @@ def test_the_grid_of_a_picture(grids):
         assert results['img'].dtype == np.float16
         np.testing.assert_array_equal(results['img'], array)
         assert results['img_shape'] == results['ori_shape'] == (2, 3)
+
+
+def test_a_coarser_grid(grids):
+    root, arrays = grids
+    cells = load(root, 'b.c.jpg', size=(1, 2))['img']
+    finer = arrays['b.c'].astype(np.float32)
+    expected = np.stack([finer[:, :2].mean((0, 1)), finer[:, 1:].mean((0, 1))])[None]
+    assert cells.dtype == np.float16
+    np.testing.assert_allclose(cells, expected, atol=2e-3)
+
+
+def test_a_grid_is_never_made_finer(grids):
+    root, _ = grids
+    with pytest.raises(ValueError, match=r'2 x 3 cells, fewer than size=\(3, 3\)'):
+        load(root, '1.jpg', size=(3, 3))
 
 
 def test_from_a_caption_file_to_a_batch(grids):
