@@ -8,7 +8,7 @@ data_root = '{{$DAQUAR:data/daquar}}'
 minilm = '{{$MINILM:sentence-transformers/all-MiniLM-L6-v2}}'
 tokenizer = dict(type='WordPieceTokenizer', pretrained=minilm)
 pipeline = [
-    dict(type='LoadImageGrid', root='{{$DAQUAR_GRIDS:data/daquar_grids}}'),
+    dict(type='LoadImageGrid', root='{{$DAQUAR_GRIDS:data/daquar_grids}}', size=(5, 7)),
     dict(type='TokenizeText', tokenizer=tokenizer, max_length=32),
     dict(type='TokenizeText', tokenizer=tokenizer, max_length=32, field='answers', to='answer_token_ids'),
     dict(
