@@ -26,6 +26,7 @@ model = dict(
     fusion=dict(checkpoint={{_base_.minilm}}),
     answers='{{$DAQUAR_ANSWERS:data/daquar_answers.json}}',
     tokenizer={{_base_.tokenizer}},
+    num_candidates=24,
 )
 optim_wrapper = dict(
     optimizer=dict(lr=1e-4, weight_decay=0.05),

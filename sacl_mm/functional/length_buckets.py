@@ -14,7 +14,8 @@ def in_length_buckets(encode: Callable[[Tensor | slice, int], Tensor], mask_BL: 
     """(B, L, C) of what `encode` makes of the texts, bucket by bucket; zeros where a bucket is shorter than L.
 
     Args:
-        encode: given the indices (b,) of a bucket's texts (or a slice) and their greatest length l, returns (b, l, C).
+        encode: given the indices (b,) of a bucket's texts (or a slice) and their greatest length l, returns (b, l, C); or (b, 1, C),
+            whatever l.
         mask_BL: True for tokens, which come first, False for padding.
         buckets: how many, of equal numbers of texts.
     """
@@ -25,5 +26,7 @@ def in_length_buckets(encode: Callable[[Tensor | slice, int], Tensor], mask_BL: 
     outputs = []
     for index in order_B.chunk(buckets):
         length = int(mask_BL[index[0]].sum())
-        outputs.append(F.pad(encode(index, length), (0, 0, 0, longest - length)))
-    return torch.cat(outputs)[order_B.argsort()]
+        outputs.append(encode(index, length))
+    longest = outputs[0].shape[1]
+    padded = [F.pad(output, (0, 0, 0, longest - output.shape[1])) for output in outputs]
+    return torch.cat(padded)[order_B.argsort()]

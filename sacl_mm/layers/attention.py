@@ -20,6 +20,10 @@ class KeyValue(NamedTuple):
         """Those of the pictures in `index_B`, which may repeat and permute."""
         return KeyValue(self.key[index_B], self.value[index_B])
 
+    def first(self, count: int) -> 'KeyValue':
+        """Those of the first pictures."""
+        return KeyValue(self.key[:count], self.value[:count])
+
 
 def split_heads(x_BLC: Tensor, heads: int) -> Tensor:
     batch, length, width = x_BLC.shape
@@ -42,13 +46,16 @@ class SelfAttention(nn.Module):
         self.value = nn.Linear(width, width)
         self.output = nn.Linear(width, width)
 
-    def forward(self, x_BLC: Tensor, mask_BL: Tensor) -> Tensor:
-        query, key, value = (split_heads(layer(x_BLC), self.heads) for layer in (self.query, self.key, self.value))
+    def forward(self, x_BLC: Tensor, mask_BL: Tensor, first_only: bool = False) -> Tensor:
+        """With `first_only` what the first token makes of all, (B, 1, C)."""
+        queries_BQC = x_BLC[:, :1] if first_only else x_BLC
+        query = split_heads(self.query(queries_BQC), self.heads)
+        key, value = (split_heads(layer(x_BLC), self.heads) for layer in (self.key, self.value))
         dropout = self.dropout if self.training else 0.0
         mask_B1LL = mask_BL[:, None, None, :]
         if self.causal:
-            length = x_BLC.shape[1]
-            mask_B1LL = mask_B1LL & torch.ones(length, length, dtype=torch.bool, device=mask_BL.device).tril()
+            seen = torch.ones(queries_BQC.shape[1], x_BLC.shape[1], dtype=torch.bool, device=mask_BL.device)
+            mask_B1LL = mask_B1LL & seen.tril()
         x_BHLD = F.scaled_dot_product_attention(query, key, value, mask_B1LL, dropout)
         return self.output(merge_heads(x_BHLD))
 
@@ -68,15 +75,34 @@ class CrossAttention(nn.Module):
     def project(self, image_PNC: Tensor) -> KeyValue:
         return KeyValue(split_heads(self.key(image_PNC), self.heads), split_heads(self.value(image_PNC), self.heads))
 
-    def forward(self, x_BLC: Tensor, key_value: KeyValue, key_mask_BN: Tensor | None = None) -> Tensor:
-        """`key_value` holds row b's picture in its row b, or one picture for all rows; `key_mask_BN` is False where it is
-        padded."""
-        shape = x_BLC.shape
-        if len(key_value.key) == 1:
-            # Tokens don't see each other here: all texts are one long one, and nothing is repeated for each.
-            x_BLC = x_BLC.reshape(1, -1, shape[-1])
-        query = split_heads(self.query(x_BLC), self.heads)
+    def forward(
+        self, x_BLC: Tensor, key_value: KeyValue, picture_R: Tensor | None = None, key_mask_PN: Tensor | None = None
+    ) -> Tensor:
+        """The last R rows attend to the pictures `picture_R`, which may repeat and permute. Those before them, or all (None),
+        attend to the P pictures in turn, row b to picture b mod P: nothing is then copied for each.
+
+        `key_mask_PN` is False where a picture's tokens are padded.
+        """
+        query_BLC = self.query(x_BLC)
+        if picture_R is None:
+            return self.output(self._in_turn(query_BLC, key_value, key_mask_PN))
+        in_turn = len(x_BLC) - len(picture_R)
+        mask_RN = None if key_mask_PN is None else key_mask_PN[picture_R]
+        # Each row has its own picture now, so that these are in turn, too.
+        rows = self._in_turn(query_BLC[in_turn:], key_value.rows(picture_R), mask_RN)
+        if in_turn:
+            rows = torch.cat([self._in_turn(query_BLC[:in_turn], key_value, key_mask_PN), rows])
+        return self.output(rows)
+
+    def _in_turn(self, query_BLC: Tensor, key_value: KeyValue, key_mask_PN: Tensor | None) -> Tensor:
+        batch, length, width = query_BLC.shape
+        pictures = len(key_value.key)
+        if batch % pictures:
+            raise ValueError(f'{batch} texts cannot meet {pictures} pictures in turn: say which meets which')
+        # Tokens don't see each other here: a picture's texts are one long one.
+        query_PKLC = query_BLC.view(-1, pictures, length, width).transpose(0, 1)
+        query_PHKD = split_heads(query_PKLC.reshape(pictures, -1, width), self.heads)
         dropout = self.dropout if self.training else 0.0
-        mask = None if key_mask_BN is None else key_mask_BN[:, None, None, :]
-        x_BHLD = F.scaled_dot_product_attention(query, key_value.key, key_value.value, mask, dropout)
-        return self.output(merge_heads(x_BHLD)).view(shape)
+        mask = None if key_mask_PN is None else key_mask_PN[:, None, None, :]
+        x_PHKD = F.scaled_dot_product_attention(query_PHKD, key_value.key, key_value.value, mask, dropout)
+        return merge_heads(x_PHKD).view(query_PKLC.shape).transpose(0, 1).reshape(batch, length, width)

@@ -30,8 +30,21 @@ class FusionLayer(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(width, eps=1e-12)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x_BLC: Tensor, mask_BL: Tensor, key_value: KeyValue, key_mask_BN: Tensor | None = None) -> Tensor:
-        """`key_mask_BN` is False where the other sequence is padded; pictures are not."""
-        x_BLC = self.self_attention_norm(x_BLC + self.dropout(self.self_attention(x_BLC, mask_BL)))
-        x_BLC = self.cross_attention_norm(x_BLC + self.dropout(self.cross_attention(x_BLC, key_value, key_mask_BN)))
+    def forward(
+        self,
+        x_BLC: Tensor,
+        mask_BL: Tensor,
+        key_value: KeyValue,
+        picture_R: Tensor | None = None,
+        key_mask_PN: Tensor | None = None,
+        first_only: bool = False,
+    ) -> Tensor:
+        """(B, L, C), or with `first_only`, for a last layer of which no more is read, the first token's (B, 1, C).
+
+        `picture_R`, `key_mask_PN`: as in `CrossAttention`.
+        """
+        attended_BLC = self.self_attention(x_BLC, mask_BL, first_only)
+        x_BLC = self.self_attention_norm(x_BLC[:, : attended_BLC.shape[1]] + self.dropout(attended_BLC))
+        read_BLC = self.cross_attention(x_BLC, key_value, picture_R, key_mask_PN)
+        x_BLC = self.cross_attention_norm(x_BLC + self.dropout(read_BLC))
         return self.feed_forward_norm(x_BLC + self.dropout(self.contract(F.gelu(self.expand(x_BLC)))))

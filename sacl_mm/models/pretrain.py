@@ -9,7 +9,7 @@ from torch import Tensor
 from sacl_mm.functional.distributed import mean_over_processes
 from sacl_mm.functional.masking import mask_tokens
 from sacl_mm.models.losses.policies.momentum_distillation import ramped
-from sacl_mm.models.retrieval import FusionInput, ImageTextRetrieval
+from sacl_mm.models.retrieval import ImageTextRetrieval
 from sacl_mm.registry import MODELS
 
 
@@ -17,8 +17,8 @@ from sacl_mm.registry import MODELS
 class SACLPretrain(ImageTextRetrieval):
     """The two objectives of `ImageTextRetrieval` and masked language modelling from the fused text, summed.
 
-    The teacher's predictions can be soft targets of masked language modelling. All rows, matching and masked, go through
-    the fusion encoder in one pass.
+    The teacher's predictions can be soft targets of masked language modelling. What is matched and what is masked shares a
+    picture's keys and values.
 
     Args:
         towers, contrastive_loss, data_preprocessor, fusion, matching_head, queue_size, reference_checkpoint,
@@ -67,7 +67,9 @@ class SACLPretrain(ImageTextRetrieval):
 
     def loss(self, batch: dict) -> dict[str, Tensor]:
         image, text, teacher, losses = self._towers_loss(batch)
-        pictures, matching, matches_R, counts_R = self._matching_rows(image, text, batch, self.draw)
+        rows = self._matching_rows(image, text, batch, self.draw)
+        keys_values = self.fusion.project(rows.pictures)
+        losses['loss_itm'] = self._matching_loss(keys_values, rows)
         masked = mask_tokens(
             batch['token_ids'],
             batch['text_mask'],
@@ -76,25 +78,20 @@ class SACLPretrain(ImageTextRetrieval):
             self.mask_token,
             self.data_preprocessor.vocab_size,
         )
-        predicting = FusionInput(
-            self.towers.text_encoder(masked.token_ids_BL, batch['text_mask']),
-            batch['text_mask'],
-            torch.arange(len(masked.token_ids_BL), device=pictures.device),
-        )
-        fused_matching, fused_masked = self._fuse(pictures, [matching, predicting])
-        losses['loss_itm'] = self._matching_loss(fused_matching, matches_R, counts_R)
-        losses['loss_mlm'] = self._masked_language_loss(fused_masked, masked, teacher, batch)
+        tokens_BLC = self.towers.text_encoder(masked.token_ids_BL, batch['text_mask'])
+        own = [key_value.first(len(tokens_BLC)) for key_value in keys_values]
+        fused_BLC = self.fusion(tokens_BLC, batch['text_mask'], own)
+        losses['loss_mlm'] = self._masked_language_loss(fused_BLC, masked, teacher, batch)
         return losses
 
     def _masked_language_loss(self, fused_BLC: Tensor, masked, teacher, batch: dict) -> Tensor:
-        length = masked.predict_BL.shape[1]
         target_T = batch['token_ids'][masked.predict_BL]
         soft_TV, share = None, 0.0
         if self.mlm_distillation > 0:
             share = ramped(self.mlm_distillation, self.progress, self.ramp)
             soft_TV = self._taught_tokens(teacher[0].tokens, masked, batch)
         each_T = self.masked_language_head.loss(
-            fused_BLC[:, :length][masked.predict_BL], self.towers.text_encoder.word_embeddings, target_T, soft_TV, share
+            fused_BLC[masked.predict_BL], self.towers.text_encoder.word_embeddings, target_T, soft_TV, share
         )
         return mean_over_processes(each_T.sum(), masked.predict_BL.sum())
 
@@ -103,7 +100,6 @@ class SACLPretrain(ImageTextRetrieval):
         """The teacher's distribution over the vocabulary at each masked position, (T, V)."""
         teacher = self.teacher
         tokens_BLC = teacher.towers.text_encoder(masked.token_ids_BL, batch['text_mask'])
-        own_picture_B = torch.arange(len(pictures), device=pictures.device)
-        fused = teacher.fusion(tokens_BLC, batch['text_mask'], teacher.fusion.project(pictures), own_picture_B)
+        fused = teacher.fusion(tokens_BLC, batch['text_mask'], teacher.fusion.project(pictures))
         logits_TV = teacher.masked_language_head(fused[masked.predict_BL], teacher.towers.text_encoder.word_embeddings)
         return logits_TV.float().softmax(dim=1)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from sacl_mm.functional.distributed import gather, gather_with_gradient, largest, mean_over_processes, world_size
 from sacl_mm.functional.hard_negatives import has_negative, sample_hard_negatives
+from sacl_mm.layers import KeyValue
 from sacl_mm.models.dual_encoder import DualEncoder
 from sacl_mm.models.losses import FeaturePair
 from sacl_mm.models.momentum import MomentumTeacher
@@ -20,12 +21,19 @@ from sacl_mm.registry import MODELS
 
 
 @dataclass
-class FusionInput:
-    """Rows for the fusion encoder: text tokens (R, L, C), their mask (R, L), and each row's picture (R,)."""
+class MatchingRows:
+    """Texts that are matched with pictures: 3 B rows, of which the first B match and the others do not."""
 
+    pictures: Tensor
+    """(P, N, C)"""
     tokens: Tensor
+    """(3 B, L, C), of the texts."""
     mask: Tensor
+    """(3 B, L)"""
     picture: Tensor
+    """(B,), of the last rows; those before them meet the pictures in turn (`FusionEncoder`)."""
+    counts: Tensor
+    """(3 B,), 0 for what was drawn in vain: a batch of one image has no negatives."""
 
 
 @MODELS.register_module()
@@ -93,14 +101,14 @@ class ImageTextRetrieval(DualEncoder):
             self._to_enqueue = None
 
     def matching_logits(
-        self, keys_values: list, tokens_RLC: Tensor, mask_RL: Tensor, picture_R: Tensor | None
+        self, keys_values: list[KeyValue], tokens_RLC: Tensor, mask_RL: Tensor, picture_R: Tensor | None = None
     ) -> Tensor:
-        """The matching head's logits (R, 2), "does not match" and "matches", of text r and picture `picture_R[r]`,
-        or of all texts and the one picture (None).
+        """The matching head's logits (R, 2), "does not match" and "matches", of texts and pictures that meet as in
+        `FusionEncoder`: all texts and the one picture, for instance.
 
         `keys_values` is `fusion.project(...)` of the pictures' tokens, `tokens_RLC` the text encoder's output.
         """
-        return self.matching_head(self.fusion(tokens_RLC, mask_RL, keys_values, picture_R))
+        return self.matching_head(self.fusion(tokens_RLC, mask_RL, keys_values, picture_R, first_only=True))
 
     # ------------------------------------------------------------------------------------------------ objectives
     @property
@@ -110,9 +118,8 @@ class ImageTextRetrieval(DualEncoder):
 
     def loss(self, batch: dict) -> dict[str, Tensor]:
         image, text, _, losses = self._towers_loss(batch)
-        pictures, rows, matches_R, counts_R = self._matching_rows(image, text, batch, self.draw)
-        (fused,) = self._fuse(pictures, [rows])
-        losses['loss_itm'] = self._matching_loss(fused, matches_R, counts_R)
+        rows = self._matching_rows(image, text, batch, self.draw)
+        losses['loss_itm'] = self._matching_loss(self.fusion.project(rows.pictures), rows)
         return losses
 
     def _towers_loss(self, batch: dict) -> tuple[Encoded, Encoded, tuple[Encoded, Encoded] | None, dict[str, Tensor]]:
@@ -126,9 +133,11 @@ class ImageTextRetrieval(DualEncoder):
         teacher = self._teach(batch)
         return image, text, teacher, self._contrast(image, text, teacher, batch)
 
-    def _matching_loss(self, fused: Tensor, matches_R: Tensor, counts_R: Tensor) -> Tensor:
+    def _matching_loss(self, keys_values: list[KeyValue], rows: MatchingRows) -> Tensor:
+        fused = self.fusion(rows.tokens, rows.mask, keys_values, rows.picture, first_only=True)
+        matches_R = torch.arange(len(fused), device=fused.device) < len(rows.picture)
         each_R = self.matching_head.loss(fused, matches_R)
-        return mean_over_processes((each_R * counts_R).sum(), counts_R.sum())
+        return mean_over_processes((each_R * rows.counts).sum(), rows.counts.sum())
 
     def _contrast(self, image: Encoded, text: Encoded, teacher, batch: dict) -> dict[str, Tensor]:
         sides = {}
@@ -156,14 +165,9 @@ class ImageTextRetrieval(DualEncoder):
             return None
         return self.teacher.towers.encode(batch['images'], batch['token_ids'], batch['text_mask'])
 
-    def _matching_rows(
-        self, image: Encoded, text: Encoded, batch: dict, seed: int
-    ) -> tuple[Tensor, FusionInput, Tensor, Tensor]:
-        """B matching pairs, B images with a hard negative text, B texts with a hard negative image.
-
-        Returns the pictures' tokens that the rows refer to, the rows, whether each matches, and whether it counts (a batch
-        of one image has no negatives).
-        """
+    def _matching_rows(self, image: Encoded, text: Encoded, batch: dict, seed: int) -> MatchingRows:
+        """B matching pairs; then B images with a hard negative text and B texts with a hard negative image, in an order in
+        which as many as can be meet the pictures in turn."""
         batch_size, device = len(image.feature), image.feature.device
         mask_BL = batch['text_mask']
         with torch.no_grad():
@@ -184,21 +188,20 @@ class ImageTextRetrieval(DualEncoder):
         tokens_GLC, mask_GL = self._all_texts(text.tokens, mask_BL)
         length = tokens_GLC.shape[1] - mask_BL.shape[1]
         own_tokens, own_mask = F.pad(text.tokens, (0, 0, 0, length)), F.pad(mask_BL, (0, length))
-        own_picture_B = torch.arange(batch_size, device=device)
+        own, negative = (own_tokens, own_mask), (tokens_GLC[negative_text_B], mask_GL[negative_text_B])
         if world_size() == 1:
-            pictures, negative_picture_B = image.tokens, negative_image_B
+            pictures, texts, picture_B = image.tokens, (own, negative, own), negative_image_B
         else:
             # Only the chosen pictures of other processes are projected to keys and values here.
             pictures = torch.cat([image.tokens, gather_with_gradient(image.tokens)[negative_image_B]])
-            negative_picture_B = batch_size + own_picture_B
-        rows = FusionInput(
-            torch.cat([own_tokens, tokens_GLC[negative_text_B], own_tokens]),
-            torch.cat([own_mask, mask_GL[negative_text_B], own_mask]),
-            torch.cat([own_picture_B, own_picture_B, negative_picture_B]),
-        )
-        matches_R = torch.cat([torch.ones_like(own_picture_B), torch.zeros_like(own_picture_B.repeat(2))])
+            texts, picture_B = (own, own, negative), torch.arange(batch_size, device=device)
         counts_B = has_negative(positive_BG).float()
-        return pictures, rows, matches_R, torch.cat([torch.ones_like(counts_B), counts_B, counts_B])
+        return MatchingRows(
+            pictures,
+            *(torch.cat(parts) for parts in zip(*texts, strict=True)),
+            picture_B,
+            torch.cat([torch.ones_like(counts_B), counts_B, counts_B]),
+        )
 
     @staticmethod
     def _all_texts(tokens_BLC: Tensor, mask_BL: Tensor) -> tuple[Tensor, Tensor]:
@@ -206,15 +209,3 @@ class ImageTextRetrieval(DualEncoder):
         missing = largest(tokens_BLC.shape[1], tokens_BLC.device) - tokens_BLC.shape[1]
         tokens_BLC, mask_BL = F.pad(tokens_BLC, (0, 0, 0, missing)), F.pad(mask_BL, (0, missing))
         return gather_with_gradient(tokens_BLC), gather(mask_BL.byte()).bool()
-
-    def _fuse(self, pictures: Tensor, inputs: list[FusionInput]) -> list[Tensor]:
-        """One pass of the fusion encoder over all rows; keys and values of each picture are made once."""
-        longest = max(rows.tokens.shape[1] for rows in inputs)
-        padding = [longest - rows.tokens.shape[1] for rows in inputs]
-        fused = self.fusion(
-            torch.cat([F.pad(rows.tokens, (0, 0, 0, pad)) for rows, pad in zip(inputs, padding, strict=True)]),
-            torch.cat([F.pad(rows.mask, (0, pad)) for rows, pad in zip(inputs, padding, strict=True)]),
-            self.fusion.project(pictures),
-            torch.cat([rows.picture for rows in inputs]),
-        )
-        return list(fused.split([len(rows.tokens) for rows in inputs]))

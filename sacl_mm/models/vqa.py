@@ -93,7 +93,7 @@ class VisualQuestionAnswering(BaseModel):
                 f'{len(batch["images"])} pictures'
             )
         image, text = self.towers.encode(batch['images'], batch['token_ids'], batch['text_mask'])
-        return self.fusion(text.tokens, batch['text_mask'], self.fusion.project(image.tokens), _each(image.tokens))
+        return self.fusion(text.tokens, batch['text_mask'], self.fusion.project(image.tokens))
 
     def loss(self, batch: dict) -> dict[str, Tensor]:
         fused_BLC = self.fuse(batch)
@@ -109,7 +109,7 @@ class VisualQuestionAnswering(BaseModel):
             mask_AL,
             self.answer_decoder.project(fused_BLC),
             batch['text_mask'],
-            _each(fused_BLC).repeat_interleave(number_B),
+            torch.arange(len(samples), device=device).repeat_interleave(number_B),
         )
         return dict(loss_answer=-(weight_A * log_p_A).sum() / len(samples))
 
@@ -149,10 +149,6 @@ def read_answers(answers: str | Sequence[str] | dict) -> list[str]:
         twice = sorted(answer for answer in set(answers) if answers.count(answer) > 1)
         raise ValueError(f'{where} has {len(twice)} answers twice: {twice[:5]}')
     return list(answers)
-
-
-def _each(x: Tensor) -> Tensor:
-    return torch.arange(len(x), device=x.device)
 
 
 def _renamed(state: dict[str, Tensor], prefix: str, new: str) -> dict[str, Tensor]:

@@ -67,16 +67,14 @@ def test_matching_rows_are_what_they_say():
     data['image_ids'][3] = data['image_ids'][1]  # two pairs of one image: no negatives of each other
     image, text = model.encode(data)
     for seed in range(20):
-        pictures, rows, matches, counts = model._matching_rows(image, text, data, seed)
-        assert torch.equal(pictures, image.tokens)
-        assert matches.tolist() == [1] * 6 + [0] * 12
-        assert counts.all()
+        rows = model._matching_rows(image, text, data, seed)
+        assert torch.equal(rows.pictures, image.tokens)
+        assert rows.counts.all()
         assert torch.equal(rows.tokens[:6], text.tokens)
         assert torch.equal(rows.tokens[12:], text.tokens)
-        assert rows.picture[:12].tolist() == list(range(6)) * 2
         for i in range(6):
             (negative_text,) = [t for t in range(6) if torch.equal(rows.tokens[6 + i], text.tokens[t])]
-            for negative in (negative_text, rows.picture[12 + i].item()):
+            for negative in (negative_text, rows.picture[i].item()):
                 assert data['image_ids'][negative] != data['image_ids'][i]
 
 
@@ -86,9 +84,7 @@ def test_hard_negatives_follow_their_own_temperature():
         model = build(negative_temperature=temperature)
         data = batch(model, count=6)
         image, text = model.encode(data)
-        chosen[temperature] = [
-            model._matching_rows(image, text, data, seed)[1].picture[12:].tolist() for seed in range(8)
-        ]
+        chosen[temperature] = [model._matching_rows(image, text, data, seed).picture.tolist() for seed in range(8)]
     cosine = (text.feature @ image.feature.t()).fill_diagonal_(-2)
     assert all(drawn == cosine.argmax(dim=1).tolist() for drawn in chosen[1e-3])
     assert len({tuple(drawn) for drawn in chosen[1e3]}) > 6
@@ -103,24 +99,24 @@ def test_a_batch_of_one_image_has_no_matching_negatives():
     loss.backward()
     assert loss.isfinite()
     image, text = model.encode(data)
-    assert model._matching_rows(image, text, data, 0)[3].tolist() == [1.0] * 3 + [0.0] * 6
+    assert model._matching_rows(image, text, data, 0).counts.tolist() == [1.0] * 3 + [0.0] * 6
 
 
-def test_fusing_all_rows_at_once_equals_fusing_each():
+def test_matching_equals_fusing_each_row_alone():
     model = build().eval()
     data = batch(model, count=4)
     image, text = model.encode(data)
-    pictures, rows, _, _ = model._matching_rows(image, text, data, 0)
-    (fused,) = model._fuse(pictures, [rows])
-    for r in range(len(rows.tokens)):
+    rows = model._matching_rows(image, text, data, 0)
+    loss = model._matching_loss(model.fusion.project(rows.pictures), rows)
+    picture_R = torch.cat([torch.arange(4), torch.arange(4), rows.picture])
+    each = []
+    for r, picture in enumerate(picture_R):
         length = int(rows.mask[r].sum())
-        alone = model.fusion(
-            rows.tokens[r : r + 1, :length],
-            rows.mask[r : r + 1, :length],
-            model.fusion.project(pictures[rows.picture[r]][None]),
-            torch.tensor([0]),
-        )
-        torch.testing.assert_close(fused[r, :length], alone[0], rtol=1e-4, atol=1e-5)
+        keys_values = model.fusion.project(rows.pictures[picture][None])
+        fused = model.fusion(rows.tokens[r : r + 1, :length], rows.mask[r : r + 1, :length], keys_values)
+        logits = model.matching_head(fused)[0]
+        each.append(logits.logsumexp(0) - logits[int(r < 4)])
+    torch.testing.assert_close(loss, torch.stack(each).mean(), rtol=1e-4, atol=1e-5)
 
 
 def test_teacher_and_queue_change_in_after_step_only():

@@ -94,8 +94,7 @@ def serve(pipe, name: str, args: argparse.Namespace, threads: int) -> None:
     cuda = device.type == 'cuda'
     while pipe.recv() == 'step':
         start = time.perf_counter()
-        with torch.autocast(device.type, torch.bfloat16, enabled=args.amp):
-            step()
+        step()
         if cuda:
             torch.cuda.synchronize(device)
         pipe.send(time.perf_counter() - start)
@@ -105,16 +104,17 @@ def serve(pipe, name: str, args: argparse.Namespace, threads: int) -> None:
     pipe.send(peak / 2**20)
 
 
-def optimised(parameters, loss_of: Callable[[], torch.Tensor]) -> Step:
+def optimised(model: torch.nn.Module, loss_of: Callable[[], torch.Tensor], args: argparse.Namespace) -> Step:
     """A step of AdamW on a loss."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=1e-5, weight_decay=0.02)
 
     def step() -> None:
         optimizer.zero_grad()
-        loss = loss_of()
-        with torch.autocast('cpu', enabled=False):
-            loss.backward()
-            optimizer.step()
+        with torch.autocast(torch.device(args.device).type, torch.bfloat16, enabled=args.amp):
+            loss = loss_of()
+        loss.backward()
+        optimizer.step()
 
     return step
 
@@ -152,8 +152,7 @@ def ours(policy: dict, backbone: dict, args: argparse.Namespace, device: torch.d
         texts_per_image=[1] * args.batch,
     )
     model.set_progress(500, 1000, seed=0)
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    step = optimised(parameters, lambda: sum(value for key, value in model.loss(batch).items() if 'loss' in key))
+    step = optimised(model, lambda: sum(value for key, value in model.loss(batch).items() if 'loss' in key), args)
 
     def step_and_follow() -> None:
         step()
@@ -184,13 +183,12 @@ def albef(args: argparse.Namespace, device: torch.device) -> Step:
     images = torch.randn(args.batch, 3, args.image_size, args.image_size, device=device)
     ids = torch.randint(1000, VOCAB, (args.batch, args.length), device=device)
     text = albef_code.tokens(ids, torch.ones_like(ids))
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
 
     def loss() -> torch.Tensor:
         with albef_code.alone('model_pretrain'):
             return sum(model(images, text, alpha=0.4))
 
-    return optimised(parameters, loss)
+    return optimised(model, loss, args)
 
 
 def make_sides() -> dict[str, Callable]:

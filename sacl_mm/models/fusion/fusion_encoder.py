@@ -3,6 +3,7 @@
 Shapes: B texts, L text tokens, P pictures, N image tokens, C width.
 """
 
+import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
@@ -23,6 +24,10 @@ class FusionEncoder(BaseModule):
 
         >>> keys_values = fusion.project(image_PNC)
         >>> fused_BLC = fusion(text_BLC, mask_BL, keys_values, picture_of_text_B)
+
+    Texts that meet the pictures in turn (text b picture b mod P) need no index, and no copy of keys and values:
+
+        >>> fused_BLC = fusion(text_BLC, mask_BL, keys_values)
 
     Args:
         width: of the text tokens.
@@ -86,18 +91,38 @@ class FusionEncoder(BaseModule):
         return [layer.cross_attention.project(image_PNC) for layer in self.layers]
 
     def forward(
-        self, text_BLC: Tensor, mask_BL: Tensor, keys_values: list[KeyValue], picture_B: Tensor | None
+        self,
+        text_BLC: Tensor,
+        mask_BL: Tensor,
+        keys_values: list[KeyValue],
+        picture_R: Tensor | None = None,
+        first_only: bool = False,
     ) -> Tensor:
-        """Fused tokens (B, L, C) of text b with picture `picture_B[b]`; pictures may repeat and permute. None: there is one
-        picture, and all texts meet it."""
+        """Fused tokens (B, L, C), or with `first_only` those of the first token, (B, 1, C), which spares most of the last
+        layer.
+
+        The last R texts meet the pictures `picture_R`, which may repeat and permute; those before them, or all (None), meet
+        the P pictures in turn.
+        """
+        if self.length_buckets > 1 or self.checkpoint_rows:
+            picture_R = self._of_each(len(text_BLC), len(keys_values[0].key), picture_R, text_BLC.device)
 
         def fuse(index: Tensor | slice, length: int) -> Tensor:
-            rows = text_BLC[index, :length], mask_BL[index, :length], None if picture_B is None else picture_B[index]
+            rows = text_BLC[index, :length], mask_BL[index, :length], None if picture_R is None else picture_R[index]
             return in_checkpointed_chunks(fuse_rows, self.checkpoint_rows, *rows)[0]
 
-        def fuse_rows(x_BLC: Tensor, mask_BL: Tensor, picture_B: Tensor | None) -> tuple[Tensor]:
+        def fuse_rows(x_BLC: Tensor, mask_BL: Tensor, picture_R: Tensor | None) -> tuple[Tensor]:
             for layer, key_value in zip(self.layers, keys_values, strict=True):
-                x_BLC = layer(x_BLC, mask_BL, key_value if picture_B is None else key_value.rows(picture_B))
+                last = layer is self.layers[-1]
+                x_BLC = layer(x_BLC, mask_BL, key_value, picture_R, first_only=first_only and last)
             return (x_BLC,)
 
         return in_length_buckets(fuse, mask_BL, self.length_buckets)
+
+    @staticmethod
+    def _of_each(texts: int, pictures: int, picture_R: Tensor | None, device) -> Tensor | None:
+        """The picture of every text, (B,); None if there is but one picture."""
+        if pictures == 1:
+            return None
+        in_turn = torch.arange(texts - (0 if picture_R is None else len(picture_R)), device=device) % pictures
+        return in_turn if picture_R is None else torch.cat([in_turn, picture_R])

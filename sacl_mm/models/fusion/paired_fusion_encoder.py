@@ -40,12 +40,20 @@ class PairedFusionEncoder(FusionEncoder):
         return [layer.cross_attention.project(image_PNC) for layer in self.layers[::2]]
 
     def forward(
-        self, text_BLC: Tensor, mask_BL: Tensor, keys_values: list[KeyValue], first_B: Tensor, second_B: Tensor
+        self,
+        text_BLC: Tensor,
+        mask_BL: Tensor,
+        keys_values: list[KeyValue],
+        first_B: Tensor,
+        second_B: Tensor,
+        first_only: bool = False,
     ) -> Tensor:
-        """Fused tokens (B, L, C) of text b with the pictures `first_B[b]` and `second_B[b]`."""
+        """Fused tokens (B, L, C) of text b with the pictures `first_B[b]` and `second_B[b]`; `first_only` as in
+        `FusionEncoder`."""
         for first, second, key_value in zip(self.layers[::2], self.layers[1::2], keys_values, strict=True):
-            text_BLC = first(text_BLC, mask_BL, key_value.rows(first_B))
-            text_BLC = second(text_BLC, mask_BL, key_value.rows(second_B))
+            last = second is self.layers[-1]
+            text_BLC = first(text_BLC, mask_BL, key_value, first_B)
+            text_BLC = second(text_BLC, mask_BL, key_value, second_B, first_only=first_only and last)
         return text_BLC
 
     @staticmethod

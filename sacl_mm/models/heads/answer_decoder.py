@@ -65,13 +65,13 @@ class AnswerDecoder(BaseModule):
         mask_AL: Tensor,
         keys_values: list[KeyValue],
         question_mask_BN: Tensor,
-        question_A: Tensor,
+        question_A: Tensor | None,
     ) -> Tensor:
-        """Logits (A, L, V) of each position's next token; answer a is to question `question_A[a]`."""
+        """Logits (A, L, V) of each position's next token; answer a is to question `question_A[a]`, or each question has one
+        (None)."""
         x_ALC = self.embeddings(input_ids=token_ids_AL)
-        key_mask_AN = question_mask_BN[question_A]
         for layer, key_value in zip(self.layers, keys_values, strict=True):
-            x_ALC = layer(x_ALC, mask_AL, key_value.rows(question_A), key_mask_AN)
+            x_ALC = layer(x_ALC, mask_AL, key_value, question_A, question_mask_BN)
         return self.head(x_ALC, self.embeddings.word_embeddings.weight)
 
     def log_likelihood(
@@ -99,9 +99,8 @@ class AnswerDecoder(BaseModule):
         """
         keys_values = self.project(question_BNC)
         batch_size, device = len(question_BNC), question_BNC.device
-        each_B = torch.arange(batch_size, device=device)
         start_B1 = token_ids_AL[:1, :1].expand(batch_size, 1)
-        first_BV = self(start_B1, torch.ones_like(start_B1, dtype=torch.bool), keys_values, question_mask_BN, each_B)
+        first_BV = self(start_B1, torch.ones_like(start_B1, dtype=torch.bool), keys_values, question_mask_BN, None)
         # Stable: of answers that begin alike those that come first in the list are kept.
         first_BA = first_BV[:, 0, token_ids_AL[:, 1]].float()
         place_BK = first_BA.argsort(dim=1, descending=True, stable=True)[:, :k]
@@ -110,7 +109,7 @@ class AnswerDecoder(BaseModule):
                 self.log_likelihood(token_ids_AL[place], mask_AL[place], keys_values, question_mask_BN, question)
                 for place, question in zip(
                     place_BK.flatten().split(_ROWS),
-                    each_B.repeat_interleave(place_BK.shape[1]).split(_ROWS),
+                    torch.arange(batch_size, device=device).repeat_interleave(place_BK.shape[1]).split(_ROWS),
                     strict=True,
                 )
             ]

@@ -1,0 +1,74 @@
+"""The cheap ways of fusing (in turn, first token only, shared keys and values) equal the plain one, in value and gradient."""
+
+import pytest
+import torch
+
+from sacl_mm.models.fusion import FusionEncoder, PairedFusionEncoder
+
+PICTURES, LENGTHS = 3, torch.tensor([7, 4, 2, 5, 6, 1, 3, 7])
+MASK_BL = torch.arange(7) < LENGTHS[:, None]
+
+
+def built(kind=FusionEncoder, **options):
+    torch.manual_seed(0)
+    return kind(width=16, image_width=12, num_layers=2, num_heads=2, dropout=0.0, **options).double()
+
+
+def plain(fusion, text_BLC, image_PNC, picture_B):
+    """Every text alone, without padding, its picture projected for it."""
+    outputs = []
+    for text_LC, mask_L, picture in zip(text_BLC, MASK_BL, picture_B, strict=False):
+        text_1LC = text_LC[mask_L][None]
+        for layer in fusion.layers:
+            key_value = layer.cross_attention.project(image_PNC[picture][None])
+            text_1LC = layer(text_1LC, mask_L[mask_L][None], key_value)
+        outputs.append(text_1LC[0])
+    return outputs
+
+
+@pytest.mark.parametrize('options', [{}, dict(length_buckets=2), dict(checkpoint_rows=3)], ids=str)
+@pytest.mark.parametrize(
+    ('texts', 'indexed'), [(6, None), (8, [2, 0]), (8, [1, 1, 0, 2, 2]), (8, [0, 1, 2, 2, 1, 0, 0, 2])]
+)
+def test_texts_in_turn_and_by_index(texts, indexed, options):
+    fusion = built(**options)
+    text_BLC = torch.randn(texts, 7, 16, dtype=torch.float64, requires_grad=True)
+    image_PNC = torch.randn(PICTURES, 5, 12, dtype=torch.float64, requires_grad=True)
+    in_turn = texts - len(indexed or ())
+    picture_B = [*(b % PICTURES for b in range(in_turn)), *(indexed or ())]
+    index = None if indexed is None else torch.tensor(indexed)
+    mask_BL = MASK_BL[:texts]
+    wanted = [text_BLC, image_PNC, *fusion.parameters()]
+    fused_BLC = fusion(text_BLC, mask_BL, fusion.project(image_PNC), index)
+    expected = plain(fusion, text_BLC, image_PNC, picture_B)
+    for fused_LC, mask_L, expected_LC in zip(fused_BLC, mask_BL, expected, strict=True):
+        torch.testing.assert_close(fused_LC[mask_L], expected_LC)
+    torch.testing.assert_close(
+        torch.autograd.grad(fused_BLC[mask_BL].sin().sum(), wanted),
+        torch.autograd.grad(torch.cat(expected).sin().sum(), wanted),
+    )
+    first_B1C = fusion(text_BLC, mask_BL, fusion.project(image_PNC), index, first_only=True)
+    assert first_B1C.shape == (texts, 1, 16)
+    expected_BC = torch.stack([tokens[0] for tokens in plain(fusion, text_BLC, image_PNC, picture_B)])
+    torch.testing.assert_close(first_B1C[:, 0], expected_BC)
+    torch.testing.assert_close(
+        torch.autograd.grad(first_B1C.sin().sum(), wanted), torch.autograd.grad(expected_BC.sin().sum(), wanted)
+    )
+
+
+def test_first_token_of_two_pictures():
+    fusion = built(PairedFusionEncoder)
+    text_BLC, image_PNC = (
+        torch.randn(8, 7, 16, dtype=torch.float64),
+        torch.randn(PICTURES, 5, 12, dtype=torch.float64),
+    )
+    first_B, second_B = torch.randint(PICTURES, (2, 8))
+    arguments = text_BLC, MASK_BL, fusion.project(image_PNC), first_B, second_B
+    torch.testing.assert_close(fusion(*arguments, first_only=True), fusion(*arguments)[:, :1])
+
+
+def test_texts_that_cannot_meet_the_pictures_in_turn():
+    fusion = built()
+    keys_values = fusion.project(torch.randn(PICTURES, 5, 12, dtype=torch.float64))
+    with pytest.raises(ValueError, match='8 texts cannot meet 3 pictures in turn'):
+        fusion(torch.randn(8, 7, 16, dtype=torch.float64), MASK_BL, keys_values)
