@@ -14,8 +14,8 @@ def in_length_buckets(encode: Callable[[Tensor | slice, int], Tensor], mask_BL: 
     """(B, L, C) of what `encode` makes of the texts, bucket by bucket; zeros where a bucket is shorter than L.
 
     Args:
-        encode: given the indices (b,) of a bucket's texts (or a slice) and their greatest length l, returns (b, l, C); or (b, 1, C),
-            whatever l.
+        encode: given the indices (b,) of a bucket's texts (or a slice) and their greatest length l, returns (b, l, C);
+            or (b, 1, C), whatever l.
         mask_BL: True for tokens, which come first, False for padding.
         buckets: how many, of equal numbers of texts.
     """
