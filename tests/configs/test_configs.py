@@ -142,8 +142,9 @@ def small_files(tmp_path):
     return tmp_path, len(words)
 
 
-def test_the_papers_recipe_trains_on_small_files(small_files):
-    """Two iterations of configs/sacl/pretrain.py and validation, from files alone, with a narrower and shallower model."""
+@pytest.mark.parametrize('name', ['pretrain', 'pretrain_light'])
+def test_the_papers_recipe_trains_on_small_files(small_files, name):
+    """Two iterations of a recipe and validation, from files alone, with a narrower and shallower model."""
     folder, words = small_files
     vit = {f'model.towers.backbone.arch.{key}': value for key, value in SMALL_VIT.items()}
     options = vit | {
@@ -163,9 +164,6 @@ def test_the_papers_recipe_trains_on_small_files(small_files):
         'model.masked_language_head.vocab_size': words,
         'model.data_preprocessor.vocab_size': words,
         'model.mask_token': 4,
-        'model.queue_size': 16,
-        'model.contrastive_loss.policy.weights.alpha': 0.0,
-        'model.reference_checkpoint': None,
         'train_dataloader.batch_size': 4,
         'train_dataloader.num_workers': 0,
         'train_dataloader.persistent_workers': False,
@@ -173,11 +171,18 @@ def test_the_papers_recipe_trains_on_small_files(small_files):
         'train_cfg.max_epochs': 1,
         'default_hooks.logger.interval': 1,
     }
+    if name == 'pretrain':
+        options |= {
+            'model.queue_size': 16,
+            'model.contrastive_loss.policy.weights.alpha': 0.0,
+            'model.reference_checkpoint': None,
+        }
+    shallow = '' if name == 'pretrain' else 'reduction_layers=(1,), '
     # The architecture's name has to give way to a description of it before single values can be set.
     config = folder / 'small.py'
     config.write_text(
-        f"_base_ = ['{ROOT}/configs/sacl/pretrain.py']\n"
-        f'model = dict(towers=dict(backbone=dict(arch=dict(_delete_=True, **{SMALL_VIT}), init_cfg=None)))\n'
+        f"_base_ = ['{ROOT}/configs/sacl/{name}.py']\n"
+        f'model = dict(towers=dict(backbone=dict({shallow}arch=dict(_delete_=True, **{SMALL_VIT}), init_cfg=None)))\n'
     )
     options = {key: value for key, value in options.items() if '.backbone.' not in key}
     command = [sys.executable, 'tools/train.py', str(config), '--work-dir', str(folder / 'work'), '--cfg-options']

@@ -1,6 +1,6 @@
 """A step of pre-training at ALBEF's base size, beside ALBEF's own code: seconds and peak memory.
 
-    python tools/benchmarks/pretraining_step.py                      # InfoNCE, SACL, token reduction
+    python tools/benchmarks/pretraining_step.py                      # InfoNCE, SACL, token reduction, the light preset
     python tools/benchmarks/pretraining_step.py --albef FOLDER       # a checkout of github.com/salesforce/ALBEF
 
 Contrast with a queue of 65,536 pairs and momentum distillation, matching with hard negatives, masked language modelling with
@@ -36,6 +36,8 @@ def main() -> None:
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--amp', action='store_true', help='bfloat16 autocast on all sides')
     args = parser.parse_args()
+    if args.repeats < 1:
+        parser.error('--repeats must be at least 1')
     names = [*(['albef'] if args.albef else []), *args.sides]
     workers = {name: Worker(name, args) for name in names}
     times: dict[str, list[float]] = {name: [] for name in names}
@@ -82,7 +84,7 @@ class Worker:
             self.pipe.send(what)
             return self.pipe.recv()
         except (EOFError, OSError):
-            raise SystemExit(f'{self.name} stopped; its error is above') from None
+            raise SystemExit(f'{self.name} stopped: its error is above, or it was killed for want of memory') from None
 
 
 def serve(pipe, name: str, args: argparse.Namespace, threads: int) -> None:
@@ -119,13 +121,13 @@ def optimised(model: torch.nn.Module, loss_of: Callable[[], torch.Tensor], args:
     return step
 
 
-def ours(policy: dict, backbone: dict, args: argparse.Namespace, device: torch.device) -> Step:
-    """The model of configs/sacl/pretrain.py with ALBEF's ViT (no CLIP), no checkpoints, and another policy."""
+def ours(name: str, changes: dict, args: argparse.Namespace, device: torch.device) -> Step:
+    """The model of a configuration with ALBEF's ViT (no CLIP), without checkpoints, and with some changes."""
     from mmengine.config import Config
 
     from sacl_mm.registry import MODELS
 
-    config = Config.fromfile(Path(__file__).parents[2] / 'configs' / '_base_' / 'models' / 'sacl_base.py')
+    config = Config.fromfile(Path(__file__).parents[2] / 'configs' / 'sacl' / f'{name}.py')
     vit = dict(
         img_size=args.image_size,
         pre_norm=False,
@@ -135,14 +137,15 @@ def ours(policy: dict, backbone: dict, args: argparse.Namespace, device: torch.d
     )
     checkpoints = dict(
         reference_checkpoint=None,
-        towers=dict(backbone=vit | backbone, text_encoder=dict(checkpoint=None)),
+        towers=dict(backbone=vit, text_encoder=dict(checkpoint=None)),
         fusion=dict(checkpoint=None),
+        diagnostics_interval=0,
     )
-    config.merge_from_dict(dict(model=checkpoints | dict(diagnostics_interval=0)))
-    config = config.model
-    config.contrastive_loss.policy.weights = policy
-    model = MODELS.build(dict(config, _scope_='sacl_mm')).to(device).train()
-    model.queue.load_state_dict({k: filled(k, v) for k, v in model.queue.state_dict().items()})
+    config.merge_from_dict(dict(model=checkpoints))
+    config.merge_from_dict({f'model.{key}': value for key, value in changes.items()})
+    model = MODELS.build(dict(config.model, _scope_='sacl_mm')).to(device).train()
+    if model.queue is not None:
+        model.queue.load_state_dict({k: filled(k, v) for k, v in model.queue.state_dict().items()})
     batch = dict(
         images=torch.randn(args.batch, 3, args.image_size, args.image_size, device=device),
         token_ids=torch.randint(1000, VOCAB, (args.batch, args.length), device=device),
@@ -192,13 +195,13 @@ def albef(args: argparse.Namespace, device: torch.device) -> Step:
 
 
 def make_sides() -> dict[str, Callable]:
-    plain = dict(type='mmpretrain.VisionTransformer')
-    trips = dict(type='TokenReducedViT', reduction_layers=(5, 10), keep_rate=0.7)
-    regulated = dict(type='SimilarityRegulation', similarity_temperature=0.3)
+    regulated = {'contrastive_loss.policy.weights.alpha': 0.0}  # no reference model
+    trips = {f'towers.backbone.{k}': v for k, v in dict(type='TokenReducedViT', keep_rate=0.7).items()}
     sides = {
-        'InfoNCE': (dict(type='InfoNCE'), plain),
-        'SACL': (regulated, plain),
-        'SACL, TRIPS 70 %': (regulated, trips),
+        'InfoNCE': ('pretrain_infonce', {}),
+        'SACL': ('pretrain', regulated),
+        'SACL, TRIPS 70 %': ('pretrain', regulated | trips),
+        'SACL light': ('pretrain_light', {}),
     }
     return {name: partial(ours, *options) for name, options in sides.items()}
 
