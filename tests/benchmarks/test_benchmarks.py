@@ -49,3 +49,20 @@ def test_loss():
     assert 'SACL, self-regulated' in out
     assert 'InfoNCE' in out
     assert '128 pairs of 256 features' in out
+
+
+SMALL = ['--small', '--pictures', '30', '--texts', '90', '--image-size', '48', '--repeats', '1', '--device', 'cpu']
+
+
+def test_reranking():
+    out = run('reranking.py', *SMALL, '--k', '6')
+    assert "mmpretrain's BlipRetrieval" in out
+    assert 'EXTRAPOLATED' in out
+    assert float(out.rsplit(maxsplit=1)[1]) < 1e-4  # the largest difference of scores
+
+
+def test_reranking_has_no_more_candidates_than_pictures():
+    command = [sys.executable, str(TOOLS / 'reranking.py'), *SMALL, '--k', '31']
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 1
+    assert 'error: --queries is at least 1' in done.stderr

@@ -43,8 +43,8 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def ours(albef: nn.Module, type_: str, size: dict, with_common_space: bool = True, **parts) -> nn.Module:
-    """Our model with ALBEF's weights; every one of them has to find its place."""
+def ours(albef: nn.Module | None, type_: str, size: dict, with_common_space: bool = True, **parts) -> nn.Module:
+    """Our model with ALBEF's weights, every one of which has to find its place, or as it was built (None)."""
     width, heads = size['width'], size['heads']
     arch = dict(embed_dims=width, num_layers=size['image_layers'], num_heads=heads, feedforward_channels=4 * width)
     towers = dict(
@@ -66,7 +66,8 @@ def ours(albef: nn.Module, type_: str, size: dict, with_common_space: bool = Tru
     fusion = dict(type='FusionEncoder', width=width, image_width=width, num_heads=heads)
     preprocessor = dict(type='ImageTextPreprocessor', vocab_size=size['vocab'])
     model = MODELS.build(dict(dict(type=type_, towers=towers, fusion=fusion, data_preprocessor=preprocessor), **parts))
-    model.load_state_dict(albef_to_ours(albef.state_dict()).state, strict=True)
+    if albef is not None:
+        model.load_state_dict(albef_to_ours(albef.state_dict()).state, strict=True)
     return model.eval()
 
 
