@@ -37,5 +37,5 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=50, by_epoch=False),
     dict(type='CosineAnnealingLR', eta_min_ratio=0.01, by_epoch=True, begin=0, convert_to_iter_based=True),
 ]
-train_cfg = dict(max_epochs=6)
+train_cfg = dict(max_epochs=4, val_interval=4)
 default_hooks = dict(logger=dict(interval=20))

@@ -15,7 +15,7 @@ from sacl_mm.models.heads.masked_language_head import MaskedLanguageHead
 from sacl_mm.registry import MODELS
 
 # Rows of the decoder at a time when candidates are ranked: bounds memory, not results.
-_ROWS = 2048
+_ROWS = 512
 
 
 @MODELS.register_module()
@@ -69,10 +69,21 @@ class AnswerDecoder(BaseModule):
     ) -> Tensor:
         """Logits (A, L, V) of each position's next token; answer a is to question `question_A[a]`, or each question has one
         (None)."""
+        hidden_ALC = self._read(token_ids_AL, mask_AL, keys_values, question_mask_BN, question_A)
+        return self.head(hidden_ALC, self.embeddings.word_embeddings.weight)
+
+    def _read(
+        self,
+        token_ids_AL: Tensor,
+        mask_AL: Tensor,
+        keys_values: list[KeyValue],
+        question_mask_BN: Tensor,
+        question_A: Tensor | None,
+    ) -> Tensor:
         x_ALC = self.embeddings(input_ids=token_ids_AL)
         for layer, key_value in zip(self.layers, keys_values, strict=True):
             x_ALC = layer(x_ALC, mask_AL, key_value, question_A, question_mask_BN)
-        return self.head(x_ALC, self.embeddings.word_embeddings.weight)
+        return x_ALC
 
     def log_likelihood(
         self,
@@ -83,10 +94,14 @@ class AnswerDecoder(BaseModule):
         question_A: Tensor,
     ) -> Tensor:
         """log p(answer | question) in nats, (A,): the sum over all tokens after [CLS]."""
-        logits_ALV = self(token_ids_AL[:, :-1], mask_AL[:, :-1], keys_values, question_mask_BN, question_A)
-        next_AL1 = token_ids_AL[:, 1:, None]
-        log_p_AL = logits_ALV.float().log_softmax(dim=-1).gather(-1, next_AL1)[..., 0]
-        return (log_p_AL * mask_AL[:, 1:]).sum(dim=1)
+        hidden_ALC = self._read(token_ids_AL[:, :-1], mask_AL[:, :-1], keys_values, question_mask_BN, question_A)
+        # The vocabulary is the larger part of the work, and most of a batch of answers is padding: T tokens are none.
+        counts_AL = mask_AL[:, 1:]
+        logits_TV = self.head(hidden_ALC[counts_AL], self.embeddings.word_embeddings.weight)
+        log_p_TV = logits_TV.float().log_softmax(dim=1)
+        log_p_T = log_p_TV.gather(1, token_ids_AL[:, 1:][counts_AL][:, None])[:, 0]
+        answer_T = counts_AL.nonzero()[:, 0]
+        return log_p_T.new_zeros(len(token_ids_AL)).index_add(0, answer_T, log_p_T)
 
     @torch.no_grad()
     def rank(
@@ -104,15 +119,17 @@ class AnswerDecoder(BaseModule):
         # Stable: of answers that begin alike those that come first in the list are kept.
         first_BA = first_BV[:, 0, token_ids_AL[:, 1]].float()
         place_BK = first_BA.argsort(dim=1, descending=True, stable=True)[:, :k]
-        log_p_BK = torch.cat(
-            [
-                self.log_likelihood(token_ids_AL[place], mask_AL[place], keys_values, question_mask_BN, question)
-                for place, question in zip(
-                    place_BK.flatten().split(_ROWS),
-                    torch.arange(batch_size, device=device).repeat_interleave(place_BK.shape[1]).split(_ROWS),
-                    strict=True,
-                )
-            ]
-        ).view_as(place_BK)
+        place_R = place_BK.flatten()
+        question_R = torch.arange(batch_size, device=device).repeat_interleave(place_BK.shape[1])
+        length_R = mask_AL.sum(dim=1)[place_R]
+        log_p_R = torch.empty(len(place_R), device=device)
+        for rows in length_R.argsort().split(
+            _ROWS
+        ):  # answers of like lengths, without padding to the longest of the list
+            place, length = place_R[rows], int(length_R[rows[-1]])
+            log_p_R[rows] = self.log_likelihood(
+                token_ids_AL[place, :length], mask_AL[place, :length], keys_values, question_mask_BN, question_R[rows]
+            )
+        log_p_BK = log_p_R.view_as(place_BK)
         order_BK = log_p_BK.argsort(dim=1, descending=True, stable=True)
         return place_BK.gather(1, order_BK), log_p_BK.gather(1, order_BK)
