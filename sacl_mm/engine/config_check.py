@@ -15,6 +15,7 @@ class UserError(Exception):
 # Besides the arguments of Runner: what Runner.from_cfg, the tools or mmengine read from a configuration.
 _OTHER_KEYS = {
     'auto_scale_lr',
+    'compile',
     'custom_imports',
     'find_unused_parameters',
     'model_wrapper_cfg',

@@ -10,6 +10,7 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from sacl_mm.engine.compilation import compile_layers
 from sacl_mm.engine.config_check import UserError, check_config, check_file
 
 
@@ -57,7 +58,8 @@ def check_start(cfg: Config) -> None:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """A Runner; with several processes on a machine without GPUs they talk through gloo, which MMEngine does not arrange."""
+    """A Runner; with several processes on a machine without GPUs they talk through gloo, which MMEngine does not arrange.
+    `compile=True`, or the options of `torch.compile`, compiles the layers of the model (`compile_layers`)."""
     if cfg.launcher != 'none' and not torch.cuda.is_available():
         if cfg.launcher != 'pytorch':
             raise UserError(
@@ -66,7 +68,12 @@ def build_runner(cfg: Config) -> Runner:
         torch.distributed.init_process_group('gloo')
         wrapper = dict(cfg.get('model_wrapper_cfg') or dict(type='MMDistributedDataParallel', broadcast_buffers=False))
         cfg.model_wrapper_cfg = dict(wrapper, device_ids=None)
-    return Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
+    options = cfg.pop('compile', False)
+    runner = Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
+    if options is not False:
+        layers = compile_layers(runner.model, **({} if options is True else options))
+        runner.logger.info(f'{layers} layers are compiled; the first iterations will be slow')
+    return runner
 
 
 def use_mixed_precision(cfg: Config) -> None:

@@ -1,11 +1,11 @@
 """A step of pre-training at ALBEF's base size, beside ALBEF's own code: seconds and peak memory.
 
-    python tools/benchmarks/pretraining_step.py                      # InfoNCE, SACL, token reduction, the light preset
+    python tools/benchmarks/pretraining_step.py                      # InfoNCE, SACL, compiled, token reduction, light
     python tools/benchmarks/pretraining_step.py --albef FOLDER       # a checkout of github.com/salesforce/ALBEF
 
 Contrast with a queue of 65,536 pairs and momentum distillation, matching with hard negatives, masked language modelling with
 distillation; forward, backward, AdamW; random weights, pictures and texts; every text has the greatest length. Each side runs
-in a process of its own; the sides take turns.
+in a process of its own, which holds its model until the end (7 GB); the sides take turns. --sides picks some.
 """
 
 import argparse
@@ -121,10 +121,11 @@ def optimised(model: torch.nn.Module, loss_of: Callable[[], torch.Tensor], args:
     return step
 
 
-def ours(name: str, changes: dict, args: argparse.Namespace, device: torch.device) -> Step:
+def ours(name: str, changes: dict, compiled: bool, args: argparse.Namespace, device: torch.device) -> Step:
     """The model of a configuration with ALBEF's ViT (no CLIP), without checkpoints, and with some changes."""
     from mmengine.config import Config
 
+    from sacl_mm.engine.compilation import compile_layers
     from sacl_mm.registry import MODELS
 
     config = Config.fromfile(Path(__file__).parents[2] / 'configs' / 'sacl' / f'{name}.py')
@@ -144,6 +145,8 @@ def ours(name: str, changes: dict, args: argparse.Namespace, device: torch.devic
     config.merge_from_dict(dict(model=checkpoints))
     config.merge_from_dict({f'model.{key}': value for key, value in changes.items()})
     model = MODELS.build(dict(config.model, _scope_='sacl_mm')).to(device).train()
+    if compiled:
+        compile_layers(model)
     if model.queue is not None:
         model.queue.load_state_dict({k: filled(k, v) for k, v in model.queue.state_dict().items()})
     batch = dict(
@@ -198,10 +201,11 @@ def make_sides() -> dict[str, Callable]:
     regulated = {'contrastive_loss.policy.weights.alpha': 0.0}  # no reference model
     trips = {f'towers.backbone.{k}': v for k, v in dict(type='TokenReducedViT', keep_rate=0.7).items()}
     sides = {
-        'InfoNCE': ('pretrain_infonce', {}),
-        'SACL': ('pretrain', regulated),
-        'SACL, TRIPS 70 %': ('pretrain', regulated | trips),
-        'SACL light': ('pretrain_light', {}),
+        'InfoNCE': ('pretrain_infonce', {}, False),
+        'SACL': ('pretrain', regulated, False),
+        'SACL, compiled': ('pretrain', regulated, True),
+        'SACL, TRIPS 70 %': ('pretrain', regulated | trips, False),
+        'SACL light': ('pretrain_light', {}, False),
     }
     return {name: partial(ours, *options) for name, options in sides.items()}
 
