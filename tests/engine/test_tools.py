@@ -125,6 +125,15 @@ def test_a_resumed_training_keeps_its_queue_or_stops(runs, tmp_path):
     assert 'Traceback' not in done.stderr
 
 
+def test_a_compiled_training_has_the_same_curve(runs, tmp_path):
+    folder, options = runs
+    options = [*options, 'compile.backend=aot_eager']
+    done = tool('train.py', 'configs/sacl/shape_world_full.py', '--work-dir', tmp_path, options=options)
+    assert 'layers are compiled' in done.stdout
+    for line, expected in zip(losses(tmp_path), losses(folder / 'whole'), strict=True):
+        assert line == pytest.approx(expected, rel=1e-4)
+
+
 def test_two_processes_give_the_curve_of_one(runs, tmp_path):
     folder, options = runs
     port = 20000 + os.getpid() % 20000
