@@ -1,7 +1,7 @@
 """Flickr8k on CPUs, second stage: contrast and matching, measured with re-ranking; flickr8k_contrast.py comes first.
 
     python tools/train.py configs/sacl/flickr8k_retrieval.py --amp
-    python tools/test.py configs/sacl/flickr8k_retrieval.py work_dirs/flickr8k_retrieval/epoch_3.pth --amp
+    python tools/test.py configs/sacl/flickr8k_retrieval.py work_dirs/flickr8k_retrieval/epoch_2.pth --amp
 
 $CONTRAST: another checkpoint of the first stage. docs/results.md has the numbers.
 """
@@ -37,6 +37,6 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=30, by_epoch=False),
     dict(type='CosineAnnealingLR', eta_min_ratio=0.02, by_epoch=True, begin=0, convert_to_iter_based=True),
 ]
-train_cfg = dict(max_epochs=3, val_interval=3)
+train_cfg = dict(max_epochs=2, val_interval=2)
 val_cfg = dict(_delete_=True, type='RerankingValLoop', k=16, score='itm+itc/temperature')
 test_cfg = dict(_delete_=True, type='RerankingTestLoop', k=16, score='itm+itc/temperature')
