@@ -51,6 +51,13 @@ def test_loss():
     assert '128 pairs of 256 features' in out
 
 
+def test_pretraining_step():
+    toy = ['--batch', '2', '--image-size', '32', '--length', '6', '--repeats', '1', '--device', 'cpu']
+    out = run('pretraining_step.py', *toy, '--sides', 'SACL light')
+    assert 'as fast as SACL light' in out
+    assert '1.00 x' in out
+
+
 SMALL = ['--small', '--pictures', '30', '--texts', '90', '--image-size', '48', '--repeats', '1', '--device', 'cpu']
 
 

@@ -1,4 +1,4 @@
-"""What the benchmarks share: alternating runs, peak memory, this machine's rate of matrix products, and a table."""
+"""What the benchmarks share: alternating runs, peak memory, operations, the rate of matrix products here, and a table."""
 
 import statistics
 import time
@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 import torch
 from rich.console import Console
 from rich.table import Table
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 _STATUS = '/proc/self/status'
 
@@ -53,6 +55,14 @@ def matrix_product_rate(device: torch.device, dtype: torch.dtype = torch.float32
     a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
     median, _ = alternate({'product': lambda: a @ b}, repeats=5, device=device)['product']
     return 2 * size**3 / median / 1e9
+
+
+def operations(run: Callable[[], object]) -> int:
+    """Floating-point operations of the matrix products of a run, as torch counts them."""
+    # The counter does not know the CPU's fused attention.
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        run()
+    return counter.get_total_flops()
 
 
 def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:

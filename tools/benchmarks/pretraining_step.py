@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from measure import machine, print_table
+from measure import machine, matrix_product_rate, operations, print_table
 
 QUEUE, VOCAB, BERT_MASK = 65536, 30522, 103
 Step = Callable[[], None]
@@ -39,6 +39,8 @@ def main() -> None:
     if args.repeats < 1:
         parser.error('--repeats must be at least 1')
     names = [*(['albef'] if args.albef else []), *args.sides]
+    # In processes of their own, because to count takes memory.
+    counted = {name: Worker(name, args).only('count') for name in names}
     workers = {name: Worker(name, args) for name in names}
     times: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(args.repeats + 1):
@@ -47,7 +49,9 @@ def main() -> None:
             print(f'turn {turn} of {args.repeats}: {name} {seconds:.2f} s', file=sys.stderr, flush=True)
             if turn:
                 times[name].append(seconds)
-    memory = {name: worker.ask('stop') for name, worker in workers.items()}
+    memory = {name: worker.only('peak') for name, worker in workers.items()}
+    device = torch.device(args.device)
+    rate = matrix_product_rate(device, torch.bfloat16 if args.amp else torch.float32)
     medians = {name: statistics.median(values) for name, values in times.items()}
     first = names[0]
     rows = [
@@ -57,13 +61,16 @@ def main() -> None:
             f'{medians[first] / medians[name]:.2f} x',
             f'{memory[name]:,.0f}',
             f'{memory[name] / memory[first]:.2f}',
+            f'{counted[name] / 1e12:.2f}',
+            f'{counted[name] / 1e9 / medians[name] / rate:.0%}',
         ]
         for name in names
     ]
     print_table(
         f'Pre-training step, {args.batch} pairs, {args.image_size} px, {args.length} tokens, '
-        f'{"bfloat16" if args.amp else "float32"}; {machine(torch.device(args.device))}; median of {args.repeats}',
-        ['', 'seconds', f'as fast as {first}', 'peak MiB', 'ratio'],
+        f'{"bfloat16" if args.amp else "float32"}; {machine(device)}, {rate:,.0f} GFLOP/s in matrix products; '
+        f'median of {args.repeats}',
+        ['', 'seconds', f'as fast as {first}', 'peak MiB', 'ratio', 'TFLOP', "share of the machine's rate"],
         rows,
     )
 
@@ -86,24 +93,38 @@ class Worker:
         except (EOFError, OSError):
             raise SystemExit(f'{self.name} stopped: its error is above, or it was killed for want of memory') from None
 
+    def only(self, what: str) -> float:
+        """Ask for the last time."""
+        answer = self.ask(what)
+        self.pipe.send('stop')
+        self.process.join()
+        return answer
+
 
 def serve(pipe, name: str, args: argparse.Namespace, threads: int) -> None:
-    """Answers 'step' with its seconds, 'stop' with the peak memory in MiB: of the GPU, or of the process."""
+    """Answers, until 'stop', 'step' with its seconds, 'count' with the operations of a step, and 'peak' with the peak memory
+    in MiB: of the GPU, or of the process."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     device = torch.device(args.device)
     step = albef(args, device) if name == 'albef' else OURS[name](args, device)
     cuda = device.type == 'cuda'
-    while pipe.recv() == 'step':
+
+    def timed() -> float:
         start = time.perf_counter()
         step()
         if cuda:
             torch.cuda.synchronize(device)
-        pipe.send(time.perf_counter() - start)
-    peak = (
-        torch.cuda.max_memory_allocated(device) if cuda else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    )
-    pipe.send(peak / 2**20)
+        return time.perf_counter() - start
+
+    def peak() -> float:
+        if cuda:
+            return torch.cuda.max_memory_allocated(device) / 2**20
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+    answers = dict(step=timed, count=lambda: operations(step), peak=peak)
+    while (what := pipe.recv()) != 'stop':
+        pipe.send(answers[what]())
 
 
 def optimised(model: torch.nn.Module, loss_of: Callable[[], torch.Tensor], args: argparse.Namespace) -> Step:

@@ -15,12 +15,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import measure
 import torch
 from measure import alternate, machine, matrix_product_rate, print_table
 from reranking_sides import albef_match, blip, our_model, picture_by_picture, plain_match, query_by_query
 from reranking_slice import Slice
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).parents[1] / 'model_converters'))
 from albef_code import albef_builder
@@ -117,10 +116,7 @@ def counting(run: Callable, operations: dict[tuple, float], key: tuple) -> Calla
         if key in operations:
             run()
             return
-        # The counter does not know the CPU's fused attention.
-        with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-            run()
-        operations[key] = counter.get_total_flops()
+        operations[key] = measure.operations(run)
 
     return counted
 
