@@ -2,12 +2,14 @@
 """What a configuration's datasets hold, without opening a picture: `python tools/describe_data.py CONFIG`.
 
 A table of each split's samples, texts and pictures, how many of these are on disk, and the first sample: a look before a
-training whether one's own files are read as they were meant.
+training whether one's own files are read as they were meant. Of questions also what is right by always giving the answer
+that is most frequent in training.
 """
 
 import argparse
 import inspect
 import os
+from collections import Counter
 
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
@@ -48,6 +50,10 @@ def main() -> None:
     console.print(table)
     for split, about in described.items():
         console.print(f'{split}, first sample: {escape(about["first"])}')
+    if described.get('train', {}).get('answers'):
+        answer, _ = described['train']['answers'].most_common(1)[0]
+        shares = (f'{about["answers"][answer] / about["samples"]:.1%} of {split}' for split, about in described.items())
+        console.print(f'most frequent answer in training: {escape(answer)}; it answers {", ".join(shares)}')
 
 
 def describe(dataset: dict) -> dict:
@@ -55,7 +61,9 @@ def describe(dataset: dict) -> dict:
     if 'datasets' in dataset:
         parts = [describe(part) for part in dataset['datasets']]
         numbers = {name: sum(part[name] for part in parts) for name in COUNTS}
-        return dict(type=' + '.join({part['type']: None for part in parts}), first=parts[0]['first']) | numbers
+        answers = sum((part['answers'] for part in parts), Counter())
+        types = ' + '.join({part['type']: None for part in parts})
+        return dict(type=types, first=parts[0]['first'], answers=answers) | numbers
     built = dict(dataset, pipeline=[])
     if 'lazy_init' in inspect.signature(DATASETS.get(dataset['type'])).parameters:
         built['lazy_init'] = True  # pictures may be missing: that is what is to be told
@@ -70,7 +78,10 @@ def describe(dataset: dict) -> dict:
         sum(os.path.isfile(path) for path in paths),
     )
     words = [*(os.path.basename(path) for path in paths_of(first)), texts[0], *first.get('answers', [])]
-    return dict(type=dataset['type'], first=' | '.join(words)) | dict(zip(COUNTS, counts, strict=True))
+    # Questions that people answered differently count for each answer.
+    answers = Counter(answer for item in items for answer in set(item.get('answers', [])))
+    about = dict(type=dataset['type'], first=' | '.join(words), answers=answers)
+    return about | dict(zip(COUNTS, counts, strict=True))
 
 
 def paths_of(item: dict) -> list[str]:

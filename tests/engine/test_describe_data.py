@@ -29,6 +29,22 @@ def test_drawn_pictures_and_equal_splits():
     assert '20,480' in out
 
 
+def test_the_most_frequent_answer(tmp_path):
+    answers = dict(train=['two', 'red', 'two', 'two'], val=['red', 'two'])
+    loaders = {}
+    for split, given in answers.items():
+        questions = [dict(image='0.jpg', question=f'{number}?', answer=answer) for number, answer in enumerate(given)]
+        (tmp_path / f'{split}.json').write_text(json.dumps(questions))
+        dataset = dict(
+            type='VisualQuestions', ann_file=f'{split}.json', data_root=str(tmp_path), data_prefix=dict(img_path='')
+        )
+        loaders[f'{split}_dataloader'] = dict(dataset=dict(dataset, test_mode=split == 'val', pipeline=[]))
+    config = tmp_path / 'config.py'
+    config.write_text('\n'.join(f'{name} = {value!r}' for name, value in loaders.items()))
+    expected = 'most frequent answer in training: two; it answers 75.0% of train, 50.0% of val'
+    assert expected in described(config)
+
+
 def test_a_configuration_without_data(tmp_path):
     (tmp_path / 'empty.py').write_text('x = 1')
     done = tool('describe_data.py', tmp_path / 'empty.py', check=False)
