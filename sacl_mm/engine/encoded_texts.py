@@ -9,8 +9,8 @@ from torch import Tensor
 from sacl_mm.functional.padding import pad_texts
 from sacl_mm.layers import KeyValue
 
-# Texts that go through the model at a time. Bounds memory, not results.
-_PAIRS = 128
+# Bounds memory, not results.
+_TEXTS_AT_A_TIME = 128
 
 
 class EncodedTexts:
@@ -27,7 +27,7 @@ class EncodedTexts:
         self.start_T = self.length_T.cumsum(0) - self.length_T
         by_length = self.length_T.argsort(stable=True)
         encoded: list[Tensor] = [None] * len(token_ids)
-        for chunk in by_length.split(_PAIRS):
+        for chunk in by_length.split(_TEXTS_AT_A_TIME):
             ids, mask = (x.to(self.device) for x in pad_texts([token_ids[i] for i in chunk]))
             tokens = model.towers.encode_text(ids, mask).tokens
             for i, row in zip(chunk.tolist(), tokens, strict=True):
@@ -40,7 +40,7 @@ class EncodedTexts:
         for picture in picture_R.unique().tolist():
             rows = (picture_R == picture).nonzero()[:, 0]
             one = [KeyValue(*(x[picture : picture + 1] for x in key_value)) for key_value in keys_values]
-            for chunk in rows[self.length_T[text_R[rows]].argsort(stable=True)].split(_PAIRS):
+            for chunk in rows[self.length_T[text_R[rows]].argsort(stable=True)].split(_TEXTS_AT_A_TIME):
                 tokens, mask = self._padded(text_R[chunk])
                 scores_R[chunk] = model.matching_logits(one, tokens, mask, None)[:, 1].float().cpu()
         return scores_R
