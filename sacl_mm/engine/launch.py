@@ -69,9 +69,11 @@ def build_runner(cfg: Config) -> Runner:
         wrapper = dict(cfg.get('model_wrapper_cfg') or dict(type='MMDistributedDataParallel', broadcast_buffers=False))
         cfg.model_wrapper_cfg = dict(wrapper, device_ids=None)
     options = cfg.pop('compile', False)
+    if not isinstance(options, (bool, dict)):
+        raise UserError(f"compile must be True, False or a dict of torch.compile's options, got {options!r}")
     runner = Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
     if options is not False:
-        layers = compile_layers(runner.model, **({} if options is True else options))
+        layers = compile_layers(runner.model, **({} if options is True else dict(options)))
         runner.logger.info(f'{layers} layers are compiled; the first iterations will be slow')
     return runner
 

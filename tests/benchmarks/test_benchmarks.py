@@ -58,6 +58,14 @@ def test_pretraining_step():
     assert '1.00 x' in out
 
 
+def test_a_folder_that_is_not_albef(tmp_path):
+    command = [sys.executable, str(TOOLS / 'pretraining_step.py'), '--albef', str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 1
+    assert 'is no copy of github.com/salesforce/ALBEF' in done.stderr
+    assert 'Traceback' not in done.stderr
+
+
 SMALL = ['--small', '--pictures', '30', '--texts', '90', '--image-size', '48', '--repeats', '1', '--device', 'cpu']
 
 

@@ -214,6 +214,7 @@ def test_testing_a_checkpoint_prints_the_table_and_writes_metrics(runs, tmp_path
         (['configs/sacl/shape_world.py', '--auto-scale-lr'], [], 'needs auto_scale_lr=dict(base_batch_size'),
         (['configs/sacl/flickr8k_frozen.py'], [], 'make them with tools/cache_features.py'),
         (['configs/sacl/shape_world.py'], ['model.reference_checkpoint=none.pth'], 'train it first'),
+        (['configs/sacl/shape_world_infonce.py'], ['compile=yes'], 'compile must be True, False or a dict'),
     ],
 )
 def test_mistakes_stop_at_once_with_one_clear_line(arguments, options, message, tmp_path):

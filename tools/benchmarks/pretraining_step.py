@@ -21,6 +21,12 @@ from pathlib import Path
 import torch
 from measure import machine, matrix_product_rate, operations, print_table
 
+from sacl_mm.engine.launch import run_tool
+
+sys.path.insert(0, str(Path(__file__).parents[1] / 'model_converters'))
+import albef_code
+from albef_code import check_checkout
+
 QUEUE, VOCAB, BERT_MASK = 65536, 30522, 103
 Step = Callable[[], None]
 
@@ -38,6 +44,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.repeats < 1:
         parser.error('--repeats must be at least 1')
+    if args.albef:
+        check_checkout(args.albef)  # before many processes find out
     names = [*(['albef'] if args.albef else []), *args.sides]
     # In processes of their own, because to count takes memory.
     counted = {name: Worker(name, args).only('count') for name in names}
@@ -197,9 +205,6 @@ def filled(name: str, value: torch.Tensor) -> torch.Tensor:
 
 def albef(args: argparse.Namespace, device: torch.device) -> Step:
     """ALBEF's own pre-training model, with its queue full and its momentum models at work."""
-    sys.path.insert(0, str(Path(__file__).parents[1] / 'model_converters'))
-    import albef_code
-
     albef_code.QUEUE = QUEUE
     size = dict(
         width=768, image_layers=12, heads=12, patch=16, vocab=VOCAB, positions=512, image=args.image_size, embed=256
@@ -234,4 +239,4 @@ def make_sides() -> dict[str, Callable]:
 OURS = make_sides()
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

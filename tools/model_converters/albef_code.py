@@ -42,10 +42,15 @@ class Inputs(NamedTuple):
         return self.text.attention_mask.bool()
 
 
-def albef_builder(folder: Path, size: dict) -> Callable[[str], nn.Module]:
-    """Builds ALBEF's models at a size of choice, with random weights in place of the hub's."""
+def check_checkout(folder: Path) -> None:
+    """Raises UserError unless ALBEF's code is there."""
     if not (folder / 'models' / 'xbert.py').is_file():
         raise UserError(f"'{folder}' is no copy of github.com/salesforce/ALBEF: it has no models/xbert.py")
+
+
+def albef_builder(folder: Path, size: dict) -> Callable[[str], nn.Module]:
+    """Builds ALBEF's models at a size of choice, with random weights in place of the hub's."""
+    check_checkout(folder)
     sys.path.insert(0, str(folder))
     try:
         # A decorator for docstrings, whose arguments have changed since.
