@@ -4,7 +4,7 @@
     python tools/make_answer_list.py configs/sacl/daquar.py data/daquar_answers.json --at-least 1  # once
     python tools/train.py configs/sacl/daquar.py
 
-With --amp ten minutes on one core. The blind twin: `--cfg-options model.data_preprocessor.blind=True`. docs/results.md has the
+The blind twin: `--cfg-options model.data_preprocessor.blind=True`. docs/results.md has the
 numbers.
 """
 

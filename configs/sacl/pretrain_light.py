@@ -1,10 +1,10 @@
-"""pretrain.py made light: three times fewer picture tokens by the end, and no momentum teacher.
+"""pretrain.py made light: fewer picture tokens from layer to layer, and no momentum teacher.
 
     tools/dist_train.sh configs/sacl/pretrain_light.py 8 --amp
 
 * After layers 3, 6 and 9 the ViT keeps 60 % of a picture's tokens, those that its own first token attends to the most, and
-  fuses the rest into one (EViT): of 256 tokens 57 reach the fusion encoder. Features stay independent of texts, so that
-  retrieval can keep them.
+  fuses the rest into one (EViT): of 256 tokens 57 and the last fused one reach the fusion encoder. Features stay independent
+  of texts, so that retrieval can keep them.
 * Negatives are those of all processes' batches, without teacher, queue and distillation; weights are self-regulated.
 
 docs/benchmarks.md has its speed. Not trained at full scale.

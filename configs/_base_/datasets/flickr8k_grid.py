@@ -5,7 +5,7 @@ $GRIDS: where the grids are.
 
 _base_ = ['./flickr8k.py']
 
-load = dict(type='LoadImageGrid', root='{{$GRIDS:data/flickr8k_grids}}', size=(5, 5))  # of 9 x 9: a third of the time
+load = dict(type='LoadImageGrid', root='{{$GRIDS:data/flickr8k_grids}}', size=(5, 5))  # of 9 x 9, for speed
 train_dataloader = dict(
     num_workers=0,
     persistent_workers=False,

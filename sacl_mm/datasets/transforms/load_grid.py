@@ -64,8 +64,8 @@ def _read(path: str, picture: str) -> np.ndarray:
 def _averaged(grid_HWC: np.ndarray, size: tuple[int, int], path: str) -> np.ndarray:
     if grid_HWC.shape[0] < size[0] or grid_HWC.shape[1] < size[1]:
         raise ValueError(f"'{path}' has {grid_HWC.shape[0]} x {grid_HWC.shape[1]} cells, fewer than size={tuple(size)}")
-    # As two products, four times as fast here as adaptive_avg_pool2d, which wants the channels first; not torch's products,
-    # which in an evaluation in mixed precision would be autocast.
+    # As two products, because adaptive_avg_pool2d wants the channels first; NumPy's, because torch's would be autocast in an
+    # evaluation in mixed precision.
     cells_HWC = grid_HWC.astype(np.float32)
     rows_hWC = np.tensordot(_overlap(cells_HWC.shape[0], size[0]), cells_HWC, axes=1)
     return (_overlap(cells_HWC.shape[1], size[1]) @ rows_hWC).astype(grid_HWC.dtype)
