@@ -61,14 +61,14 @@ def plain_log_likelihood(model, fused_NC, answer):
     total = 0.0
     for position in range(1, len(ids)):
         prefix = ids[None, :position]
-        logits = decoder(
+        read = decoder(
             prefix,
             torch.ones_like(prefix, dtype=torch.bool),
             decoder.project(fused_NC[None]),
             torch.ones(1, len(fused_NC), dtype=torch.bool),
             torch.tensor([0]),
         )
-        total += logits[0, -1].double().log_softmax(-1)[ids[position]].item()
+        total += decoder.logits(read[0, -1]).double().log_softmax(-1)[ids[position]].item()
     return total
 
 

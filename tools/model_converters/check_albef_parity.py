@@ -176,7 +176,8 @@ def question_answering(build: Callable, size: dict, inputs: Inputs) -> Outputs:
         fused, inputs.mask, inputs.answers.input_ids, inputs.answers.attention_mask.bool(), CANDIDATES
     )
     start, each = torch.full((TEXTS, 1), CLS), torch.arange(TEXTS)
-    first = decoder(start, start > 0, decoder.project(fused), inputs.mask, each)[:, 0].log_softmax(dim=1)
+    read = decoder(start, start > 0, decoder.project(fused), inputs.mask, each)
+    first = decoder.logits(read[:, 0]).log_softmax(dim=1)
     twice = log_p + first[:, inputs.answers.input_ids[:, 1]].gather(1, place)
     theirs, probability = albef(inputs.images, inputs.text, inputs.answers, train=False, k=CANDIDATES)
     yield 'VQA: answers among the candidates', among(theirs, 1.0), among(place, 1.0)

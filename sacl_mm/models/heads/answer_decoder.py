@@ -67,23 +67,16 @@ class AnswerDecoder(BaseModule):
         question_mask_BN: Tensor,
         question_A: Tensor | None,
     ) -> Tensor:
-        """Logits (A, L, V) of each position's next token; answer a is to question `question_A[a]`, or each question has one
+        """The answers' tokens (A, L, C), for `logits`; answer a is to question `question_A[a]`, or each question has one
         (None)."""
-        hidden_ALC = self._read(token_ids_AL, mask_AL, keys_values, question_mask_BN, question_A)
-        return self.head(hidden_ALC, self.embeddings.word_embeddings.weight)
-
-    def _read(
-        self,
-        token_ids_AL: Tensor,
-        mask_AL: Tensor,
-        keys_values: list[KeyValue],
-        question_mask_BN: Tensor,
-        question_A: Tensor | None,
-    ) -> Tensor:
         x_ALC = self.embeddings(input_ids=token_ids_AL)
         for layer, key_value in zip(self.layers, keys_values, strict=True):
             x_ALC = layer(x_ALC, mask_AL, key_value, question_A, question_mask_BN)
         return x_ALC
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Of each token's next one: (..., V) of (..., C)."""
+        return self.head(hidden, self.embeddings.word_embeddings.weight)
 
     def log_likelihood(
         self,
@@ -94,11 +87,10 @@ class AnswerDecoder(BaseModule):
         question_A: Tensor,
     ) -> Tensor:
         """log p(answer | question) in nats, (A,): the sum over all tokens after [CLS]."""
-        hidden_ALC = self._read(token_ids_AL[:, :-1], mask_AL[:, :-1], keys_values, question_mask_BN, question_A)
-        # The vocabulary is the larger part of the work, and most of a batch of answers is padding: T tokens are none.
+        hidden_ALC = self(token_ids_AL[:, :-1], mask_AL[:, :-1], keys_values, question_mask_BN, question_A)
+        # Most of a batch of answers is padding, and the vocabulary most of the work: it is done for the T tokens that count.
         counts_AL = mask_AL[:, 1:]
-        logits_TV = self.head(hidden_ALC[counts_AL], self.embeddings.word_embeddings.weight)
-        log_p_TV = logits_TV.float().log_softmax(dim=1)
+        log_p_TV = self.logits(hidden_ALC[counts_AL]).float().log_softmax(dim=1)
         log_p_T = log_p_TV.gather(1, token_ids_AL[:, 1:][counts_AL][:, None])[:, 0]
         answer_T = counts_AL.nonzero()[:, 0]
         return log_p_T.new_zeros(len(token_ids_AL)).index_add(0, answer_T, log_p_T)
@@ -115,9 +107,9 @@ class AnswerDecoder(BaseModule):
         keys_values = self.project(question_BNC)
         batch_size, device = len(question_BNC), question_BNC.device
         start_B1 = token_ids_AL[:1, :1].expand(batch_size, 1)
-        first_BV = self(start_B1, torch.ones_like(start_B1, dtype=torch.bool), keys_values, question_mask_BN, None)
+        start_B1C = self(start_B1, torch.ones_like(start_B1, dtype=torch.bool), keys_values, question_mask_BN, None)
         # Stable: of answers that begin alike those that come first in the list are kept.
-        first_BA = first_BV[:, 0, token_ids_AL[:, 1]].float()
+        first_BA = self.logits(start_B1C[:, 0])[:, token_ids_AL[:, 1]].float()
         place_BK = first_BA.argsort(dim=1, descending=True, stable=True)[:, :k]
         place_R = place_BK.flatten()
         question_R = torch.arange(batch_size, device=device).repeat_interleave(place_BK.shape[1])
