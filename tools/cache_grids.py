@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from mmcv.transforms import Compose
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from rich.progress import track
 from torch import Tensor
@@ -141,6 +142,7 @@ def main() -> None:
     args = parse_args()
     os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
     check_file(args.config, 'configuration')
+    MMLogger.get_instance('mmengine', log_level='WARNING')  # else MMEngine lists every weight as it is initialised
     cfg = Config.fromfile(args.config)
     load_mmpretrain()
     paths = find_pictures(cfg.pictures)
