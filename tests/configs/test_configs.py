@@ -29,7 +29,8 @@ def shrink(model) -> None:
     towers = model.towers
     if towers.type == 'FeatureTowers':
         return
-    if towers.backbone is not None and towers.backbone.type.endswith('VisionTransformer'):
+    vit = towers.backbone is not None and towers.backbone.type.endswith('VisionTransformer')
+    if vit and isinstance(towers.backbone.arch, str):  # a named one is large
         towers.backbone.arch = SMALL_VIT
         towers.neck.in_channels = 32
     if towers.backbone is not None and towers.backbone.type.endswith('ResNet'):

@@ -1,0 +1,32 @@
+"""shape_world_pretrain.py with a ViT that learns on, without token reduction: what the fine-tunings with reduction start from.
+
+    python tools/train.py configs/sacl/shape_world_vit_backbone.py --amp
+    python tools/train.py configs/sacl/shape_world_vit_pretrain.py --amp
+
+$BACKBONE: another checkpoint of the ViT.
+"""
+
+_base_ = ['./shape_world_pretrain.py', '../_base_/models/tiny_vit.py']
+
+model = dict(
+    towers=dict(
+        backbone=dict(
+            _delete_=True,
+            type='mmpretrain.VisionTransformer',
+            arch={{_base_.vit.arch}},
+            img_size={{_base_.vit.img_size}},
+            patch_size={{_base_.vit.patch_size}},
+            patch_cfg={{_base_.vit.patch_cfg}},
+            frozen_stages={{_base_.vit.frozen_stages}},
+            out_type='raw',
+            init_cfg=dict(
+                type='Pretrained',
+                checkpoint='{{$BACKBONE:work_dirs/shape_world_vit_backbone/epoch_4.pth}}',
+                prefix='backbone.',
+            ),
+        ),
+        freeze_backbone=False,  # nothing has taught its class token yet
+    )
+)
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.3)}))
+train_cfg = dict(max_epochs=4, val_interval=4)

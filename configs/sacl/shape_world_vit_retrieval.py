@@ -1,0 +1,16 @@
+"""shape_world_retrieval.py with a ViT that may drop tokens: what token reduction costs in retrieval with re-ranking.
+
+    python tools/train.py configs/sacl/shape_world_vit_retrieval.py --amp
+    python tools/train.py configs/sacl/shape_world_vit_retrieval.py --amp --cfg-options model.towers.backbone.keep_rate=0.7
+
+Guided by the picture's own class token: features have to be independent of texts. pretrain_light.py's form:
+model.towers.backbone.keep_rate=0.6 model.towers.backbone.reduction_layers=2,3,5. $PRETRAINED: another checkpoint to start
+from.
+"""
+
+_base_ = ['./shape_world_retrieval.py', '../_base_/models/tiny_vit.py']
+
+load_from = '{{$PRETRAINED:work_dirs/shape_world_vit_pretrain/epoch_4.pth}}'
+model = dict(towers=dict(backbone={{_base_.vit}}, freeze_backbone=False))
+optim_wrapper = dict(optimizer=dict(lr=5e-4), paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.3)}))
+train_cfg = dict(max_epochs=1, val_interval=1)
