@@ -1,5 +1,6 @@
 """The benchmark scripts run, at toy size, and measure what they say."""
 
+import re
 import subprocess
 import sys
 import time
@@ -64,6 +65,13 @@ def test_a_folder_that_is_not_albef(tmp_path):
     assert done.returncode == 1
     assert 'is no copy of github.com/salesforce/ALBEF' in done.stderr
     assert 'Traceback' not in done.stderr
+
+
+def test_token_reduction():
+    out = run('token_reduction.py', '--arch', 'deit-tiny', '--image-size', '64', '--batch', '1', '--repeats', '1')
+    shares = re.findall(r'(\d+)% ', out)
+    assert shares[0] == '100'
+    assert [int(share) for share in shares[1:4]] == sorted((int(share) for share in shares[1:4]), reverse=True)
 
 
 SMALL = ['--small', '--pictures', '30', '--texts', '90', '--image-size', '48', '--repeats', '1', '--device', 'cpu']
