@@ -29,4 +29,3 @@ model = dict(
     )
 )
 optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.3)}))
-train_cfg = dict(max_epochs=4, val_interval=4)
