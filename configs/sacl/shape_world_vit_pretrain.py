@@ -1,9 +1,11 @@
-"""shape_world_pretrain.py with a ViT that learns on, without token reduction: what the fine-tunings with reduction start from.
+"""shape_world_pretrain.py with a ViT that learns on and may drop tokens.
 
     python tools/train.py configs/sacl/shape_world_vit_backbone.py --amp
     python tools/train.py configs/sacl/shape_world_vit_pretrain.py --amp
+    python tools/train.py configs/sacl/shape_world_vit_pretrain.py --amp --cfg-options \\
+        model.towers.backbone.keep_rate=0.6 model.towers.backbone.reduction_layers=2,3,5
 
-$BACKBONE: another checkpoint of the ViT.
+The last with the tokens that pretrain_light.py keeps. $BACKBONE: another checkpoint of the ViT.
 """
 
 _base_ = ['./shape_world_pretrain.py', '../_base_/models/tiny_vit.py']
@@ -12,13 +14,15 @@ model = dict(
     towers=dict(
         backbone=dict(
             _delete_=True,
-            type='mmpretrain.VisionTransformer',
+            type='TokenReducedViT',
             arch={{_base_.vit.arch}},
             img_size={{_base_.vit.img_size}},
             patch_size={{_base_.vit.patch_size}},
             patch_cfg={{_base_.vit.patch_cfg}},
             frozen_stages={{_base_.vit.frozen_stages}},
-            out_type='raw',
+            guide='class',
+            reduction_layers={{_base_.vit.reduction_layers}},
+            keep_rate=1.0,
             init_cfg=dict(
                 type='Pretrained',
                 checkpoint='{{$BACKBONE:work_dirs/shape_world_vit_backbone/epoch_4.pth}}',
