@@ -7,7 +7,8 @@
   of texts, so that retrieval can keep them.
 * Negatives are those of all processes' batches, without teacher, queue and distillation; weights are self-regulated.
 
-docs/benchmarks.md has its speed. Not trained at full scale.
+docs/benchmarks.md has its speed; docs/results.md what switching it on costs a small model in the embedded world. Not trained
+at full scale.
 """
 
 _base_ = ['./pretrain.py']

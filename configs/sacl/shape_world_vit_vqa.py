@@ -4,6 +4,7 @@
     python tools/train.py configs/sacl/shape_world_vit_vqa.py --amp \\
         --cfg-options model.towers.backbone.guide=text model.towers.backbone.keep_rate=0.7
 
+Not a measure yet: without reduction, too, it hardly looks at the picture after these two epochs (docs/results.md).
 guide=class: without the text. pretrain_light.py's form: model.towers.backbone.keep_rate=0.6
 model.towers.backbone.reduction_layers=2,3,5. $PRETRAINED: another checkpoint to start from.
 """
