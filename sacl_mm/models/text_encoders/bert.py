@@ -5,6 +5,7 @@ from torch import Tensor
 from transformers import BertConfig, BertModel
 
 from sacl_mm.functional.length_buckets import in_length_buckets
+from sacl_mm.layers.attention_kernel import attention_kernel
 from sacl_mm.layers.bert_checkpoint import load_bert
 from sacl_mm.registry import MODELS
 
@@ -83,6 +84,7 @@ class BertTextEncoder(BaseModule):
 
         def encode(index: Tensor | slice, length: int) -> Tensor:
             ids, mask = token_ids_BL[index, :length], mask_BL[index, :length]
-            return self.bert(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+            with attention_kernel(ids, length):
+                return self.bert(input_ids=ids, attention_mask=mask.long()).last_hidden_state
 
         return in_length_buckets(encode, mask_BL, self.length_buckets)
