@@ -88,7 +88,7 @@ class FusionEncoder(BaseModule):
 
     def project(self, image_PNC: Tensor) -> list[KeyValue]:
         """Every layer's keys and values of P pictures."""
-        return [layer.cross_attention.project(image_PNC) for layer in self.layers]
+        return [layer.project(image_PNC) for layer in self.layers]
 
     def forward(
         self,

@@ -37,7 +37,7 @@ class PairedFusionEncoder(FusionEncoder):
 
     def project(self, image_PNC: Tensor) -> list[KeyValue]:
         """The keys and values of P pictures, one for each two layers."""
-        return [layer.cross_attention.project(image_PNC) for layer in self.layers[::2]]
+        return [layer.project(image_PNC) for layer in self.layers[::2]]
 
     def forward(
         self,
