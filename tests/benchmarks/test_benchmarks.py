@@ -66,6 +66,13 @@ def test_a_folder_that_is_not_albef(tmp_path):
     assert 'Traceback' not in done.stderr
 
 
+@pytest.mark.skipif(not Path('/proc/self/clear_refs').exists(), reason='measures memory as Linux tells it')
+def test_sharding():
+    out = run('sharding.py', '--width', '64', '--queue', '64', '--repeats', '1')
+    assert 'DistributedDataParallel' in out
+    assert 'shard=True' in out
+
+
 SMALL = ['--small', '--pictures', '30', '--texts', '90', '--image-size', '48', '--repeats', '1', '--device', 'cpu']
 
 
