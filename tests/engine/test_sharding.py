@@ -112,38 +112,52 @@ def test_layers_that_share_weights_are_not_taken_apart():
         torch.testing.assert_close(sharded, plain)
 
 
-def save_and_load(rank: int, folder: str) -> dict:
-    """A checkpoint of 32-pixel pictures, read by a model for 48 pixels."""
+def prepared(folder: str, image_size: int = 32) -> ShardingStrategy:
+    strategy = ShardingStrategy(
+        work_dir=folder,
+        env_kwargs=dict(launcher='pytorch', randomness=dict(seed=0)),
+        log_kwargs=dict(log_level='ERROR'),
+    )
+    towers = dict(TOWERS, backbone=dict(TOWERS['backbone'], img_size=image_size))
+    optimizer = dict(type='AdamW', lr=1e-3, fused=True)
+    strategy.prepare(build(**FULL, towers=towers), optim_wrapper=dict(type='OptimWrapper', optimizer=optimizer))
+    return strategy
 
-    def prepared(image_size: int) -> ShardingStrategy:
-        strategy = ShardingStrategy(
-            work_dir=folder,
-            env_kwargs=dict(launcher='pytorch', randomness=dict(seed=0)),
-            log_kwargs=dict(log_level='ERROR'),
-        )
-        towers = dict(TOWERS, backbone=dict(TOWERS['backbone'], img_size=image_size))
-        strategy.prepare(
-            build(**FULL, towers=towers), optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3))
-        )
-        return strategy
 
-    strategy = prepared(32)
-    train(strategy.model, rank, 2, steps=1)
-    strategy.save_checkpoint(f'{folder}/a.pth')
+def advance(strategy: ShardingStrategy, rank: int, step: int) -> None:
+    model = strategy.model
+    model.set_progress(step, STEPS, seed=0)
+    losses = model(mode='loss', **batch(model, PAIRS // 2, step * PAIRS + rank * PAIRS // 2))
+    strategy.optim_wrapper.update_params(model.parse_losses(losses)[0])
+    model.after_step()
+
+
+def whole_weights(strategy: ShardingStrategy) -> dict:
+    return {name: whole(value).clone() for name, value in strategy.model.state_dict().items()}
+
+
+def save_and_load(rank: int, folder: str) -> list[dict]:
+    """The weights of a training, of one that is resumed, and of a model for larger pictures that starts from them."""
+    strategy, path = prepared(folder), f'{folder}/checkpoint.pth'
+    advance(strategy, rank, 0)
+    strategy.save_checkpoint(path, extra_ckpt=dict(meta=dict(iter=1)))
     torch.distributed.barrier()
-    larger = prepared(48)
-    larger.load_checkpoint(f'{folder}/a.pth')
-    return {name: whole(value).clone() for name, value in larger.model.state_dict().items()}
+    advance(strategy, rank, 1)
+    resumed, larger = prepared(folder), prepared(folder, image_size=48)
+    resumed.resume(path)
+    advance(resumed, rank, 1)
+    larger.load_checkpoint(path)
+    return [whole_weights(each) for each in (strategy, resumed, larger)]
 
 
-def test_weights_for_smaller_pictures_are_loaded_as_without_sharding(tmp_path):
-    loaded, _ = run_on_processes(2, save_and_load, str(tmp_path))
-    saved = torch.load(tmp_path / 'a.pth', weights_only=True)
+def test_a_checkpoint_is_whole_and_goes_on_bit_for_bit(tmp_path):
+    (uninterrupted, resumed, larger), _ = run_on_processes(2, save_and_load, str(tmp_path))
+    assert all(torch.equal(value, resumed[name]) for name, value in uninterrupted.items())
+    saved = torch.load(tmp_path / 'checkpoint.pth', weights_only=True)
     plain = build(**FULL, towers=dict(TOWERS, backbone=dict(TOWERS['backbone'], img_size=48)))
     plain.load_state_dict(saved['state_dict'])
-    assert loaded['towers.backbone.pos_embed'].shape[1] == 37
-    for name, value in plain.state_dict().items():
-        assert torch.equal(loaded[name], value), name
+    assert larger['towers.backbone.pos_embed'].shape[1] == 37  # resized, as without sharding
+    assert all(torch.equal(value, larger[name]) for name, value in plain.state_dict().items())
 
 
 @pytest.mark.parametrize(
