@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.utils import digit_version
 
 TOOLS = Path(__file__).parents[2] / 'tools' / 'benchmarks'
 sys.path.insert(0, str(TOOLS))
@@ -67,6 +68,7 @@ def test_a_folder_that_is_not_albef(tmp_path):
 
 
 @pytest.mark.skipif(not Path('/proc/self/clear_refs').exists(), reason='measures memory as Linux tells it')
+@pytest.mark.skipif(digit_version(torch.__version__) < digit_version('2.7'), reason='needs PyTorch 2.7')
 def test_sharding():
     out = run('sharding.py', '--width', '64', '--queue', '64', '--repeats', '1')
     assert 'DistributedDataParallel' in out
