@@ -52,11 +52,13 @@ def test_loss():
     assert '128 pairs of 256 features' in out
 
 
-def test_pretraining_step():
+@pytest.mark.parametrize('amp', [False, True])
+def test_pretraining_step(amp):
     toy = ['--batch', '2', '--image-size', '32', '--length', '6', '--repeats', '1', '--device', 'cpu']
-    out = run('pretraining_step.py', *toy, '--sides', 'SACL light')
+    out = run('pretraining_step.py', *toy, '--sides', 'SACL light', *(['--amp'] if amp else []))
     assert 'as fast as SACL light' in out
     assert '1.00 x' in out
+    assert ('GFLOP/s in bfloat16 products' if amp else 'GFLOP/s in float32 products') in ' '.join(out.split())
 
 
 def test_a_folder_that_is_not_albef(tmp_path):

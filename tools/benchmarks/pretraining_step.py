@@ -6,8 +6,8 @@
 
 Contrast with a queue of 65,536 pairs and momentum distillation, matching with hard negatives, masked language modelling with
 distillation; forward, backward, AdamW (fused in ours, as in our recipe); random weights, pictures and texts; every text has
-the greatest length. Each side runs in a process of its own, which holds its model until the end (7 GB); the sides take turns.
---sides picks some.
+the greatest length. Each side runs in a process of its own, which holds its model until the end (5 to 7 GB); the sides take
+turns. --sides picks some.
 """
 
 import argparse
@@ -37,7 +37,9 @@ Step = Callable[[], None]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--albef', type=Path, help="a checkout of ALBEF's code")
-    parser.add_argument('--sides', nargs='+', default=list(OURS), choices=list(OURS), help='of ours')
+    parser.add_argument(
+        '--sides', nargs='+', default=[*OURS, ALBEF_AMP], choices=[*OURS, ALBEF_AMP], help='beside ALBEF as its code is'
+    )
     parser.add_argument('--batch', type=int, default=8)
     parser.add_argument('--image-size', type=int, default=256)
     parser.add_argument('--length', type=int, default=30, help='of texts, in tokens')
@@ -51,8 +53,8 @@ def main() -> None:
         parser.error('--repeats must be at least 1')
     if args.albef:
         check_checkout(args.albef)  # before many processes find out
-    theirs = [ALBEF, ALBEF_AMP] if args.amp else [ALBEF]
-    names = [*(theirs if args.albef else []), *args.sides]
+    theirs = [ALBEF, *([ALBEF_AMP] if args.amp and ALBEF_AMP in args.sides else [])] if args.albef else []
+    names = [*theirs, *(side for side in args.sides if side in OURS)]
     # In processes of their own, because to count takes memory.
     counted = {name: Worker(name, args).only('count') for name in names}
     workers = {name: Worker(name, args) for name in names}
