@@ -28,6 +28,7 @@ def main() -> None:
     check_file(args.checkpoint, 'checkpoint')
     cfg = load_config(args)
     cfg.load_from = args.checkpoint
+    cfg.pop('shard', None)  # of a training
     if args.amp:
         cfg.test_cfg.fp16 = True
     runner = build_runner(cfg)

@@ -1,32 +1,24 @@
-"""Question answering on DAQUAR, on CPUs: grids of a frozen ResNet-50, MiniLM as text and fusion encoder and decoder.
+"""Question answering on DAQUAR, on CPUs: grids of a frozen ResNet-50; text and fusion encoder start from Flickr8k's second
+stage, the decoder from the fusion encoder.
 
     python tools/cache_grids.py configs/sacl/daquar_grids.py data/daquar_grids                     # once
     python tools/make_answer_list.py configs/sacl/daquar.py data/daquar_answers.json --at-least 1  # once
-    python tools/train.py configs/sacl/daquar.py
+    python tools/train.py configs/sacl/daquar.py --amp
 
-The blind twin: `--cfg-options model.data_preprocessor.blind=True`. docs/results.md has the
-numbers.
+$PRETRAINED: another checkpoint to start from; `load_from=None` starts from MiniLM alone. The blind twin:
+`--cfg-options model.data_preprocessor.blind=True`. docs/results.md has the numbers.
 """
 
 _base_ = [
-    '../_base_/models/sacl_small_vqa.py',
+    '../_base_/models/sacl_small_grid_vqa.py',
     '../_base_/datasets/daquar.py',
     '../_base_/schedules/finetune.py',
     '../_base_/default_runtime.py',
 ]
 
+load_from = '{{$PRETRAINED:work_dirs/flickr8k_retrieval/epoch_2.pth}}'
 model = dict(
-    data_preprocessor=dict(mean=None, std=None, bgr_to_rgb=False),
-    towers=dict(
-        embed_dims=None,
-        backbone=None,
-        neck=dict(in_channels=3072, out_channels=384),
-        text_encoder=dict(checkpoint={{_base_.minilm}}),
-    ),
-    fusion=dict(checkpoint={{_base_.minilm}}),
-    answers='{{$DAQUAR_ANSWERS:data/daquar_answers.json}}',
-    tokenizer={{_base_.tokenizer}},
-    num_candidates=24,
+    towers=dict(embed_dims=None), answers='{{$DAQUAR_ANSWERS:data/daquar_answers.json}}', tokenizer={{_base_.tokenizer}}
 )
 optim_wrapper = dict(
     optimizer=dict(lr=1e-4, weight_decay=0.05),

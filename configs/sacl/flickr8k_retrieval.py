@@ -28,6 +28,9 @@ optim_wrapper = dict(
     paramwise_cfg=dict(
         custom_keys={
             'towers.text_encoder': dict(lr_mult=0.1),
+            # Learned in the first stage, from batches twice as large.
+            'towers.image_projection': dict(lr_mult=0.2),
+            'towers.text_projection': dict(lr_mult=0.2),
             'cross_attention': dict(lr_mult=2.0),
             'matching_head': dict(lr_mult=2.0),
         }

@@ -20,6 +20,7 @@ _OTHER_KEYS = {
     'find_unused_parameters',
     'model_wrapper_cfg',
     'runner_type',
+    'shard',
     'sync_bn',
 }
 

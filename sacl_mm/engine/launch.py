@@ -8,7 +8,8 @@ from collections.abc import Callable
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
+from mmengine.runner import FlexibleRunner, Runner
+from mmengine.utils import digit_version
 
 from sacl_mm.engine.compilation import compile_layers
 from sacl_mm.engine.config_check import UserError, check_config, check_file
@@ -57,25 +58,49 @@ def check_start(cfg: Config) -> None:
         check_file(cfg.load_from, 'checkpoint (load_from)')
 
 
-def build_runner(cfg: Config) -> Runner:
+def build_runner(cfg: Config) -> Runner | FlexibleRunner:
     """A Runner; with several processes on a machine without GPUs they talk through gloo, which MMEngine does not arrange.
-    `compile=True`, or the options of `torch.compile`, compiles the layers of the model (`compile_layers`)."""
+    `compile=True`, or the options of `torch.compile`, compiles the layers of the model (`compile_layers`); `shard=True`
+    shares the weights out among the processes (`ShardingRunner`)."""
+    if cfg.get('shard', False) is not False:
+        check_sharding(cfg)
     if cfg.launcher != 'none' and not torch.cuda.is_available():
         if cfg.launcher != 'pytorch':
             raise UserError(
                 f"launcher '{cfg.launcher}' needs GPUs; on CPUs use --launcher pytorch (tools/dist_train.sh)"
             )
         torch.distributed.init_process_group('gloo')
-        wrapper = dict(cfg.get('model_wrapper_cfg') or dict(type='MMDistributedDataParallel', broadcast_buffers=False))
-        cfg.model_wrapper_cfg = dict(wrapper, device_ids=None)
-    options = cfg.pop('compile', False)
+        if not cfg.get('shard'):
+            wrapper = cfg.get('model_wrapper_cfg') or dict(type='MMDistributedDataParallel', broadcast_buffers=False)
+            cfg.model_wrapper_cfg = dict(wrapper, device_ids=None)
+    options = cfg.get('compile', False)
     if not isinstance(options, (bool, dict)):
         raise UserError(f"compile must be True, False or a dict of torch.compile's options, got {options!r}")
+    if cfg.get('shard'):
+        from sacl_mm.engine.sharding_runner import ShardingRunner  # needs a newer PyTorch than the rest
+
+        return ShardingRunner.from_cfg(cfg)
+    cfg.pop('compile', None)
     runner = Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
     if options is not False:
         layers = compile_layers(runner.model, **({} if options is True else dict(options)))
         runner.logger.info(f'{layers} layers are compiled; the first iterations will be slow')
     return runner
+
+
+def check_sharding(cfg: Config) -> None:
+    """Raises UserError where `shard=True` cannot be had."""
+    if cfg.shard is not True:
+        raise UserError(f'shard must be True or False, got {cfg.shard!r}')
+    if cfg.launcher == 'none':
+        raise UserError(
+            'shard=True shares the weights out among several processes: start them with tools/dist_train.sh CONFIG PROCESSES'
+        )
+    if digit_version(torch.__version__) < digit_version('2.7'):
+        raise UserError(f'shard=True needs PyTorch 2.7, this is {torch.__version__}')
+    for key in ('runner_type', 'model_wrapper_cfg'):
+        if cfg.get(key) is not None:
+            raise UserError(f'shard=True brings its own runner and wraps no model: leave {key} out')
 
 
 def use_mixed_precision(cfg: Config) -> None:

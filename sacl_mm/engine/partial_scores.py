@@ -52,7 +52,8 @@ def fingerprint_of(*parts: nn.Module | Tensor | int | str) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for part in parts:
         if isinstance(part, nn.Module):
-            for name, tensor in part.state_dict().items():
+            # `state_dict` would take sharded weights apart that were gathered for an evaluation.
+            for name, tensor in (*part.named_parameters(), *part.named_buffers()):
                 digest.update(name.encode())
                 digest.update(_bytes(tensor))
         else:
@@ -61,4 +62,5 @@ def fingerprint_of(*parts: nn.Module | Tensor | int | str) -> str:
 
 
 def _bytes(tensor: Tensor) -> bytes:
-    return tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
+    # Of a copy: memory that NumPy has looked at cannot be freed any more when sharded weights are taken apart.
+    return tensor.detach().to('cpu', copy=True).contiguous().view(-1).view(torch.uint8).numpy().tobytes()

@@ -30,6 +30,10 @@ class FusionLayer(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(width, eps=1e-12)
         self.dropout = nn.Dropout(dropout)
 
+    def project(self, image_PNC: Tensor) -> KeyValue:
+        """The keys and values of P pictures, for `forward`."""
+        return self.cross_attention.project(image_PNC)
+
     def forward(
         self,
         x_BLC: Tensor,

@@ -3,6 +3,8 @@
 Shapes: B pairs in the local batch, L text tokens, C width, T masked positions, V vocabulary.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -43,7 +45,7 @@ class SACLPretrain(ImageTextRetrieval):
         momentum: dict | None = None,
         reference_checkpoint: str | None = None,
         diagnostics_interval: int = 50,
-        negative_temperature: float | None = None,
+        negative_temperature: float | Sequence[float] | None = None,
     ) -> None:
         momentum = dict(momentum or {})
         mlm_distillation, ramp = momentum.pop('mlm_distillation', 0.0), momentum.pop('ramp', 1 / 30)

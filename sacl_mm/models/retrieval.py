@@ -3,6 +3,7 @@
 Shapes: B pairs in the local batch, G = B * processes, N image tokens, L text tokens, C width, R rows of the fusion encoder.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -53,7 +54,11 @@ class ImageTextRetrieval(DualEncoder):
         queue_size: queued pairs; 0 for none. Needs the teacher.
         momentum: options of `MomentumTeacher`; None for no teacher.
         negative_temperature: hard negatives are drawn in proportion to exp(cosine / this). None: the contrastive loss's own,
-            as ALBEF. An untrained fusion encoder learns nothing from the hardest negatives for a long time; 0.15 is gentle.
+            as ALBEF. An untrained fusion encoder learns nothing from the hardest negatives for a long time: (first, last), say
+            (1.0, 0.1), begins with almost any other pair and ends with hard ones, in geometric progression over the training.
+
+    Raises:
+        ValueError: for a queue or a distilling policy without a teacher; for a negative_temperature that is not positive.
     """
 
     def __init__(
@@ -67,10 +72,10 @@ class ImageTextRetrieval(DualEncoder):
         momentum: dict | None = None,
         reference_checkpoint: str | None = None,
         diagnostics_interval: int = 50,
-        negative_temperature: float | None = None,
+        negative_temperature: float | Sequence[float] | None = None,
     ) -> None:
         super().__init__(towers, contrastive_loss, data_preprocessor, reference_checkpoint, diagnostics_interval)
-        self.negative_temperature = negative_temperature
+        self.negative_temperature_ends = _ends_of(negative_temperature)
         self.fusion = MODELS.build(fusion)
         self.matching_head = MODELS.build(matching_head)
         policy = self.contrastive_loss.policy
@@ -115,6 +120,14 @@ class ImageTextRetrieval(DualEncoder):
     def draw(self) -> int:
         """The seed of this iteration's random draws."""
         return self.seed * 1_000_003 + self.iteration
+
+    @property
+    def negative_temperature(self) -> float | Tensor:
+        """That of this iteration."""
+        if self.negative_temperature_ends is None:
+            return self.contrastive_loss.temperature
+        first, last = self.negative_temperature_ends
+        return first * (last / first) ** self.progress
 
     def loss(self, batch: dict) -> dict[str, Tensor]:
         image, text, _, losses = self._towers_loss(batch)
@@ -171,7 +184,7 @@ class ImageTextRetrieval(DualEncoder):
         batch_size, device = len(image.feature), image.feature.device
         mask_BL = batch['text_mask']
         with torch.no_grad():
-            temperature = self.negative_temperature or self.contrastive_loss.temperature
+            temperature = self.negative_temperature
             image_ids_G, text_ids_G = gather(batch['image_ids']), gather(batch['text_ids'])
             positive_BG = batch['image_ids'][:, None] == image_ids_G[None, :]
             negatives = [
@@ -209,3 +222,13 @@ class ImageTextRetrieval(DualEncoder):
         missing = largest(tokens_BLC.shape[1], tokens_BLC.device) - tokens_BLC.shape[1]
         tokens_BLC, mask_BL = F.pad(tokens_BLC, (0, 0, 0, missing)), F.pad(mask_BL, (0, missing))
         return gather_with_gradient(tokens_BLC), gather(mask_BL.byte()).bool()
+
+
+def _ends_of(negative_temperature: float | Sequence[float] | None) -> tuple[float, float] | None:
+    if negative_temperature is None:
+        return None
+    is_number = isinstance(negative_temperature, (int, float))
+    ends = (negative_temperature, negative_temperature) if is_number else tuple(negative_temperature)
+    if len(ends) != 2 or not all(isinstance(end, (int, float)) and end > 0 for end in ends):
+        raise ValueError(f'negative_temperature must be a number > 0 or (first, last), got {negative_temperature!r}')
+    return ends

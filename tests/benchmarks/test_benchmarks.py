@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.utils import digit_version
 
 TOOLS = Path(__file__).parents[2] / 'tools' / 'benchmarks'
 sys.path.insert(0, str(TOOLS))
@@ -52,11 +53,13 @@ def test_loss():
     assert '128 pairs of 256 features' in out
 
 
-def test_pretraining_step():
+@pytest.mark.parametrize('amp', [False, True])
+def test_pretraining_step(amp):
     toy = ['--batch', '2', '--image-size', '32', '--length', '6', '--repeats', '1', '--device', 'cpu']
-    out = run('pretraining_step.py', *toy, '--sides', 'SACL light')
+    out = run('pretraining_step.py', *toy, '--sides', 'SACL light', *(['--amp'] if amp else []))
     assert 'as fast as SACL light' in out
     assert '1.00 x' in out
+    assert ('GFLOP/s in bfloat16 products' if amp else 'GFLOP/s in float32 products') in ' '.join(out.split())
 
 
 def test_a_folder_that_is_not_albef(tmp_path):
@@ -72,6 +75,14 @@ def test_token_reduction():
     shares = re.findall(r'(\d+)% ', out)
     assert shares[0] == '100'
     assert [int(share) for share in shares[1:4]] == sorted((int(share) for share in shares[1:4]), reverse=True)
+
+
+@pytest.mark.skipif(not Path('/proc/self/clear_refs').exists(), reason='measures memory as Linux tells it')
+@pytest.mark.skipif(digit_version(torch.__version__) < digit_version('2.7'), reason='needs PyTorch 2.7')
+def test_sharding():
+    out = run('sharding.py', '--width', '64', '--queue', '64', '--repeats', '1')
+    assert 'DistributedDataParallel' in out
+    assert 'shard=True' in out
 
 
 SMALL = ['--small', '--pictures', '30', '--texts', '90', '--image-size', '48', '--repeats', '1', '--device', 'cpu']

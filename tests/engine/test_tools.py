@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.utils import digit_version
 
 ROOT = Path(__file__).parents[2]
 SMALL = [
@@ -134,10 +135,10 @@ def test_a_compiled_training_has_the_same_curve(runs, tmp_path):
         assert line == pytest.approx(expected, rel=1e-4)
 
 
-def test_two_processes_give_the_curve_of_one(runs, tmp_path):
-    folder, options = runs
+def on_two_processes(work_dir, options):
+    """Train, with half the batch on each."""
     port = 20000 + os.getpid() % 20000
-    command = ['bash', 'tools/dist_train.sh', 'configs/sacl/shape_world_full.py', '2', '--work-dir', str(tmp_path)]
+    command = ['bash', 'tools/dist_train.sh', 'configs/sacl/shape_world_full.py', '2', '--work-dir', str(work_dir)]
     done = subprocess.run(
         [*command, '--cfg-options', *options, 'train_dataloader.batch_size=8'],
         env=environment() | dict(PORT=str(port), PATH=f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'),
@@ -147,10 +148,37 @@ def test_two_processes_give_the_curve_of_one(runs, tmp_path):
         timeout=600,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+
+def test_two_processes_give_the_curve_of_one(runs, tmp_path):
+    folder, options = runs
+    on_two_processes(tmp_path, options)
     expected, distributed = losses(folder / 'whole'), losses(tmp_path)
     assert len(expected) == len(distributed) == 9
     for one, two in zip(expected, distributed, strict=True):
         assert two == pytest.approx(one, rel=2e-3)
+
+
+@pytest.mark.skipif(digit_version(torch.__version__) < digit_version('2.7'), reason='needs PyTorch 2.7')
+def test_sharded_processes_give_the_curve_and_the_checkpoints_of_one(runs, tmp_path):
+    folder, options = runs
+    sharded, unsharded = tmp_path / 'sharded', tmp_path / 'unsharded'
+    on_two_processes(sharded, [*options, 'shard=True'])
+    expected = losses(folder / 'whole')
+    for one, two in zip(expected, losses(sharded), strict=True):
+        assert two == pytest.approx(one, rel=2e-3)
+    plain, checkpoint = (
+        torch.load(path / 'epoch_3.pth', map_location='cpu', weights_only=True) for path in (folder / 'whole', sharded)
+    )
+    assert plain.keys() == checkpoint.keys()
+    assert plain['optimizer']['param_groups'] == checkpoint['optimizer']['param_groups']
+    for number, values in plain['optimizer']['state'].items():
+        shapes = {name: value.shape for name, value in values.items()}
+        assert shapes == {name: value.shape for name, value in checkpoint['optimizer']['state'][number].items()}
+    arguments = ['configs/sacl/shape_world_full.py', '--work-dir', unsharded, '--resume', sharded / 'epoch_2.pth']
+    tool('train.py', *arguments, options=options)
+    for one, other in zip(expected[6:], losses(unsharded), strict=True):
+        assert other == pytest.approx(one, rel=2e-3)
 
 
 def test_testing_a_checkpoint_prints_the_table_and_writes_metrics(runs, tmp_path):

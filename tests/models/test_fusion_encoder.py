@@ -56,15 +56,20 @@ def test_texts_in_turn_and_by_index(texts, indexed, options):
     )
 
 
-def test_first_token_of_two_pictures():
-    fusion = built(PairedFusionEncoder)
-    text_BLC, image_PNC = (
-        torch.randn(8, 7, 16, dtype=torch.float64),
-        torch.randn(PICTURES, 5, 12, dtype=torch.float64),
-    )
+@pytest.mark.parametrize('options', [{}, dict(length_buckets=2), dict(checkpoint_rows=3)], ids=str)
+def test_two_pictures_in_parts_and_first_token(options):
+    whole, fusion = built(PairedFusionEncoder), built(PairedFusionEncoder, **options)
+    text_BLC = torch.randn(8, 7, 16, dtype=torch.float64, requires_grad=True)
+    image_PNC = torch.randn(PICTURES, 5, 12, dtype=torch.float64)
     first_B, second_B = torch.randint(PICTURES, (2, 8))
-    arguments = text_BLC, MASK_BL, fusion.project(image_PNC), first_B, second_B
-    torch.testing.assert_close(fusion(*arguments, first_only=True), fusion(*arguments)[:, :1])
+    results = []
+    for model in (whole, fusion):
+        arguments = text_BLC, MASK_BL, model.project(image_PNC), first_B, second_B
+        fused_BLC, first_B1C = model(*arguments), model(*arguments, first_only=True)
+        torch.testing.assert_close(first_B1C, fused_BLC[:, :1])
+        fused = fused_BLC[MASK_BL]
+        results.append([fused, *torch.autograd.grad(fused.sin().sum(), [text_BLC, *model.parameters()])])
+    torch.testing.assert_close(*results)
 
 
 def test_texts_that_cannot_meet_the_pictures_in_turn():

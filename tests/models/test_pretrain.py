@@ -91,6 +91,19 @@ def test_hard_negatives_follow_their_own_temperature():
     assert chosen[None] != chosen[1e-3]
 
 
+def test_hard_negatives_become_harder_over_the_training():
+    model = build(negative_temperature=(1.0, 0.04))
+    for iteration, temperature in ((0, 1.0), (5, 0.2), (10, 0.04)):
+        model.set_progress(iteration, 11, 0)
+        assert model.negative_temperature == pytest.approx(temperature)
+    model = build(negative_temperature=0.15)
+    model.set_progress(7, 11, 0)
+    assert model.negative_temperature == pytest.approx(0.15)
+    for wrong in (0, (1.0,), (1.0, -1.0), 'hard'):
+        with pytest.raises(ValueError, match='negative_temperature must be a number > 0 or'):
+            build(negative_temperature=wrong)
+
+
 def test_a_batch_of_one_image_has_no_matching_negatives():
     model = build()
     data = batch(model, count=3)

@@ -50,6 +50,11 @@ def peak_memory(run: Callable[[], object], device: torch.device) -> float:
     return (_status('VmHWM') - before) / 2**10
 
 
+def memory() -> float:
+    """MiB that this process has (Linux)."""
+    return _status('VmRSS') / 2**10
+
+
 def matrix_product_rate(device: torch.device, dtype: torch.dtype = torch.float32, size: int = 2048) -> float:
     """GFLOP/s of a large matrix product: what a computation could reach at best here."""
     a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))

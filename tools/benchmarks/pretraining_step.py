@@ -1,11 +1,13 @@
 """A step of pre-training at ALBEF's base size, beside ALBEF's own code: seconds and peak memory.
 
-    python tools/benchmarks/pretraining_step.py                      # InfoNCE, SACL, compiled, token reduction, light
+    python tools/benchmarks/pretraining_step.py                      # InfoNCE, SACL, compiled, token reduction, light ...
     python tools/benchmarks/pretraining_step.py --albef FOLDER       # a checkout of github.com/salesforce/ALBEF
+    python tools/benchmarks/pretraining_step.py --albef FOLDER --amp # ours in bfloat16; ALBEF as its code is, and in bfloat16
 
 Contrast with a queue of 65,536 pairs and momentum distillation, matching with hard negatives, masked language modelling with
-distillation; forward, backward, AdamW; random weights, pictures and texts; every text has the greatest length. Each side runs
-in a process of its own, which holds its model until the end (7 GB); the sides take turns. --sides picks some.
+distillation; forward, backward, AdamW (fused in ours, as in our recipe); random weights, pictures and texts; every text has
+the greatest length. Each side runs in a process of its own, which holds its model until the end (5 to 7 GB); the sides take
+turns. --sides picks some.
 """
 
 import argparse
@@ -27,26 +29,32 @@ sys.path.insert(0, str(Path(__file__).parents[1] / 'model_converters'))
 import albef_code
 from albef_code import check_checkout
 
-QUEUE, VOCAB, BERT_MASK = 65536, 30522, 103
+QUEUE, VOCAB = 65536, 30522
+ALBEF, ALBEF_AMP = 'albef', 'albef, bfloat16'
 Step = Callable[[], None]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--albef', type=Path, help="a checkout of ALBEF's code")
-    parser.add_argument('--sides', nargs='+', default=list(OURS), choices=list(OURS), help='of ours')
+    parser.add_argument(
+        '--sides', nargs='+', default=[*OURS, ALBEF_AMP], choices=[*OURS, ALBEF_AMP], help='beside ALBEF as its code is'
+    )
     parser.add_argument('--batch', type=int, default=8)
     parser.add_argument('--image-size', type=int, default=256)
     parser.add_argument('--length', type=int, default=30, help='of texts, in tokens')
     parser.add_argument('--repeats', type=int, default=3)
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
-    parser.add_argument('--amp', action='store_true', help='bfloat16 autocast on all sides')
+    parser.add_argument(
+        '--amp', action='store_true', help="bfloat16 autocast in ours, and one more side with ALBEF's code under it"
+    )
     args = parser.parse_args()
     if args.repeats < 1:
         parser.error('--repeats must be at least 1')
     if args.albef:
         check_checkout(args.albef)  # before many processes find out
-    names = [*(['albef'] if args.albef else []), *args.sides]
+    theirs = [ALBEF, *([ALBEF_AMP] if args.amp and ALBEF_AMP in args.sides else [])] if args.albef else []
+    names = [*theirs, *(side for side in args.sides if side in OURS)]
     # In processes of their own, because to count takes memory.
     counted = {name: Worker(name, args).only('count') for name in names}
     workers = {name: Worker(name, args) for name in names}
@@ -59,7 +67,7 @@ def main() -> None:
                 times[name].append(seconds)
     memory = {name: worker.only('peak') for name, worker in workers.items()}
     device = torch.device(args.device)
-    rate = matrix_product_rate(device, torch.bfloat16 if args.amp else torch.float32)
+    rates = {dtype: matrix_product_rate(device, dtype) for dtype in {precision(name, args) for name in names}}
     medians = {name: statistics.median(values) for name, values in times.items()}
     first = names[0]
     rows = [
@@ -70,17 +78,23 @@ def main() -> None:
             f'{memory[name]:,.0f}',
             f'{memory[name] / memory[first]:.2f}',
             f'{counted[name] / 1e12:.2f}',
-            f'{counted[name] / 1e9 / medians[name] / rate:.0%}',
+            f'{counted[name] / 1e9 / medians[name] / rates[precision(name, args)]:.0%}',
         ]
         for name in names
     ]
     print_table(
         f'Pre-training step, {args.batch} pairs, {args.image_size} px, {args.length} tokens, '
-        f'{"bfloat16" if args.amp else "float32"}; {machine(device)}, {rate:,.0f} GFLOP/s in matrix products; '
+        f'{"bfloat16" if args.amp else "float32"}; {machine(device)}, '
+        f'{" and ".join(f"{rate:,.0f} GFLOP/s in {str(dtype)[6:]} products" for dtype, rate in rates.items())}; '
         f'median of {args.repeats}',
         ['', 'seconds', f'as fast as {first}', 'peak MiB', 'ratio', 'TFLOP', "share of the machine's rate"],
         rows,
     )
+
+
+def precision(name: str, args: argparse.Namespace) -> torch.dtype:
+    """Of the matrix products of a side. ALBEF's code has no mixed precision."""
+    return torch.bfloat16 if args.amp and name != ALBEF else torch.float32
 
 
 class Worker:
@@ -115,7 +129,8 @@ def serve(pipe, name: str, args: argparse.Namespace, threads: int) -> None:
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     device = torch.device(args.device)
-    step = albef(args, device) if name == 'albef' else OURS[name](args, device)
+    args.amp = precision(name, args) is torch.bfloat16
+    step = albef(args, device) if name.startswith(ALBEF) else OURS[name](args, device)
     cuda = device.type == 'cuda'
 
     def timed() -> float:
@@ -135,10 +150,10 @@ def serve(pipe, name: str, args: argparse.Namespace, threads: int) -> None:
         pipe.send(answers[what]())
 
 
-def optimised(model: torch.nn.Module, loss_of: Callable[[], torch.Tensor], args: argparse.Namespace) -> Step:
+def optimised(model: torch.nn.Module, loss_of: Callable[[], torch.Tensor], args: argparse.Namespace, **options) -> Step:
     """A step of AdamW on a loss."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=1e-5, weight_decay=0.02)
+    optimizer = torch.optim.AdamW(parameters, lr=1e-5, weight_decay=0.02, **options)
 
     def step() -> None:
         optimizer.zero_grad()
@@ -187,7 +202,11 @@ def ours(name: str, changes: dict, compiled: bool, args: argparse.Namespace, dev
         texts_per_image=[1] * args.batch,
     )
     model.set_progress(500, 1000, seed=0)
-    step = optimised(model, lambda: sum(value for key, value in model.loss(batch).items() if 'loss' in key), args)
+
+    def loss() -> torch.Tensor:
+        return sum(value for key, value in model.loss(batch).items() if 'loss' in key)
+
+    step = optimised(model, loss, args, fused=True)
 
     def step_and_follow() -> None:
         step()
@@ -226,10 +245,12 @@ def albef(args: argparse.Namespace, device: torch.device) -> Step:
 def make_sides() -> dict[str, Callable]:
     regulated = {'contrastive_loss.policy.weights.alpha': 0.0}  # no reference model
     trips = {f'towers.backbone.{k}': v for k, v in dict(type='TokenReducedViT', keep_rate=0.7).items()}
+    checkpointed = {'towers.checkpoint_rows': 2, 'fusion.checkpoint_rows': 8}
     sides = {
         'InfoNCE': ('pretrain_infonce', {}, False),
         'SACL': ('pretrain', regulated, False),
         'SACL, compiled': ('pretrain', regulated, True),
+        'SACL, checkpointed': ('pretrain', regulated | checkpointed, False),
         'SACL, TRIPS 70 %': ('pretrain', regulated | trips, False),
         'SACL light': ('pretrain_light', {}, False),
     }

@@ -3,7 +3,7 @@
 
 optim_wrapper = dict(
     constructor='TrainableOnlyConstructor',
-    optimizer=dict(type='AdamW', lr=2e-6, weight_decay=0.05),
+    optimizer=dict(type='AdamW', lr=2e-6, weight_decay=0.05, fused=True),
     paramwise_cfg=dict(
         norm_decay_mult=0.0,
         bias_decay_mult=0.0,

@@ -3,7 +3,7 @@
 
 optim_wrapper = dict(
     constructor='TrainableOnlyConstructor',
-    optimizer=dict(type='AdamW', lr=1e-4, weight_decay=0.01),
+    optimizer=dict(type='AdamW', lr=1e-4, weight_decay=0.01, fused=True),
     paramwise_cfg=dict(
         norm_decay_mult=0.0,
         bias_decay_mult=0.0,

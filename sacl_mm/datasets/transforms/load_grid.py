@@ -35,7 +35,7 @@ class LoadImageGrid(BaseTransform):
         name = os.path.splitext(os.path.basename(results['img_path']))[0]
         path = os.path.join(self.root, f'{name}.npy')
         grid = _read(path, results['img_path'])
-        if self.size is not None:
+        if self.size is not None and grid.shape[:2] != tuple(self.size):
             grid = _averaged(grid, self.size, path)
         results['img'] = grid
         results['img_shape'] = results['ori_shape'] = grid.shape[:2]

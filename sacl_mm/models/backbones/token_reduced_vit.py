@@ -53,6 +53,8 @@ class TokenReducedViT(VisionTransformer):
         if self.out_type != 'raw' or self.cls_token is None or list(self.out_indices) != [len(self.layers) - 1]:
             raise ValueError("token reduction needs a class token, out_type='raw' and the last layer's output only")
         self.reduction_layers = tuple(reduction_layers)
+        for number in reduction_layers:
+            self.layers[number - 1].called_in_parts = True  # `sacl_mm.engine.sharding` asks
         self.keep_rate, self.fuse = keep_rate, fuse
         self.text_guided = guide == 'text'
 

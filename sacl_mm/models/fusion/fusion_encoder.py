@@ -3,6 +3,8 @@
 Shapes: B texts, L text tokens, P pictures, N image tokens, C width.
 """
 
+from collections.abc import Callable
+
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -88,7 +90,7 @@ class FusionEncoder(BaseModule):
 
     def project(self, image_PNC: Tensor) -> list[KeyValue]:
         """Every layer's keys and values of P pictures."""
-        return [layer.cross_attention.project(image_PNC) for layer in self.layers]
+        return [layer.project(image_PNC) for layer in self.layers]
 
     def forward(
         self,
@@ -107,17 +109,26 @@ class FusionEncoder(BaseModule):
         if self.length_buckets > 1 or self.checkpoint_rows:
             picture_R = self._of_each(len(text_BLC), len(keys_values[0].key), picture_R, text_BLC.device)
 
-        def fuse(index: Tensor | slice, length: int) -> Tensor:
-            rows = text_BLC[index, :length], mask_BL[index, :length], None if picture_R is None else picture_R[index]
-            return in_checkpointed_chunks(fuse_rows, self.checkpoint_rows, *rows)[0]
-
-        def fuse_rows(x_BLC: Tensor, mask_BL: Tensor, picture_R: Tensor | None) -> tuple[Tensor]:
+        def fuse(x_BLC: Tensor, mask_BL: Tensor, picture_R: Tensor | None) -> tuple[Tensor]:
             for layer, key_value in zip(self.layers, keys_values, strict=True):
                 last = layer is self.layers[-1]
                 x_BLC = layer(x_BLC, mask_BL, key_value, picture_R, first_only=first_only and last)
             return (x_BLC,)
 
-        return in_length_buckets(fuse, mask_BL, self.length_buckets)
+        return self._in_parts(fuse, text_BLC, mask_BL, picture_R)
+
+    def _in_parts(
+        self, fuse: Callable[..., tuple[Tensor]], text_BLC: Tensor, mask_BL: Tensor, *picture_B: Tensor | None
+    ) -> Tensor:
+        """What `fuse` makes of the texts, of their masks and of their pictures' numbers: in buckets of like lengths, in which
+        some rows at a time are checkpointed."""
+
+        def fuse_bucket(index: Tensor | slice, length: int) -> Tensor:
+            pictures = (None if numbers is None else numbers[index] for numbers in picture_B)
+            rows = text_BLC[index, :length], mask_BL[index, :length], *pictures
+            return in_checkpointed_chunks(fuse, self.checkpoint_rows, *rows)[0]
+
+        return in_length_buckets(fuse_bucket, mask_BL, self.length_buckets)
 
     @staticmethod
     def _of_each(texts: int, pictures: int, picture_R: Tensor | None, device) -> Tensor | None:

@@ -29,15 +29,27 @@ class PairedFusionEncoder(FusionEncoder):
         dropout: float = 0.1,
         checkpoint: str | None = None,
         first_bert_layer: int = 6,
+        length_buckets: int = 1,
+        checkpoint_rows: int | None = None,
     ) -> None:
-        super().__init__(width, image_width, 2 * num_layers, num_heads, dropout, checkpoint, first_bert_layer)
+        super().__init__(
+            width,
+            image_width,
+            2 * num_layers,
+            num_heads,
+            dropout,
+            checkpoint,
+            first_bert_layer,
+            length_buckets,
+            checkpoint_rows,
+        )
         for first, second in zip(self.layers[::2], self.layers[1::2], strict=True):
             second.cross_attention.key = first.cross_attention.key
             second.cross_attention.value = first.cross_attention.value
 
     def project(self, image_PNC: Tensor) -> list[KeyValue]:
         """The keys and values of P pictures, one for each two layers."""
-        return [layer.cross_attention.project(image_PNC) for layer in self.layers[::2]]
+        return [layer.project(image_PNC) for layer in self.layers[::2]]
 
     def forward(
         self,
@@ -50,11 +62,15 @@ class PairedFusionEncoder(FusionEncoder):
     ) -> Tensor:
         """Fused tokens (B, L, C) of text b with the pictures `first_B[b]` and `second_B[b]`; `first_only` as in
         `FusionEncoder`."""
-        for first, second, key_value in zip(self.layers[::2], self.layers[1::2], keys_values, strict=True):
-            last = second is self.layers[-1]
-            text_BLC = first(text_BLC, mask_BL, key_value, first_B)
-            text_BLC = second(text_BLC, mask_BL, key_value, second_B, first_only=first_only and last)
-        return text_BLC
+
+        def fuse(x_BLC: Tensor, mask_BL: Tensor, first_B: Tensor, second_B: Tensor) -> tuple[Tensor]:
+            for first, second, key_value in zip(self.layers[::2], self.layers[1::2], keys_values, strict=True):
+                last = second is self.layers[-1]
+                x_BLC = first(x_BLC, mask_BL, key_value, first_B)
+                x_BLC = second(x_BLC, mask_BL, key_value, second_B, first_only=first_only and last)
+            return (x_BLC,)
+
+        return self._in_parts(fuse, text_BLC, mask_BL, first_B, second_B)
 
     @staticmethod
     def doubled(state: dict[str, Tensor], prefix: str = 'fusion.') -> dict[str, Tensor]:

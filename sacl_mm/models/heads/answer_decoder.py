@@ -57,7 +57,7 @@ class AnswerDecoder(BaseModule):
 
     def project(self, question_BNC: Tensor) -> list[KeyValue]:
         """Every layer's keys and values of B questions."""
-        return [layer.cross_attention.project(question_BNC) for layer in self.layers]
+        return [layer.project(question_BNC) for layer in self.layers]
 
     def forward(
         self,

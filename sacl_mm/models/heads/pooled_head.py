@@ -50,10 +50,12 @@ class PooledHead(BaseModule):
 
     def forward(self, tokens_BNC: Tensor, mask_BN: Tensor | None = None) -> Tensor:
         """(B, E), not normalised; `mask_BN` is False where a text is padded."""
-        if mask_BN is None:
-            mask_BN = torch.ones(tokens_BNC.shape[:2], dtype=torch.bool, device=tokens_BNC.device)
-        kept_BNC = tokens_BNC.masked_fill(~mask_BN[..., None], 0.0)
-        pooled = [kept_BNC.sum(dim=1) / mask_BN.sum(dim=1, keepdim=True)]
+        count_B1 = tokens_BNC.shape[1] if mask_BN is None else mask_BN.sum(dim=1, keepdim=True)
+        pooled = [_padded_with(0.0, tokens_BNC, mask_BN).sum(dim=1) / count_B1]
         if self.maximum:
-            pooled.append(tokens_BNC.masked_fill(~mask_BN[..., None], -torch.inf).amax(dim=1))
+            pooled.append(_padded_with(-torch.inf, tokens_BNC, mask_BN).amax(dim=1))
         return self.head(torch.cat(pooled, dim=1))
+
+
+def _padded_with(value: float, tokens_BNC: Tensor, mask_BN: Tensor | None) -> Tensor:
+    return tokens_BNC if mask_BN is None else tokens_BNC.masked_fill(~mask_BN[..., None], value)

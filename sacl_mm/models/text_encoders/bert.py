@@ -5,6 +5,7 @@ from torch import Tensor
 from transformers import BertConfig, BertModel
 
 from sacl_mm.functional.length_buckets import in_length_buckets
+from sacl_mm.layers.attention_kernel import attention_kernel
 from sacl_mm.layers.bert_checkpoint import load_bert
 from sacl_mm.registry import MODELS
 
@@ -81,8 +82,12 @@ class BertTextEncoder(BaseModule):
     def forward(self, token_ids_BL: Tensor, mask_BL: Tensor) -> Tensor:
         """Tokens (B, L, C); `mask_BL` is True for tokens, False for padding."""
 
+        # Looked up once: each look-up's gradient is as large as the vocabulary.
+        words_BLC = self.bert.embeddings.word_embeddings(token_ids_BL)
+
         def encode(index: Tensor | slice, length: int) -> Tensor:
-            ids, mask = token_ids_BL[index, :length], mask_BL[index, :length]
-            return self.bert(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+            words, mask = words_BLC[index, :length], mask_BL[index, :length]
+            with attention_kernel(words, length):
+                return self.bert(inputs_embeds=words, attention_mask=mask.long()).last_hidden_state
 
         return in_length_buckets(encode, mask_BL, self.length_buckets)

@@ -1,0 +1,86 @@
+"""MMEngine's part of a sharded training: when a model is shared out, and what its checkpoints hold."""
+
+from typing import Any
+
+from mmengine._strategy import DDPStrategy
+from mmengine.device import get_device
+from mmengine.dist import is_main_process
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
+
+from sacl_mm.engine.compilation import compile_layers
+from sacl_mm.engine.sharding import part_of, shard, whole
+
+
+class ShardingStrategy(DDPStrategy):
+    """Shares weights, gradients and the optimizer's state out among the processes (`shard`).
+
+    Checkpoints are those of an unsharded training: gathered on all processes, written by the first one, and read by all. So
+    a training may be resumed with sharding, without it, or on another number of processes.
+
+    MMEngine's own `FSDPStrategy` is FSDP1, which needs GPUs and flattens each layer's parameters, so that a teacher cannot
+    follow parameter by parameter.
+
+    Args:
+        compile: as in a configuration; True, or options of `torch.compile`.
+        others: as in MMEngine's `DDPStrategy`.
+    """
+
+    def __init__(self, *, compile: bool | dict = False, **options) -> None:
+        super().__init__(**options)
+        self.compile = compile
+
+    def _wrap_model(self, model: nn.Module) -> nn.Module:
+        device = get_device()
+        model = self.convert_model(model.to(device))
+        if self.compile is not False:
+            layers = compile_layers(model, **({} if self.compile is True else self.compile))
+            self.logger.info(f'{layers} layers are compiled; the first iterations will be slow')
+        layers = shard(model, device)
+        self.logger.info(
+            f'weights are sharded among {self.world_size} processes; {layers} layers are gathered one by one'
+        )
+        return model
+
+    def model_state_dict(self) -> dict:
+        """The whole weights, on the CPU of the main process; all processes must ask for them."""
+        state = self.model.state_dict()
+        for name, value in state.items():
+            state[name] = _for_the_main_process(value)
+        return state
+
+    def optim_state_dict(self) -> dict:
+        """As `model_state_dict`."""
+        return tree_map(_for_the_main_process, self.optim_wrapper.state_dict())
+
+    def save_checkpoint(self, filename: str, *, save_optimizer: bool = True, **options) -> None:
+        if is_main_process():
+            super().save_checkpoint(filename, save_optimizer=save_optimizer, **options)
+            return
+        self.model_state_dict()
+        if save_optimizer:
+            self.optim_state_dict()
+
+    def load_checkpoint(self, filename: str, *, map_location='cpu', **options) -> dict:
+        # Whatever the runner asks for: the whole state of a training may not fit where a part of it has to.
+        return super().load_checkpoint(filename, map_location='cpu', **options)
+
+    def load_model_state_dict(self, state_dict: dict, *, strict: bool = False, **options) -> None:
+        state = {name.removeprefix('module.'): value for name, value in state_dict.items()}
+        # PyTorch's own loading raises where a tensor cannot be copied; MMEngine's would go on with what was there.
+        self.model.load_state_dict(state, strict=strict)
+
+    def load_optim_state_dict(self, state_dict: dict) -> None:
+        parameters = [parameter for group in self.optim_wrapper.param_groups for parameter in group['params']]
+        state = {
+            number: {name: part_of(value, parameters[number]) for name, value in values.items()}
+            for number, values in state_dict['state'].items()
+        }
+        super().load_optim_state_dict(state_dict | dict(state=state))
+
+
+def _for_the_main_process(value: Any) -> Any:
+    if not isinstance(value, Tensor):
+        return value
+    value = whole(value.detach())
+    return value.cpu() if is_main_process() else None
