@@ -50,11 +50,12 @@ def check_config(cfg: Config, options: dict | None = None) -> None:
             close = difflib.get_close_matches(first, known | set(cfg), n=1)
             hint = f"; did you mean '{close[0]}'?" if close else ''
             raise UserError(f"--cfg-options {option}: the configuration has no '{first}'{hint}")
-        _check_parents_exist(cfg, option)
+        _check_path(cfg, option)
 
 
-def _check_parents_exist(cfg: Config, option: str) -> None:
-    """Every key on the way to the last one must exist: overriding would otherwise make a new branch that nothing reads."""
+def _check_path(cfg: Config, option: str) -> None:
+    """Every key on the way to the last one must exist: overriding would otherwise make a new branch that nothing reads. The
+    last one may be new, but not a near miss of one that is there."""
     node, path = cfg, []
     for key in option.split('.')[:-1]:
         path.append(key)
@@ -75,6 +76,10 @@ def _check_parents_exist(cfg: Config, option: str) -> None:
         node = node[key]
         if node is None:
             return
+    last = option.split('.')[-1]
+    close = difflib.get_close_matches(last, list(node), n=1, cutoff=0.85) if isinstance(node, dict) else []
+    if close and last not in node:
+        raise UserError(f"--cfg-options {option}: '{'.'.join(path)}' has no '{last}'; did you mean '{close[0]}'?")
 
 
 def check_file(path: str, what: str) -> None:

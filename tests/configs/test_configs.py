@@ -111,6 +111,11 @@ def test_misspelt_keys_are_found():
         check_config(cfg, {'train_dataloader.dataset.pipeline.7.max_length': 9})
     with pytest.raises(UserError, match="did you mean 'contrastive_loss'"):
         check_config(cfg, {'model.contrastiv_loss.temperature': 0.1})
+    with pytest.raises(
+        UserError, match="policy' has no 'simlarity_temperature'; did you mean 'similarity_temperature'"
+    ):
+        check_config(cfg, {'model.contrastive_loss.policy.simlarity_temperature': 0.1})
+    check_config(cfg, {'model.contrastive_loss.policy.cap': 1.0})  # a default that the configuration leaves out
 
 
 @pytest.fixture
