@@ -13,8 +13,8 @@ _SHORT = 64
 def attention_kernel(like: Tensor, keys: int) -> AbstractContextManager:
     """Where `torch.nn.functional.scaled_dot_product_attention` is called in training.
 
-    PyTorch's fused attention for CPUs spends tens of microseconds on each row and head in the backward pass in bfloat16,
-    however short the row: on 24 text tokens it takes ten times as long as plain attention, and half of a training step.
+    PyTorch's fused attention for CPUs spends a fixed time on each row and head in the backward pass in bfloat16, however short
+    the row: on captions that is many times what plain attention takes.
 
     Args:
         like: a tensor on the device.
