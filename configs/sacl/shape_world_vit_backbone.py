@@ -2,7 +2,7 @@
 
     python tools/train.py configs/sacl/shape_world_vit_backbone.py --amp
 
-Pre-training goes on from it: shape_world_vit_pretrain.py.
+It learns as well which cells are empty: 60 of 64 are. Pre-training goes on from it: shape_world_vit_pretrain.py.
 """
 
 _base_ = ['./shape_world_backbone.py', '../_base_/models/tiny_vit.py']
@@ -16,10 +16,13 @@ model = dict(
         patch_size={{_base_.vit.patch_size}},
         patch_cfg={{_base_.vit.patch_cfg}},
         out_type='featmap',
-    )
+    ),
+    head=dict(num_values=[6, 8, 2, 4, 2]),
 )
-train_dataloader = dict(dataset=dict(grid=8))
-val_dataloader = dict(dataset=dict(grid=8))
+train_dataloader = dict(dataset=dict(grid=8, presence=True))
+val_dataloader = dict(dataset=dict(grid=8, presence=True))
 test_dataloader = val_dataloader
+val_evaluator = dict(attributes=['shape', 'colour', 'size', 'texture', 'presence'])
+test_evaluator = val_evaluator
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 train_cfg = dict(max_epochs=4, val_interval=4)

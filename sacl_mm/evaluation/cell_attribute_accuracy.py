@@ -13,7 +13,7 @@ from sacl_mm.registry import METRICS
 class CellAttributeAccuracy(BaseMetric):
     """Share of the labelled cells with the right value, in percent, for each attribute: `cells/shape` and so on.
 
-    Each predicted sample has `pred_label` and `cell_labels` (cells, attributes) with -1 where there is no object.
+    Each predicted sample has `pred_label` and `cell_labels` (cells, attributes) with -1 where there is no label.
 
     Args:
         attributes: their names, in the labels' order.
@@ -29,9 +29,9 @@ class CellAttributeAccuracy(BaseMetric):
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
             labels, predicted = (torch.as_tensor(sample[name]).cpu().numpy() for name in ('cell_labels', 'pred_label'))
-            labelled = labels[:, 0] >= 0
-            self.results.append(predicted[labelled] == labels[labelled])
+            right = np.where(labels >= 0, predicted == labels, np.nan)
+            self.results.append(right[~np.isnan(right).all(axis=1)])
 
     def compute_metrics(self, results: list[np.ndarray]) -> dict[str, float]:
-        right = np.concatenate(results).mean(axis=0)
+        right = np.nanmean(np.concatenate(results), axis=0)
         return {name: 100 * float(share) for name, share in zip(self.attributes, right, strict=True)}

@@ -40,6 +40,14 @@ def test_accuracy_counts_labelled_cells_for_each_attribute():
     assert metric.compute_metrics(metric.results) == {'shape': 100.0, 'colour': 50.0}
 
 
+def test_each_attribute_is_averaged_over_its_own_labelled_cells():
+    metric = CellAttributeAccuracy(['shape', 'presence'])
+    labels = torch.tensor([[2, 1], [-1, 0], [-1, 0], [-1, 0]])
+    metric.process({}, [dict(cell_labels=labels, pred_label=torch.tensor([[2, 1], [2, 0], [0, 0], [1, 1]]))])
+    metric.process({}, [dict(cell_labels=labels, pred_label=torch.tensor([[0, 1], [2, 0], [0, 0], [1, 1]]))])
+    assert metric.compute_metrics(metric.results) == {'shape': 50.0, 'presence': 75.0}
+
+
 def test_a_grid_of_another_size_is_said():
     head = CellAttributeHead(in_channels=2, num_values=[2])
     with pytest.raises(ValueError, match='4 cells, the labels have 9'):

@@ -21,6 +21,8 @@ class ShapeWorldObjects(DrawnDataset):
     Args:
         num_images: how many pictures.
         grid: cells along a side.
+        presence: a fifth label for every cell, 1 with an object and 0 without. On a fine grid most cells are empty, and an
+            encoder that is never told so sees objects everywhere.
         image_size: side of the picture in pixels.
         seed: of the world.
         start: number of the first scene.
@@ -42,14 +44,17 @@ class ShapeWorldObjects(DrawnDataset):
         start: int = 0,
         pipeline: list[dict | Callable] = (),
         test_mode: bool = False,
+        presence: bool = False,
     ) -> None:
         check_least('grid', grid, 1)
         self.grid = grid
-        super().__init__('num_images', num_images, 1, image_size, seed, start, pipeline, test_mode, {'grid': grid})
+        self.presence = presence
+        options = {'grid': grid, 'presence': presence}
+        super().__init__('num_images', num_images, 1, image_size, seed, start, pipeline, test_mode, options)
 
     def load_data_list(self) -> list[dict]:
         return [
-            {'image_id': number, 'cell_labels': label_cells(scene_of(self.seed, number), self.grid)}
+            {'image_id': number, 'cell_labels': label_cells(scene_of(self.seed, number), self.grid, self.presence)}
             for number in self.numbers
         ]
 
@@ -59,13 +64,15 @@ class ShapeWorldObjects(DrawnDataset):
         return info
 
 
-def label_cells(scene: Scene, grid: int) -> np.ndarray:
+def label_cells(scene: Scene, grid: int, presence: bool = False) -> np.ndarray:
     """(grid * grid, 4) int64: indices of shape, colour, size and texture of the object centred in each cell, row by row.
 
-    -1 where there is none; of several objects in a cell the last one counts.
+    -1 where there is none; of several objects in a cell the last one counts. With `presence` a fifth column says which
+    cells have an object, 1, and which have none, 0.
     """
     labels = np.full((grid, grid, len(ATTRIBUTES)), -1, np.int64)
     for item in scene.objects:
         row, column = (min(grid - 1, place * grid // SIDE) for place in (item.y, item.x))
         labels[row, column] = [values.index(getattr(item, name)) for name, values in ATTRIBUTES.items()]
-    return labels.reshape(grid * grid, -1)
+    labels = labels.reshape(grid * grid, -1)
+    return np.column_stack([labels, labels[:, 0] >= 0]) if presence else labels

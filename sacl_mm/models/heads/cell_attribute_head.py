@@ -35,7 +35,7 @@ class CellAttributeHead(BaseModule):
         return self.classifier(features[-1].flatten(2).transpose(1, 2)).split(self.num_values, dim=-1)
 
     def loss(self, features: Sequence[Tensor], data_samples: list[BaseDataElement]) -> dict[str, Tensor]:
-        """Cross entropy, summed over attributes, averaged over the cells that have an object."""
+        """Cross entropy, summed over attributes, averaged over the cells that are labelled."""
         logits = self(features)
         labels_BNA = self._labels(data_samples, logits[0])
         each = (

@@ -26,6 +26,16 @@ def test_a_cell_has_the_look_of_the_object_centred_in_it():
     assert (labels[1, 1] == -1).all()
 
 
+def test_presence_is_labelled_in_every_cell():
+    data = ShapeWorldObjects(num_images=5, image_size=16, grid=8, presence=True)
+    for sample in data:
+        labels = sample['cell_labels']
+        assert labels.shape == (64, 5)
+        np.testing.assert_array_equal(labels[:, :4], label_cells(scene_of(0, sample['image_id']), 8))
+        np.testing.assert_array_equal(labels[:, 4], labels[:, 0] >= 0)
+        assert 0 < labels[:, 4].sum() < 64
+
+
 def test_splits_and_seeds_differ():
     first, again, later, other = (
         ShapeWorldObjects(num_images=20, image_size=16, **options)
