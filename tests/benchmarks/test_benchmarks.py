@@ -77,6 +77,44 @@ def test_token_reduction():
     assert [int(share) for share in shares[1:4]] == sorted((int(share) for share in shares[1:4]), reverse=True)
 
 
+def a_trained_run(folder, keep_rate, score):
+    """A work directory as a training leaves it, as far as it is read."""
+    logs = folder / '20260101_000000' / 'vis_data'
+    logs.mkdir(parents=True)
+    (logs / 'scalars.json').write_text(f'{{"retrieval/mAP": {score}, "step": 1}}\n')
+    arch = dict(embed_dims=16, num_layers=4, num_heads=2, feedforward_channels=16)
+    vit = dict(type='TokenReducedViT', arch=arch, img_size=32, patch_size=8, keep_rate=keep_rate, reduction_layers=(2,))
+    (folder / 'config.py').write_text(f'model = dict(towers=dict(backbone={vit}))\n')
+    return folder
+
+
+def test_speed_and_quality(tmp_path):
+    whole = [a_trained_run(tmp_path / f'whole{seed}', 1.0, score) for seed, score in enumerate((30, 32))]
+    half = a_trained_run(tmp_path / 'half', 0.5, 27.9)
+    chart = tmp_path / 'charts' / 'chart.svg'
+    runs = [f'all={whole[0]},{whole[1]}', f'half={half}']
+    out = run('speed_quality.py', *runs, '--metric', 'retrieval/mAP', '--svg', str(chart))
+    assert '31.00 ± 1.41' in out
+    assert '-10.0%' in out
+    shares = [int(share) for share in re.findall(r'(\d+) %', out)]
+    assert shares[0] == 100
+    assert 40 < shares[1] < 90
+    assert 'guided by the text' in chart.read_text()
+
+
+@pytest.mark.parametrize(
+    ('runs', 'says'),
+    [('all', 'NAME=DIR'), ('all=nowhere', 'nowhere has no configuration'), ('all={run}', 'no vqa/accuracy')],
+)
+def test_runs_that_do_not_tell(tmp_path, runs, says):
+    runs = runs.format(run=a_trained_run(tmp_path / 'run', 0.5, 1))
+    command = [sys.executable, str(TOOLS / 'speed_quality.py'), runs, '--metric', 'vqa/accuracy']
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 1
+    assert says in ' '.join(done.stderr.split())
+    assert 'Traceback' not in done.stderr
+
+
 @pytest.mark.skipif(not Path('/proc/self/clear_refs').exists(), reason='measures memory as Linux tells it')
 @pytest.mark.skipif(digit_version(torch.__version__) < digit_version('2.7'), reason='needs PyTorch 2.7')
 def test_sharding():

@@ -8,6 +8,7 @@ import pytest
 from sacl_mm.report.axes import Frame, finite_range, ticks
 from sacl_mm.report.histogram import Group, histogram
 from sacl_mm.report.line_chart import Series, line_chart
+from sacl_mm.report.point_chart import Point, point_chart
 
 SVG = '{http://www.w3.org/2000/svg}'
 
@@ -96,3 +97,21 @@ def test_histogram_of_an_empty_group():
         't', [Group('a', np.array([]), 'false-negative'), Group('b', np.ones(3), 'true-negative')], 'x', 1, ''
     )
     ElementTree.fromstring(text)
+
+
+def test_points_lie_where_their_values_are_and_bars_are_as_long_as_the_spread():
+    points = [Point('none', 100, 30, 1, 'sacl'), Point('half < all', 50, 28, 2, 'infonce')]
+    drawn = ElementTree.fromstring(point_chart('a & b', points, 'x', 'y', {'sacl': 'by itself'}))
+    dots = [(float(dot.get('cx')), float(dot.get('cy'))) for dot in drawn.iter(f'{SVG}circle')]
+    assert dots[0][0] > dots[1][0]
+    assert dots[0][1] < dots[1][1]
+    bars = [line for line in drawn.iter(f'{SVG}line') if line.get('stroke-width') == '2']
+    lengths = [float(bar.get('y1')) - float(bar.get('y2')) for bar in bars]
+    assert lengths[1] == pytest.approx(2 * lengths[0], abs=0.2)
+    assert {'none', 'half < all', 'by itself'} <= {element.text for element in drawn.iter(f'{SVG}text')}
+
+
+@pytest.mark.parametrize('points', [[], [Point('lost', 1, math.nan, 0, 'sacl')]])
+def test_points_that_cannot_be_drawn(points):
+    with pytest.raises(ValueError, match='finite'):
+        point_chart('title', points, 'x', 'y', {})
