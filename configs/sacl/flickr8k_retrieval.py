@@ -3,6 +3,11 @@
     python tools/train.py configs/sacl/flickr8k_retrieval.py --amp
     python tools/test.py configs/sacl/flickr8k_retrieval.py work_dirs/flickr8k_retrieval/epoch_2.pth --amp
 
+With 70 % of a picture's tokens in the fusion encoder:
+
+    python tools/train.py configs/sacl/flickr8k_retrieval.py --amp --cfg-options \\
+        model.towers.neck.type=TokenReductionNeck model.towers.neck.keep_rate=0.7
+
 $CONTRAST: another checkpoint of the first stage. docs/results.md has the numbers.
 """
 
