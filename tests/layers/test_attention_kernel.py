@@ -4,33 +4,63 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from sacl_mm.layers import attention_kernel as module
 from sacl_mm.layers.attention_kernel import attention_kernel
 
 
-def fused_is_allowed(keys):
-    with attention_kernel(torch.zeros(1), keys):
-        return torch.backends.cuda.flash_sdp_enabled()
+def make_inputs(dtype=torch.float32, keys=7, queries=5, rows=3, dim=8):
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(rows, n, 2, dim, generator=generator).transpose(1, 2).to(dtype) for n in (queries, keys, keys)]
 
 
-def test_short_sequences_in_training_on_cpus_use_plain_attention():
-    assert not fused_is_allowed(24)
-    assert fused_is_allowed(257)
-    assert torch.backends.cuda.flash_sdp_enabled(), 'the choice must not outlive the block'
+def kernels_of(inputs, **options):
+    """The operators that a call comes to."""
+    with (
+        torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile,
+        attention_kernel(inputs[0]),
+    ):
+        F.scaled_dot_product_attention(*(x.requires_grad_() for x in inputs), **options)
+    names = {event.key for event in profile.key_averages()}
+    found = {'aten::_scaled_dot_product_flash_attention_for_cpu': 'fused', '_MatrixAttention': 'matrix'}
+    return {kernel for name, kernel in found.items() if name in names}
+
+
+def test_each_call_gets_the_kernel_that_is_fast():
+    assert kernels_of(make_inputs(keys=24)) == set(), 'short: plain'
+    assert kernels_of(make_inputs(torch.bfloat16, keys=24)) == set(), 'short: plain'
+    assert kernels_of(make_inputs(keys=257)) == {'fused'}
+    assert kernels_of(make_inputs(torch.bfloat16, keys=257)) == {'matrix'}
     with torch.no_grad():
-        assert fused_is_allowed(24)
-    with attention_kernel(torch.zeros(1, device='meta'), 24):
-        assert torch.backends.cuda.flash_sdp_enabled()
+        assert kernels_of(make_inputs(keys=24)) == {'fused'}
+        assert kernels_of(make_inputs(torch.bfloat16, keys=24)) == {'fused'}
+        assert kernels_of(make_inputs(torch.bfloat16, keys=257)) == {'matrix'}
+
+
+def test_what_the_matrix_products_do_not_know_is_left_to_pytorch():
+    mask = torch.ones(3, 1, 1, 257, dtype=torch.bool)
+    inputs = make_inputs(torch.bfloat16, keys=257, queries=257)
+    for options in (dict(attn_mask=mask), dict(is_causal=True), dict(scale=0.5)):
+        assert kernels_of(inputs, **options) == {'fused'}, options
+
+
+def test_the_choice_ends_with_the_block_and_is_pytorchs_on_other_devices():
+    with attention_kernel(torch.zeros(1)):
+        pass
+    inputs = [x.to('meta') for x in make_inputs(torch.bfloat16, keys=257)]
+    with attention_kernel(inputs[0]):
+        assert not torch.overrides._get_current_function_mode_stack()
+    assert not torch.overrides._get_current_function_mode_stack()
 
 
 @pytest.mark.parametrize('masked', [False, True])
-def test_values_and_gradients_are_those_of_the_fused_kernel(masked):
-    generator = torch.Generator().manual_seed(0)
-    values = [torch.randn(3, 2, n, 8, dtype=torch.float64, generator=generator) for n in (5, 7, 7)]
+def test_values_and_gradients_are_those_of_the_fused_kernel(masked, monkeypatch):
+    inputs = make_inputs(torch.float64)
     mask = (torch.arange(7) < 4).expand(3, 1, 1, 7) if masked else None
     results = []
-    for keys in (7, 1000):
-        query, key, value = (x.clone().requires_grad_() for x in values)
-        with attention_kernel(query, keys):
+    for short in (7, 6):
+        monkeypatch.setattr(module, '_SHORT', short)
+        query, key, value = (x.clone().requires_grad_() for x in inputs)
+        with attention_kernel(query):
             out = F.scaled_dot_product_attention(query, key, value, mask)
         out.square().sum().backward()
         results.append([out.detach(), query.grad, key.grad, value.grad])

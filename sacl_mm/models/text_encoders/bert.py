@@ -87,7 +87,7 @@ class BertTextEncoder(BaseModule):
 
         def encode(index: Tensor | slice, length: int) -> Tensor:
             words, mask = words_BLC[index, :length], mask_BL[index, :length]
-            with attention_kernel(words, length):
+            with attention_kernel(words):
                 return self.bert(inputs_embeds=words, attention_mask=mask.long()).last_hidden_state
 
         return in_length_buckets(encode, mask_BL, self.length_buckets)
