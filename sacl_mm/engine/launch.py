@@ -13,6 +13,7 @@ from mmengine.utils import digit_version
 
 from sacl_mm.engine.compilation import compile_layers
 from sacl_mm.engine.config_check import UserError, check_config, check_file
+from sacl_mm.engine.freed_memory import keep_freed_memory
 
 
 def add_common_arguments(parser: ArgumentParser) -> None:
@@ -64,6 +65,8 @@ def build_runner(cfg: Config) -> Runner | FlexibleRunner:
     shares the weights out among the processes (`ShardingRunner`)."""
     if cfg.get('shard', False) is not False:
         check_sharding(cfg)
+    if not torch.cuda.is_available():
+        keep_freed_memory()
     if cfg.launcher != 'none' and not torch.cuda.is_available():
         if cfg.launcher != 'pytorch':
             raise UserError(
