@@ -9,8 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sacl_mm.layers.attention_kernel import attention_kernel
-
 
 class KeyValue(NamedTuple):
     """One layer's projected keys and values, each (P, H, N, D)."""
@@ -58,8 +56,7 @@ class SelfAttention(nn.Module):
         if self.causal:
             seen = torch.ones(queries_BQC.shape[1], x_BLC.shape[1], dtype=torch.bool, device=mask_BL.device)
             mask_B1LL = mask_B1LL & seen.tril()
-        with attention_kernel(x_BLC):
-            x_BHLD = F.scaled_dot_product_attention(query, key, value, mask_B1LL, dropout)
+        x_BHLD = F.scaled_dot_product_attention(query, key, value, mask_B1LL, dropout)
         return self.output(merge_heads(x_BHLD))
 
 
@@ -107,6 +104,5 @@ class CrossAttention(nn.Module):
         query_PHKD = split_heads(query_PKLC.reshape(pictures, -1, width), self.heads)
         dropout = self.dropout if self.training else 0.0
         mask = None if key_mask_PN is None else key_mask_PN[:, None, None, :]
-        with attention_kernel(query_BLC):
-            x_PHKD = F.scaled_dot_product_attention(query_PHKD, key_value.key, key_value.value, mask, dropout)
+        x_PHKD = F.scaled_dot_product_attention(query_PHKD, key_value.key, key_value.value, mask, dropout)
         return merge_heads(x_PHKD).view(query_PKLC.shape).transpose(0, 1).reshape(batch, length, width)

@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sacl_mm.layers.attention import CrossAttention, KeyValue, SelfAttention
+from sacl_mm.layers.cpu_kernels import cpu_kernels
 
 
 class FusionLayer(nn.Module):
@@ -47,8 +48,9 @@ class FusionLayer(nn.Module):
 
         `picture_R`, `key_mask_PN`: as in `CrossAttention`.
         """
-        attended_BLC = self.self_attention(x_BLC, mask_BL, first_only)
-        x_BLC = self.self_attention_norm(x_BLC[:, : attended_BLC.shape[1]] + self.dropout(attended_BLC))
-        read_BLC = self.cross_attention(x_BLC, key_value, picture_R, key_mask_PN)
-        x_BLC = self.cross_attention_norm(x_BLC + self.dropout(read_BLC))
-        return self.feed_forward_norm(x_BLC + self.dropout(self.contract(F.gelu(self.expand(x_BLC)))))
+        with cpu_kernels(x_BLC):
+            attended_BLC = self.self_attention(x_BLC, mask_BL, first_only)
+            x_BLC = self.self_attention_norm(x_BLC[:, : attended_BLC.shape[1]] + self.dropout(attended_BLC))
+            read_BLC = self.cross_attention(x_BLC, key_value, picture_R, key_mask_PN)
+            x_BLC = self.cross_attention_norm(x_BLC + self.dropout(read_BLC))
+            return self.feed_forward_norm(x_BLC + self.dropout(self.contract(F.gelu(self.expand(x_BLC)))))

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from sacl_mm.layers.dropout import noise
+
 # Scores that are made at a time, so that memory does not grow with all of them.
 _SCORES = 2**20
 
@@ -25,23 +27,22 @@ class _MatrixAttention(torch.autograd.Function):
     def forward(ctx, query_BHLD: Tensor, key_BHND: Tensor, value_BHND: Tensor, dropout: float) -> Tensor:
         inputs = query_BHLD, key_BHND, value_BHND
         out_BHLD = query_BHLD.new_empty(*query_BHLD.shape[:3], value_BHND.shape[3])
-        kept = []
+        noises = []
         with torch.autocast(query_BHLD.device.type, enabled=False):
             for rows in _chunks(query_BHLD, key_BHND):
                 query, key, value = (x[rows].flatten(0, 1) for x in inputs)
                 probability = _probability(query, key)
                 if dropout > 0:
-                    kept.append(torch.empty_like(probability, dtype=torch.bool).bernoulli_(1 - dropout))
-                    probability = _dropped(probability, kept[-1], dropout)
+                    noises.append(noise(probability, dropout))
+                    probability.mul_(noises[-1])
                 out_BHLD[rows] = torch.bmm(probability, value).view_as(out_BHLD[rows])
-        ctx.save_for_backward(*inputs, *kept)
-        ctx.dropout = dropout
+        ctx.save_for_backward(*inputs, *noises)
         return out_BHLD
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient_BHLD: Tensor) -> tuple[Tensor | None, ...]:
-        query_BHLD, key_BHND, value_BHND, *kept = ctx.saved_tensors
+        query_BHLD, key_BHND, value_BHND, *noises = ctx.saved_tensors
         inputs = query_BHLD, key_BHND, value_BHND
         gradients = tuple(x.new_empty(x.shape) for x in inputs)
         scale = query_BHLD.shape[3] ** -0.5
@@ -49,9 +50,9 @@ class _MatrixAttention(torch.autograd.Function):
             query, key, value, gradient = (x[rows].flatten(0, 1) for x in (*inputs, gradient_BHLD))
             read = probability = _probability(query, key)
             of_probability = torch.bmm(gradient, value.transpose(1, 2))
-            if kept:
-                read = _dropped(probability, kept[number], ctx.dropout)
-                of_probability = _dropped(of_probability, kept[number], ctx.dropout)
+            if noises:
+                read = probability * noises[number]
+                of_probability.mul_(noises[number])
             of_score = torch.ops.aten._softmax_backward_data(of_probability, probability, -1, probability.dtype)
             parts = (
                 _scaled_product(of_score, key, scale),
@@ -75,7 +76,3 @@ def _probability(query: Tensor, key: Tensor) -> Tensor:
 
 def _scaled_product(a: Tensor, b: Tensor, scale: float) -> Tensor:
     return torch.baddbmm(a.new_empty(1, 1, 1), a, b, beta=0, alpha=scale)
-
-
-def _dropped(x: Tensor, kept: Tensor, dropout: float) -> Tensor:
-    return (x * kept).mul_(1 / (1 - dropout))

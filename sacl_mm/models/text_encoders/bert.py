@@ -5,8 +5,8 @@ from torch import Tensor
 from transformers import BertConfig, BertModel
 
 from sacl_mm.functional.length_buckets import in_length_buckets
-from sacl_mm.layers.attention_kernel import attention_kernel
 from sacl_mm.layers.bert_checkpoint import load_bert
+from sacl_mm.layers.cpu_kernels import cpu_kernels
 from sacl_mm.registry import MODELS
 
 
@@ -87,7 +87,7 @@ class BertTextEncoder(BaseModule):
 
         def encode(index: Tensor | slice, length: int) -> Tensor:
             words, mask = words_BLC[index, :length], mask_BL[index, :length]
-            with attention_kernel(words):
+            with cpu_kernels(words):
                 return self.bert(inputs_embeds=words, attention_mask=mask.long()).last_hidden_state
 
         return in_length_buckets(encode, mask_BL, self.length_buckets)

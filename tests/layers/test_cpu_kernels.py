@@ -1,11 +1,12 @@
-"""Which attention kernel is used, and that it doesn't matter to the values."""
+"""Which kernels are used, and that it doesn't matter to the values."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from sacl_mm.layers import attention_kernel as module
-from sacl_mm.layers.attention_kernel import attention_kernel
+from sacl_mm.layers import cpu_kernels as module
+from sacl_mm.layers.cpu_kernels import cpu_kernels
+from sacl_mm.layers.dropout import dropped
 
 
 def make_inputs(dtype=torch.float32, keys=7, queries=5, rows=3, dim=8):
@@ -15,10 +16,7 @@ def make_inputs(dtype=torch.float32, keys=7, queries=5, rows=3, dim=8):
 
 def kernels_of(inputs, **options):
     """The operators that a call comes to."""
-    with (
-        torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile,
-        attention_kernel(inputs[0]),
-    ):
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile, cpu_kernels(inputs[0]):
         F.scaled_dot_product_attention(*(x.requires_grad_() for x in inputs), **options)
     names = {event.key for event in profile.key_averages()}
     found = {'aten::_scaled_dot_product_flash_attention_for_cpu': 'fused', '_MatrixAttention': 'matrix'}
@@ -44,10 +42,10 @@ def test_what_the_matrix_products_do_not_know_is_left_to_pytorch():
 
 
 def test_the_choice_ends_with_the_block_and_is_pytorchs_on_other_devices():
-    with attention_kernel(torch.zeros(1)):
+    with cpu_kernels(torch.zeros(1)):
         pass
     inputs = [x.to('meta') for x in make_inputs(torch.bfloat16, keys=257)]
-    with attention_kernel(inputs[0]):
+    with cpu_kernels(inputs[0]):
         assert not torch.overrides._get_current_function_mode_stack()
     assert not torch.overrides._get_current_function_mode_stack()
 
@@ -60,9 +58,20 @@ def test_values_and_gradients_are_those_of_the_fused_kernel(masked, monkeypatch)
     for short in (7, 6):
         monkeypatch.setattr(module, '_SHORT', short)
         query, key, value = (x.clone().requires_grad_() for x in inputs)
-        with attention_kernel(query):
+        with cpu_kernels(query):
             out = F.scaled_dot_product_attention(query, key, value, mask)
         out.square().sum().backward()
         results.append([out.detach(), query.grad, key.grad, value.grad])
     for plain, fused in zip(*results, strict=True):
         torch.testing.assert_close(plain, fused)
+
+
+def test_dropout_is_ours_where_it_drops():
+    x = torch.ones(1000, 40)
+    torch.manual_seed(0)
+    with cpu_kernels(x):
+        y = F.dropout(x, 0.25)
+        assert F.dropout(x, 0.25, training=False) is x
+        assert torch.equal(F.dropout(x, 1.0), torch.zeros_like(x))
+    torch.manual_seed(0)
+    assert torch.equal(y, dropped(x, 0.25))

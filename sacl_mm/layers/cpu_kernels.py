@@ -1,4 +1,4 @@
-"""Which attention kernel is used on CPUs."""
+"""Other ways to compute what PyTorch is slow at on CPUs."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -8,32 +8,34 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
+from sacl_mm.layers.dropout import dropped
 from sacl_mm.layers.matrix_attention import matrix_attention
 
 # Keys and values up to which plain attention is faster, forward and backward together.
 _SHORT = 64
 
 
-def attention_kernel(like: Tensor) -> AbstractContextManager:
-    """Where `torch.nn.functional.scaled_dot_product_attention` is called, by our layers or inside other libraries' models.
+def cpu_kernels(like: Tensor) -> AbstractContextManager:
+    """Where layers run, ours or other libraries'.
 
-    PyTorch's fused attention for CPUs spends a fixed time on each row and head in the backward pass in bfloat16, however short
-    the row: on captions that is many times what plain attention takes. On pictures its products are slower than
-    `matrix_attention`'s.
+    * `scaled_dot_product_attention`: PyTorch's fused kernel for CPUs spends a fixed time on each row and head in the backward
+      pass in bfloat16, however short the row: on captions that is many times what plain attention takes. On pictures its
+      products are slower than `matrix_attention`'s.
+    * `dropout`: a faster source of randomness.
 
     Args:
-        like: a tensor on the device. On others than CPUs PyTorch chooses.
+        like: a tensor on the device. On others than CPUs nothing changes.
     """
-    return _OnCPU() if like.device.type == 'cpu' else nullcontext()
+    return _CPUKernels() if like.device.type == 'cpu' else nullcontext()
 
 
-class _OnCPU(TorchFunctionMode):
-    """Chooses for each call."""
-
+class _CPUKernels(TorchFunctionMode):
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         if function is F.scaled_dot_product_attention:
             return _attend(*args, **kwargs)
+        if function is F.dropout and not torch.compiler.is_compiling():
+            return _drop(*args, **kwargs)
         return function(*args, **kwargs)
 
 
@@ -48,3 +50,10 @@ def _attend(
     if plain and query.dtype == key.dtype == value.dtype == torch.bfloat16:
         return matrix_attention(query, key, value, dropout_p)
     return F.scaled_dot_product_attention(query, key, value, attn_mask, dropout_p, **others)
+
+
+def _drop(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """With the arguments of `dropout`."""
+    if inplace or not training or not 0 <= p <= 1:
+        return F.dropout(input, p, training, inplace)
+    return dropped(input, p)
