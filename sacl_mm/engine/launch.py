@@ -65,7 +65,7 @@ def build_runner(cfg: Config) -> Runner | FlexibleRunner:
     shares the weights out among the processes (`ShardingRunner`)."""
     if cfg.get('shard', False) is not False:
         check_sharding(cfg)
-    if not torch.cuda.is_available():
+    if not torch.cuda.is_available() and not cfg.get('shard'):  # which is for want of memory
         keep_freed_memory()
     if cfg.launcher != 'none' and not torch.cuda.is_available():
         if cfg.launcher != 'pytorch':

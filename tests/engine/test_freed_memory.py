@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from sacl_mm.engine.freed_memory import keep_freed_memory
+
 PROGRAM = """
 import resource, sys
 import torch
@@ -24,10 +26,17 @@ print(faults_of(10))
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='another C library')
+pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='another C library')
+
+
 def test_large_tensors_get_the_pages_of_those_before():
     faults = {
         what: int(subprocess.run([sys.executable, '-c', PROGRAM, what], check=True, capture_output=True).stdout)
         for what in ('keep', 'give back')
     }
     assert faults['keep'] < faults['give back'] / 4, faults
+
+
+def test_the_environment_has_the_last_word(monkeypatch):
+    monkeypatch.setenv('MALLOC_MMAP_THRESHOLD_', '65536')
+    assert not keep_freed_memory()
