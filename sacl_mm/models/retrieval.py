@@ -154,12 +154,13 @@ class ImageTextRetrieval(DualEncoder):
 
     def _contrast(self, image: Encoded, text: Encoded, teacher, batch: dict) -> dict[str, Tensor]:
         sides = {}
+        taught = teacher and FeaturePair(teacher[0].feature, teacher[1].feature)
         if self.queue is not None:
-            sides |= dict(bank=self.queue.bank(), candidates=FeaturePair(teacher[0].feature, teacher[1].feature))
+            sides |= dict(bank=self.queue.bank(), candidates=taught)
         if self.reference is not None:
             sides['reference'] = self.encode_reference(batch)
         if self.contrastive_loss.policy.needs_teacher:
-            sides['teacher'] = FeaturePair(teacher[0].feature, teacher[1].feature)
+            sides['teacher'] = taught
         if self.queue is not None and self.training:
             self._to_enqueue = self._queue_entries(teacher, sides.get('reference'), batch)
         return self.contrast(image, text, batch, **sides)

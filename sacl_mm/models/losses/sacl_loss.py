@@ -109,7 +109,10 @@ class SACLContrastiveLoss(nn.Module):
             everyone = FeaturePair(*map(gather_with_gradient, local)) if candidates is None else _gathered(candidates)
             everyone = _with_bank(everyone, bank and bank.features)
             reference_everyone = reference and _with_bank(_gathered(reference), bank and bank.reference)
-            teacher_everyone = teacher and _with_bank(_gathered(teacher), bank and bank.features)
+            if teacher is not None and teacher is candidates:
+                teacher_everyone = everyone  # no second copy of the bank
+            else:
+                teacher_everyone = teacher and _with_bank(_gathered(teacher), bank and bank.features)
 
             treats = tuple(
                 partial(
