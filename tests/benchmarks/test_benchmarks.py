@@ -62,6 +62,13 @@ def test_pretraining_step(amp):
     assert ('GFLOP/s in bfloat16 products' if amp else 'GFLOP/s in float32 products') in ' '.join(out.split())
 
 
+def test_sides_that_cannot_run():
+    command = [sys.executable, str(TOOLS / 'pretraining_step.py'), '--sides', 'albef', 'albef, bfloat16']
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 2
+    assert 'none can run: ALBEF needs --albef FOLDER' in done.stderr
+
+
 def test_a_folder_that_is_not_albef(tmp_path):
     command = [sys.executable, str(TOOLS / 'pretraining_step.py'), '--albef', str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)

@@ -7,7 +7,8 @@
 Contrast with a queue of 65,536 pairs and momentum distillation, matching with hard negatives, masked language modelling with
 distillation; forward, backward, AdamW (fused in ours, as in our recipe); random weights, pictures and texts; every text has
 the greatest length. Each side runs in a process of its own, which holds its model until the end (5 to 7 GB); the sides take
-turns. --sides picks some.
+turns. --sides picks some. Ours keep freed memory, as our tools do on CPUs; to see the code alone, give all sides the same
+allocator: MALLOC_TRIM_THRESHOLD_=-1 MALLOC_MMAP_MAX_=0 python ...
 """
 
 import argparse
@@ -37,24 +38,25 @@ Step = Callable[[], None]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--albef', type=Path, help="a checkout of ALBEF's code")
+    sides = [ALBEF, ALBEF_AMP, *OURS]
     parser.add_argument(
-        '--sides', nargs='+', default=[*OURS, ALBEF_AMP], choices=[*OURS, ALBEF_AMP], help='beside ALBEF as its code is'
+        '--sides', nargs='+', default=sides, choices=sides, help='the first is what others are compared with'
     )
     parser.add_argument('--batch', type=int, default=8)
     parser.add_argument('--image-size', type=int, default=256)
     parser.add_argument('--length', type=int, default=30, help='of texts, in tokens')
     parser.add_argument('--repeats', type=int, default=3)
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
-    parser.add_argument(
-        '--amp', action='store_true', help="bfloat16 autocast in ours, and one more side with ALBEF's code under it"
-    )
+    parser.add_argument('--amp', action='store_true', help="bfloat16 autocast in ours, and for one of ALBEF's sides")
     args = parser.parse_args()
     if args.repeats < 1:
         parser.error('--repeats must be at least 1')
     if args.albef:
         check_checkout(args.albef)  # before many processes find out
-    theirs = [ALBEF, *([ALBEF_AMP] if args.amp and ALBEF_AMP in args.sides else [])] if args.albef else []
-    names = [*theirs, *(side for side in args.sides if side in OURS)]
+    possible = [*([ALBEF] if args.albef else []), *([ALBEF_AMP] if args.albef and args.amp else []), *OURS]
+    names = [side for side in args.sides if side in possible]
+    if not names:
+        parser.error(f'of --sides {args.sides} none can run: ALBEF needs --albef FOLDER, and --amp for bfloat16')
     # In processes of their own, because to count takes memory.
     counted = {name: Worker(name, args).only('count') for name in names}
     workers = {name: Worker(name, args) for name in names}
