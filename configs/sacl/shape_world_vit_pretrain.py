@@ -2,10 +2,9 @@
 
     python tools/train.py configs/sacl/shape_world_vit_backbone.py --amp
     python tools/train.py configs/sacl/shape_world_vit_pretrain.py --amp
-    python tools/train.py configs/sacl/shape_world_vit_pretrain.py --amp --cfg-options \\
-        model.towers.backbone.keep_rate=0.6 model.towers.backbone.reduction_layers=2,3,5
+    python tools/train.py configs/sacl/shape_world_vit_pretrain.py --amp --cfg-options model.towers.backbone.keep_rate=0.5
 
-The last with the tokens that pretrain_light.py keeps. $BACKBONE: another checkpoint of the ViT.
+The last with the share of tokens that pretrain_light.py keeps. $BACKBONE: another checkpoint of the ViT.
 """
 
 _base_ = ['./shape_world_pretrain.py', '../_base_/models/tiny_vit.py']

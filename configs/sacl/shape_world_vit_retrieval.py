@@ -3,11 +3,8 @@
     python tools/train.py configs/sacl/shape_world_vit_retrieval.py --amp
     python tools/train.py configs/sacl/shape_world_vit_retrieval.py --amp --cfg-options model.towers.backbone.keep_rate=0.7
 
-Graded mAP 30.6 without reduction and at 70 %, 28.8 in the light form (docs/results.md).
-
-Guided by the picture's own class token: features have to be independent of texts. pretrain_light.py's form:
-model.towers.backbone.keep_rate=0.6 model.towers.backbone.reduction_layers=2,3,5. $PRETRAINED: another checkpoint to start
-from.
+What came of it: docs/results.md. Guided by the picture's own class token: features have to be independent of texts.
+$PRETRAINED: another checkpoint to start from, best one that was pre-trained with the same settings.
 """
 
 _base_ = ['./shape_world_retrieval.py', '../_base_/models/tiny_vit.py']

@@ -9,8 +9,7 @@ a model that has learned to ($PRETRAINED, docs/results.md):
     python tools/train.py configs/sacl/shape_world_vit_vqa.py --amp --work-dir work_dirs/text70 --cfg-options \\
         model.towers.backbone.guide=text model.towers.backbone.keep_rate=0.7 train_cfg.max_epochs=4
 
-guide=class: without the text. pretrain_light.py's form: model.towers.backbone.keep_rate=0.6
-model.towers.backbone.reduction_layers=2,3,5.
+guide=class: without the text.
 """
 
 _base_ = ['./shape_world_vqa.py', '../_base_/models/tiny_vit.py']

@@ -3,7 +3,7 @@
     python tools/benchmarks/token_reduction.py                  # ViT-B/16, 256 px
     python tools/benchmarks/token_reduction.py --image-size 384
 
-After layers 5 and 10, as TRIPS; "light" is pretrain_light.py's form. Random weights and pictures. Guided by the picture's own
+After layers 5 and 10, as TRIPS; 50 % is pretrain_light.py's form. Random weights and pictures. Guided by the picture's own
 class token; a text as guide saves as much, as it takes a few operations a picture.
 """
 
@@ -24,7 +24,7 @@ SIDES = {
     '70 %': dict(keep_rate=0.7, reduction_layers=TRIPS),
     '50 %': dict(keep_rate=0.5, reduction_layers=TRIPS),
     '30 %': dict(keep_rate=0.3, reduction_layers=TRIPS),
-    'light: 60 %, three times': dict(keep_rate=0.6, reduction_layers=(3, 6, 9)),
+    '60 %, three times': dict(keep_rate=0.6, reduction_layers=(3, 6, 9)),
 }
 
 
