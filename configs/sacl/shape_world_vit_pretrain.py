@@ -2,7 +2,7 @@
 
     python tools/train.py configs/sacl/shape_world_vit_backbone.py --amp
     python tools/train.py configs/sacl/shape_world_vit_pretrain.py --amp
-    python tools/train.py configs/sacl/shape_world_vit_pretrain.py --amp --cfg-options model.towers.backbone.keep_rate=0.5
+    python tools/train.py configs/sacl/shape_world_vit_pretrain.py --amp --cfg-options model.towers.backbone.keep_rate=0.7
 
 The last with the share of tokens that pretrain_light.py keeps. $BACKBONE: another checkpoint of the ViT.
 """

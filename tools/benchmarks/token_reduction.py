@@ -3,7 +3,7 @@
     python tools/benchmarks/token_reduction.py                  # ViT-B/16, 256 px
     python tools/benchmarks/token_reduction.py --image-size 384
 
-After layers 5 and 10, as TRIPS; 50 % is pretrain_light.py's form. Random weights and pictures. Guided by the picture's own
+After layers 5 and 10, as TRIPS; 70 % is pretrain_light.py's form. Random weights and pictures. Guided by the picture's own
 class token; a text as guide saves as much, as it takes a few operations a picture.
 """
 

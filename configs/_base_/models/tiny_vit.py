@@ -1,7 +1,7 @@
 """A small ViT for 64-pixel pictures, as wide as sacl_tiny.py's texts, which may so guide what is kept of its 64 tokens.
 
 Patches overlap (kernels of twice their side): a plain patch of 8 pixels holds a quarter of a small object.
-pretrain_light.py's form is keep_rate=0.5.
+pretrain_light.py's form is keep_rate=0.7.
 """
 
 vit = dict(
