@@ -111,6 +111,19 @@ def test_points_lie_where_their_values_are_and_bars_are_as_long_as_the_spread():
     assert {'none', 'half < all', 'by itself'} <= {element.text for element in drawn.iter(f'{SVG}text')}
 
 
+def test_a_name_does_not_hide_a_point():
+    points = [
+        Point('first', 50, 28, 0, 'sacl'),
+        Point('second', 52, 28.05, 0, 'sacl'),
+        Point('far', 100, 29, 0, 'sacl'),
+    ]
+    drawn = ElementTree.fromstring(point_chart('title', points, 'x', 'y', {}))
+    height = {dot.text: float(dot.get('y')) for dot in drawn.iter(f'{SVG}text')}
+    first, second, _ = (float(dot.get('cy')) for dot in drawn.iter(f'{SVG}circle'))
+    assert height['first'] > first
+    assert height['second'] < second
+
+
 @pytest.mark.parametrize('points', [[], [Point('lost', 1, math.nan, 0, 'sacl')]])
 def test_points_that_cannot_be_drawn(points):
     with pytest.raises(ValueError, match='finite'):
