@@ -8,7 +8,7 @@
 * Negatives are those of all processes' batches, without teacher, queue and distillation; weights are self-regulated.
 
 Where to drop how many was chosen by what it costs a small model in the embedded world and what it saves (docs/results.md):
-less than 1 % of graded mAP so; keep_rate=0.5 is lighter and costs 2 %, and dropping earlier costs more than it saves.
+less than 1 % of graded mAP so; keep_rate=0.5 is lighter and costs 2 %.
 docs/benchmarks.md has its speed. Not trained at full scale.
 """
 

@@ -21,8 +21,8 @@ class ShapeWorldObjects(DrawnDataset):
     Args:
         num_images: how many pictures.
         grid: cells along a side.
-        presence: a fifth label for every cell, 1 with an object and 0 without. On a fine grid most cells are empty, and an
-            encoder that is never told so sees objects everywhere.
+        presence: a fifth label for every cell, 1 with an object and 0 without. On a fine grid most cells are empty, and
+            without it nothing is learned about them.
         image_size: side of the picture in pixels.
         seed: of the world.
         start: number of the first scene.
