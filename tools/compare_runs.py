@@ -6,14 +6,13 @@ python tools/compare_runs.py InfoNCE=work_dirs/a0,work_dirs/a1 SACL=work_dirs/b0
 
 import argparse
 import statistics
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from sacl_mm.engine.config_check import UserError
 from sacl_mm.engine.launch import run_tool
-from sacl_mm.report.scalars import read_scalars
+from sacl_mm.report.runs import last_values, named_runs
 
 
 def parse_args() -> argparse.Namespace:
@@ -21,14 +20,6 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('runs', nargs='+', metavar='NAME=DIR[,DIR...]', help='work directories, one per seed')
     parser.add_argument('--metrics', nargs='+', help='names or ends of names (default: all)')
     return parser.parse_args()
-
-
-def last_values(work_dir: Path) -> dict[str, float]:
-    try:
-        scalars = read_scalars(work_dir)
-    except FileNotFoundError as error:
-        raise UserError(str(error)) from error
-    return {name: curve[-1][1] for name, curve in scalars.items() if '/' in name}
 
 
 def chosen(names: list[str], wanted: list[str] | None) -> list[str]:
@@ -47,12 +38,7 @@ def cell(values: list[float]) -> str:
 
 def main() -> None:
     args = parse_args()
-    runs = {}
-    for given in args.runs:
-        name, equals, folders = given.partition('=')
-        if not equals or not folders:
-            raise UserError(f"'{given}' is not NAME=DIR[,DIR...]")
-        runs[name] = [last_values(Path(folder)) for folder in folders.split(',')]
+    runs = {name: [last_values(folder) for folder in folders] for name, folders in named_runs(args.runs).items()}
     names = chosen(list(next(iter(runs.values()))[0]), args.metrics)
     table = Table('measure', *(f'{name} ({len(seeds)})' for name, seeds in runs.items()))
     for name in names:

@@ -24,7 +24,7 @@ from sacl_mm.engine.launch import run_tool
 load_mmpretrain()
 from sacl_mm.models.backbones import TokenReducedViT  # noqa: E402  (needs the above)
 from sacl_mm.report.point_chart import Point, point_chart  # noqa: E402
-from sacl_mm.report.scalars import read_scalars  # noqa: E402
+from sacl_mm.report.runs import last_values, named_runs  # noqa: E402
 
 
 def main() -> None:
@@ -33,13 +33,10 @@ def main() -> None:
     parser.add_argument('--metric', required=True, help='such as retrieval/mAP or vqa/accuracy')
     parser.add_argument('--svg', type=Path, help='where to write the chart')
     args = parser.parse_args()
-    measured = {}
-    for given in args.runs:
-        name, equals, folders = given.partition('=')
-        if not equals or not folders:
-            raise UserError(f"'{given}' is not NAME=DIR[,DIR...]")
-        folders = [Path(folder) for folder in folders.split(',')]
-        measured[name] = (*encoder_of(folders[0]), [last_value(folder, args.metric) for folder in folders])
+    measured = {
+        name: (*encoder_of(folders[0]), [last_value(folder, args.metric) for folder in folders])
+        for name, folders in named_runs(args.runs).items()
+    }
     first_cost, _, first_values = next(iter(measured.values()))
     rows, points = [], []
     for name, (cost, is_text_guided, values) in measured.items():
@@ -84,13 +81,10 @@ def encoder_of(folder: Path) -> tuple[int, bool]:
 
 
 def last_value(folder: Path, metric: str) -> float:
-    try:
-        scalars = read_scalars(folder)
-    except FileNotFoundError as error:
-        raise UserError(str(error)) from error
-    if metric not in scalars:
-        raise UserError(f'{folder} has no {metric}; there are {", ".join(name for name in scalars if "/" in name)}')
-    return scalars[metric][-1][1]
+    values = last_values(folder)
+    if metric not in values:
+        raise UserError(f'{folder} has no {metric}; there are {", ".join(values)}')
+    return values[metric]
 
 
 if __name__ == '__main__':

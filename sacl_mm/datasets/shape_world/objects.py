@@ -21,13 +21,13 @@ class ShapeWorldObjects(DrawnDataset):
     Args:
         num_images: how many pictures.
         grid: cells along a side.
-        presence: a fifth label for every cell, 1 with an object and 0 without. On a fine grid most cells are empty, and
-            without it nothing is learned about them.
         image_size: side of the picture in pixels.
         seed: of the world.
         start: number of the first scene.
         pipeline: transforms that a sample goes through.
         test_mode: as in `ImageTextDataset`.
+        presence: a fifth label for every cell, 1 with an object and 0 without. On a fine grid most cells are empty, and
+            without it nothing is learned about them.
 
     Raises:
         ValueError: for an argument out of range.
