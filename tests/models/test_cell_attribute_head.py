@@ -52,3 +52,9 @@ def test_a_grid_of_another_size_is_said():
     head = CellAttributeHead(in_channels=2, num_values=[2])
     with pytest.raises(ValueError, match='4 cells, the labels have 9'):
         head.loss((torch.zeros(1, 2, 2, 2),), samples_with([[[0]] * 9]))
+
+
+def test_attributes_that_do_not_agree_are_said():
+    head = CellAttributeHead(in_channels=2, num_values=[2, 2])
+    with pytest.raises(ValueError, match='2 attributes, the labels have 1.*presence'):
+        head.loss((torch.zeros(1, 2, 2, 2),), samples_with([[[0]] * 4]))

@@ -37,7 +37,7 @@ class CellAttributeHead(BaseModule):
     def loss(self, features: Sequence[Tensor], data_samples: list[BaseDataElement]) -> dict[str, Tensor]:
         """Cross entropy, summed over attributes, averaged over the cells that are labelled."""
         logits = self(features)
-        labels_BNA = self._labels(data_samples, logits[0])
+        labels_BNA = self._labels(data_samples, logits)
         each = (
             F.cross_entropy(part.flatten(0, 1), labels_BNA[..., a].flatten(), ignore_index=-1)
             for a, part in enumerate(logits)
@@ -52,11 +52,17 @@ class CellAttributeHead(BaseModule):
         return data_samples
 
     @staticmethod
-    def _labels(data_samples: list[BaseDataElement], like: Tensor) -> Tensor:
+    def _labels(data_samples: list[BaseDataElement], logits: list[Tensor]) -> Tensor:
+        like = logits[0]
         labels_BNA = torch.stack([torch.as_tensor(sample.cell_labels) for sample in data_samples]).to(like.device)
         if labels_BNA.shape[:2] != like.shape[:2]:
             raise ValueError(
                 f'the feature map has {like.shape[1]} cells, the labels have {labels_BNA.shape[1]}: '
                 "set the dataset's grid to the side of the feature map"
+            )
+        if labels_BNA.shape[2] != len(logits):
+            raise ValueError(
+                f'the head has {len(logits)} attributes, the labels have {labels_BNA.shape[2]}: '
+                "num_values needs one number for each, the dataset's presence included"
             )
         return labels_BNA
