@@ -11,6 +11,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import FlexibleRunner, Runner
 from mmengine.utils import digit_version
 
+from sacl_mm.engine.build_errors import build_mistake
 from sacl_mm.engine.compilation import compile_layers
 from sacl_mm.engine.config_check import UserError, check_config, check_file
 from sacl_mm.engine.freed_memory import keep_freed_memory
@@ -122,6 +123,11 @@ def run_tool(main: Callable[[], None]) -> None:
         _leave_together()
     except (UserError, FileNotFoundError) as error:
         sys.exit(f'error: {error}')
+    except (KeyError, TypeError) as error:
+        mistake = build_mistake(error)
+        if mistake is None:
+            raise
+        sys.exit(f'error: {mistake}')
     except KeyboardInterrupt:
         sys.exit('interrupted; a training goes on from its last checkpoint with --resume')
 

@@ -242,6 +242,16 @@ def test_testing_a_checkpoint_prints_the_table_and_writes_metrics(runs, tmp_path
         (['configs/sacl/shape_world.py', '--auto-scale-lr'], [], 'needs auto_scale_lr=dict(base_batch_size'),
         (['configs/sacl/flickr8k_frozen.py'], [], 'make them with tools/cache_features.py'),
         (['configs/sacl/shape_world.py'], ['model.reference_checkpoint=none.pth'], 'train it first'),
+        (
+            ['configs/sacl/shape_world.py'],
+            ['model.towers.neck.type=TokenReductionNeck', 'model.towers.neck.keep_rat=0.7'],
+            "'TokenReductionNeck' an argument 'keep_rat', which it does not have; did you mean 'keep_rate'?",
+        ),
+        (
+            ['configs/sacl/shape_world.py'],
+            ['train_dataloader.dataset.type=ShapeWorldPears'],
+            "'ShapeWorldPears' is not registered as a dataset; did you mean 'ShapeWorldPairs'?",
+        ),
         (['configs/sacl/shape_world_infonce.py'], ['compile=yes'], 'compile must be True, False or a dict'),
     ],
 )
