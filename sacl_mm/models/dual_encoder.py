@@ -1,6 +1,9 @@
 """Contrastive pre-training of two towers, without fusion: the reference model H, and the base of the full model."""
 
+import logging
+
 import torch
+from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 from torch import Tensor
@@ -36,6 +39,14 @@ class DualEncoder(BaseModel):
         super().__init__(MODELS.build(data_preprocessor))
         self.towers = MODELS.build(towers)
         self.contrastive_loss: SACLContrastiveLoss = MODELS.build(contrastive_loss)
+        if getattr(self.towers, 'is_text_guided', False):
+            print_log(
+                'pictures are encoded with their own texts (guide=text), under a contrastive loss: it can tell pairs by the '
+                'traces that texts leave in their pictures, and hardly learns from what these show (docs/results.md, "Token '
+                'reduction"). guide=class leaves none',
+                logger='current',
+                level=logging.WARNING,
+            )
         self.reference = None
         if self.contrastive_loss.policy.needs_reference:
             if reference_checkpoint is None:

@@ -96,7 +96,7 @@ class TwoTower(BaseModule):
 
     @property
     def is_text_guided(self) -> bool:
-        """Whether pictures cannot be encoded without their texts."""
+        """Whether pictures are encoded with their texts, and cannot be without."""
         return getattr(self.backbone, 'text_guided', False)
 
     def encode_image(self, images_BCHW: Tensor, guide_BC: Tensor | None = None) -> Encoded:

@@ -90,7 +90,15 @@ def a_trained_run(folder, keep_rate, score):
     logs.mkdir(parents=True)
     (logs / 'scalars.json').write_text(f'{{"retrieval/mAP": {score}, "step": 1}}\n')
     arch = dict(embed_dims=16, num_layers=4, num_heads=2, feedforward_channels=16)
-    vit = dict(type='TokenReducedViT', arch=arch, img_size=32, patch_size=8, keep_rate=keep_rate, reduction_layers=(2,))
+    vit = dict(
+        type='TokenReducedViT',
+        arch=arch,
+        img_size=32,
+        patch_size=8,
+        guide='text',
+        keep_rate=keep_rate,
+        reduction_layers=(2,),
+    )
     (folder / 'config.py').write_text(f'model = dict(towers=dict(backbone={vit}))\n')
     return folder
 

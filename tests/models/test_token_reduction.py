@@ -79,7 +79,7 @@ def test_tokens_that_are_left(guide, fuse, tokens):
 
 
 def test_the_text_decides_what_stays():
-    model = vit(keep_rate=0.3, reduction_layers=(1,))
+    model = vit(guide='text', keep_rate=0.3, reduction_layers=(1,))
     image = torch.randn(1, 3, 64, 64).expand(2, -1, -1, -1)
     first, second = model(image, torch.tensor([[1.0], [-1.0]]) * torch.randn(1, 16))[0]
     assert not torch.allclose(first, second)
@@ -94,7 +94,7 @@ def test_larger_pictures_get_resized_positions():
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (dict(guide='sound'), "'text' or 'class'"),
+        (dict(guide='sound'), "'class' or 'text'"),
         (dict(keep_rate=0.0), 'keep_rate'),
         (dict(reduction_layers=(5,)), r'1 to 4, got \[5\]'),
         (dict(out_type='featmap'), "out_type='raw'"),
@@ -106,7 +106,7 @@ def test_bad_options(options, message):
 
 
 def test_guide_must_fit():
-    model, images = vit(reduction_layers=(2,)), torch.randn(2, 3, 64, 64)
+    model, images = vit(guide='text', reduction_layers=(2,)), torch.randn(2, 3, 64, 64)
     with pytest.raises(ValueError, match="got none.*guide='class'"):
         model(images)
     with pytest.raises(ValueError, match='each of the 2 pictures, got 10'):
@@ -133,12 +133,15 @@ def test_neck_keeps_what_resembles_the_first_token():
 @pytest.fixture
 def towers():
     torch.manual_seed(0)
-    backbone = dict(type='TokenReducedViT', arch=ARCH, img_size=64, patch_size=16, reduction_layers=(2,), keep_rate=0.3)
+    return MODELS.build(text_guided_towers()).eval()
+
+
+def text_guided_towers(**options):
+    backbone = dict(type='TokenReducedViT', arch=ARCH, img_size=64, patch_size=16, reduction_layers=(2,))
+    backbone |= dict(guide='text', keep_rate=0.3) | options
     text_encoder = dict(type='BertTextEncoder', vocab_size=9, width=16, num_layers=1, num_heads=2, max_length=8)
     neck = dict(type='ImageTokenNeck', in_channels=16)
-    model = MODELS.build(dict(type='TwoTower', backbone=backbone, neck=neck, text_encoder=text_encoder, embed_dims=4))
-    model.eval()
-    return model
+    return dict(type='TwoTower', backbone=backbone, neck=neck, text_encoder=text_encoder, embed_dims=4)
 
 
 @pytest.mark.parametrize('pictures_per_text', [1, 2])
@@ -155,3 +158,31 @@ def test_towers_read_each_picture_with_its_text(towers, pictures_per_text):
 def test_pictures_without_texts_are_an_error_that_tells_the_way_out(towers):
     with pytest.raises(ValueError, match='retrieval among many texts'):
         towers.encode_image(torch.randn(1, 3, 64, 64))
+
+
+@pytest.mark.parametrize(
+    ('options', 'warns'), [(dict(), True), (dict(guide='class'), False), (dict(keep_rate=1.0), False)]
+)
+def test_contrast_of_text_guided_pictures_is_warned_of(options, warns, monkeypatch):
+    said = []
+    monkeypatch.setattr('sacl_mm.models.dual_encoder.print_log', lambda message, **_: said.append(message))
+    MODELS.build(
+        dict(
+            type='DualEncoder',
+            towers=text_guided_towers(**options),
+            contrastive_loss=dict(type='SACLContrastiveLoss'),
+            data_preprocessor=dict(type='ImageTextPreprocessor', vocab_size=9),
+        )
+    )
+    assert ['guide=class' in message for message in said] == [True] * warns
+
+
+@pytest.mark.parametrize('guide', ['text', 'class'])
+def test_only_guidance_by_text_leaves_traces_of_it(guide):
+    """Why contrast is warned of: the same picture with other texts has other features."""
+    torch.manual_seed(0)
+    towers = MODELS.build(text_guided_towers(guide=guide)).eval()
+    images = torch.randn(1, 3, 64, 64).expand(4, -1, -1, -1)
+    image, _ = towers.encode(images, torch.randint(9, (4, 5)), torch.ones(4, 5, dtype=torch.bool))
+    differ = (image.feature - image.feature[0]).abs().amax(dim=1) > 1e-4
+    assert differ[1:].all() if guide == 'text' else not differ.any()

@@ -249,7 +249,7 @@ def albef(args: argparse.Namespace, device: torch.device) -> Step:
 
 def make_sides() -> dict[str, Callable]:
     regulated = {'contrastive_loss.policy.weights.alpha': 0.0}  # no reference model
-    trips = {f'towers.backbone.{k}': v for k, v in dict(type='TokenReducedViT', keep_rate=0.7).items()}
+    trips = {f'towers.backbone.{k}': v for k, v in dict(type='TokenReducedViT', guide='text', keep_rate=0.7).items()}
     checkpointed = {'towers.checkpoint_rows': 2, 'fusion.checkpoint_rows': 8}
     sides = {
         'InfoNCE': ('pretrain_infonce', {}, False),

@@ -20,16 +20,17 @@ class TokenReducedViT(VisionTransformer):
 
     After such a layer's attention the tokens are scored; the best `keep_rate` of them stay, the others are fused into one.
 
+    * `guide='class'` (EViT, arXiv 2202.07800): by the attention of the picture's own first token.
     * `guide='text'` (TRIPS, arXiv 2305.04474v4, EMNLP 2022): by the text's first token through the layer's own query
       projection; no new parameters. Picture features then depend on the text: each picture needs one, of the same width,
-      and they cannot be kept for retrieval among many texts.
-    * `guide='class'` (EViT, arXiv 2202.07800): by the attention of the picture's own first token.
+      and they cannot be kept for retrieval among many texts. Not for contrastive losses: what stays of a picture tells its
+      text apart from others without a look at what it shows (docs/results.md).
 
     Args:
         reduction_layers: after which layers' attention, counted from 1.
         keep_rate: share of the tokens that stay, each time.
         fuse: whether the others become a token; without, they are gone.
-        guide: 'text' or 'class'.
+        guide: 'class' or 'text'.
         others: as in mmpretrain; needs a class token, and yields all tokens of the last layer (`out_type='raw'`).
     """
 
@@ -39,12 +40,12 @@ class TokenReducedViT(VisionTransformer):
         reduction_layers: Sequence[int] = (5, 10),
         keep_rate: float = 0.7,
         fuse: bool = True,
-        guide: str = 'text',
+        guide: str = 'class',
         **options,
     ) -> None:
         super().__init__(*args, **dict(out_type='raw') | options)
-        if guide not in ('text', 'class'):
-            raise ValueError(f"guide must be 'text' or 'class', got {guide!r}")
+        if guide not in ('class', 'text'):
+            raise ValueError(f"guide must be 'class' or 'text', got {guide!r}")
         if not 0 < keep_rate <= 1:
             raise ValueError(f'keep_rate must be in (0, 1], got {keep_rate}')
         wrong = [number for number in reduction_layers if not 1 <= number <= len(self.layers)]
@@ -56,7 +57,7 @@ class TokenReducedViT(VisionTransformer):
         for number in reduction_layers:
             self.layers[number - 1].called_in_parts = True  # `sacl_mm.engine.sharding` asks
         self.keep_rate, self.fuse = keep_rate, fuse
-        self.text_guided = guide == 'text'
+        self.text_guided = guide == 'text' and keep_rate < 1
 
     def forward(self, images: Tensor, guide_BC: Tensor | None = None) -> tuple[Tensor]:
         """The tokens (B, 1 + N', C) of the last layer, as a tuple of one; `guide_BC` are the texts' first tokens."""
