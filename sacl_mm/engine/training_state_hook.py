@@ -8,6 +8,8 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from sacl_mm.engine.config_check import UserError
+from sacl_mm.models.dual_encoder import DualEncoder
 from sacl_mm.registry import HOOKS
 
 
@@ -25,6 +27,8 @@ class TrainingStateHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         model = _unwrapped(runner.model)
+        if runner.val_loop is not None:
+            _check_validation(model)
         if runner.iter == 0 and hasattr(model, 'start_teacher'):
             model.start_teacher()
 
@@ -37,6 +41,15 @@ class TrainingStateHook(Hook):
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         _unwrapped(runner.model).after_step()
+
+
+def _check_validation(model: torch.nn.Module) -> None:
+    """Raises UserError now rather than after an epoch."""
+    if isinstance(model, DualEncoder) and getattr(model.towers, 'is_text_guided', False):
+        raise UserError(
+            "retrieval can't be measured while texts guide what is kept of pictures: set guide='class' in the backbone, or "
+            'train without validation (val_dataloader=None val_cfg=None val_evaluator=None)'
+        )
 
 
 def _unwrapped(model: torch.nn.Module) -> torch.nn.Module:

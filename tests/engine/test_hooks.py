@@ -9,6 +9,8 @@ import torch
 from mmengine.logging import HistoryBuffer
 
 from sacl_mm.engine import PlainCheckpointHook, ProgressHook, TrainingStateHook
+from sacl_mm.engine.config_check import UserError
+from sacl_mm.models import DualEncoder
 
 
 def save_and_load(checkpoint):
@@ -65,7 +67,15 @@ class Model(torch.nn.Module):
 
 def runner(**changes):
     values = dict(
-        model=Model(), iter=0, max_iters=10, seed=3, rank=0, epoch=0, max_epochs=2, logger=logging.getLogger('test')
+        val_loop=None,
+        model=Model(),
+        iter=0,
+        max_iters=10,
+        seed=3,
+        rank=0,
+        epoch=0,
+        max_epochs=2,
+        logger=logging.getLogger('test'),
     )
     return SimpleNamespace(**values | changes)
 
@@ -93,6 +103,18 @@ def test_the_model_is_told_and_the_teacher_started_once():
     resumed = runner(iter=5)
     hook.before_train(resumed)
     assert resumed.model.calls == []
+
+
+def test_retrieval_of_text_guided_pictures_is_refused_before_the_first_step():
+    model = DualEncoder.__new__(DualEncoder)
+    torch.nn.Module.__init__(model)
+    model.towers = torch.nn.Module()
+    hook = TrainingStateHook()
+    hook.before_train(runner(model=model, val_loop=object(), iter=1))
+    model.towers.is_text_guided = True
+    hook.before_train(runner(model=model, iter=1))  # without validation
+    with pytest.raises(UserError, match='val_dataloader=None'):
+        hook.before_train(runner(model=model, val_loop=object(), iter=1))
 
 
 class Terminal(io.StringIO):
