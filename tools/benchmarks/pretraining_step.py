@@ -249,14 +249,15 @@ def albef(args: argparse.Namespace, device: torch.device) -> Step:
 
 def make_sides() -> dict[str, Callable]:
     regulated = {'contrastive_loss.policy.weights.alpha': 0.0}  # no reference model
-    trips = {f'towers.backbone.{k}': v for k, v in dict(type='TokenReducedViT', guide='text', keep_rate=0.7).items()}
+    reduced = {'towers.backbone.type': 'TokenReducedViT', 'towers.backbone.keep_rate': 0.7}
     checkpointed = {'towers.checkpoint_rows': 2, 'fusion.checkpoint_rows': 8}
     sides = {
         'InfoNCE': ('pretrain_infonce', {}, False),
         'SACL': ('pretrain', regulated, False),
         'SACL, compiled': ('pretrain', regulated, True),
         'SACL, checkpointed': ('pretrain', regulated | checkpointed, False),
-        'SACL, TRIPS 70 %': ('pretrain', regulated | trips, False),
+        'SACL, TRIPS 70 %': ('pretrain', regulated | reduced | {'towers.backbone.guide': 'text'}, False),
+        'SACL, class-guided 70 %': ('pretrain', regulated | reduced | {'towers.backbone.guide': 'class'}, False),
         'SACL light': ('pretrain_light', {}, False),
     }
     return {name: partial(ours, *options) for name, options in sides.items()}
