@@ -12,7 +12,8 @@ Each was chosen by what it costs a small model and what it saves (docs/results.m
 world, and nothing on Flickr8k; keep_rate=0.5 is lighter and costs 2 %. docs/benchmarks.md has its speed. Not trained at full
 scale. Fine-tuning takes the same form:
 
-    PRETRAINED=work_dirs/pretrain_light/epoch_30.pth tools/dist_train.sh configs/sacl/retrieval_coco.py 8 --amp --cfg-options \\
+    export PRETRAINED=work_dirs/pretrain_light/epoch_30.pth
+    tools/dist_train.sh configs/sacl/retrieval_coco.py 8 --amp --cfg-options \\
         model.towers.backbone.type=TokenReducedViT model.towers.backbone.keep_rate=0.7 model.fusion.num_layers=3
 """
 
