@@ -8,8 +8,8 @@
 * Negatives are those of all processes' batches, without teacher, queue and distillation; weights are self-regulated.
 * Three fusion layers instead of six.
 
-Each was chosen by what it costs a small model and what it saves (docs/results.md): less than 1 % of graded mAP in the embedded
-world, and nothing on Flickr8k; keep_rate=0.5 is lighter and costs 2 %. docs/benchmarks.md has its speed. Not trained at full
+Tokens and layers were chosen by what they cost a small model and what they save (docs/results.md): less than 1 % of graded mAP
+in the embedded world and of recall on Flickr8k; keep_rate=0.5 is lighter and costs 2 %. docs/benchmarks.md has its speed. Not trained at full
 scale. Fine-tuning takes the same form:
 
     export PRETRAINED=work_dirs/pretrain_light/epoch_30.pth
