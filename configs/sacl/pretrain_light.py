@@ -9,8 +9,8 @@
 * Three fusion layers instead of six.
 
 Tokens and layers were chosen by what they cost a small model and what they save (docs/results.md): less than 1 % of graded mAP
-in the embedded world and of recall on Flickr8k; keep_rate=0.5 is lighter and costs 2 %. docs/benchmarks.md has its speed. Not trained at full
-scale. Fine-tuning takes the same form:
+in the embedded world and of recall on Flickr8k; keep_rate=0.5 is lighter and costs 2 %. docs/benchmarks.md has its speed. Not
+trained at full scale. Fine-tuning takes the same form:
 
     export PRETRAINED=work_dirs/pretrain_light/epoch_30.pth
     tools/dist_train.sh configs/sacl/retrieval_coco.py 8 --amp --cfg-options \\
