@@ -7,6 +7,8 @@ import traceback
 from collections.abc import Callable, Iterable
 from types import FrameType
 
+from mmengine.registry import Registry
+
 _UNEXPECTED = re.compile(r"got an unexpected keyword argument '(\w+)'")
 _MISSING = re.compile(r'missing \d+ required .*arguments?: (.*)$')
 
@@ -25,16 +27,16 @@ def build_mistake(error: Exception) -> str | None:
         return None
     is_its_own = building[-1] is frames[-1]
     if isinstance(error, KeyError):
-        return _unknown_type(building[-1]) if is_its_own else None
+        name, registry = (building[-1].f_locals.get(variable) for variable in ('obj_type', 'registry'))
+        is_unknown = is_its_own and isinstance(name, str) and isinstance(registry, Registry)
+        return unknown_type(name, registry) if is_unknown else None
     return _wrong_argument(building[-1], str(error), is_its_own)
 
 
-def _unknown_type(frame: FrameType) -> str | None:
-    name, registry = frame.f_locals.get('obj_type'), frame.f_locals.get('registry')
-    if not isinstance(name, str) or not hasattr(registry, 'module_dict'):
-        return None
+def unknown_type(name: str, registry: Registry) -> str:
+    """What to say of a type that is not registered."""
     known = set(registry.module_dict) | set(getattr(registry.parent, 'module_dict', {}))
-    return f"the configuration's type '{name}' is not registered as a {registry.name}{_hint(name, known)}"
+    return f"the configuration's type '{name}' is not in the registry of {registry.name}s{_hint(name, known)}"
 
 
 def _wrong_argument(frame: FrameType, message: str, is_its_own: bool) -> str | None:

@@ -1,8 +1,11 @@
 """The optimizer's view of a model that contains frozen ones."""
 
 from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.registry import OPTIMIZERS
 from torch import nn
 
+from sacl_mm.engine.build_errors import unknown_type
+from sacl_mm.engine.config_check import UserError
 from sacl_mm.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 
@@ -15,6 +18,9 @@ class TrainableOnlyConstructor(DefaultOptimWrapperConstructor):
     """
 
     def __call__(self, model: nn.Module):
+        name = self.optimizer_cfg.get('type')
+        if isinstance(name, str) and OPTIMIZERS.get(name) is None:  # which MMEngine would call
+            raise UserError(unknown_type(name, OPTIMIZERS))
         if self.paramwise_cfg:
             self.paramwise_cfg.setdefault('bypass_duplicate', True)
         return super().__call__(model)

@@ -36,7 +36,7 @@ def test_a_missing_argument():
 
 
 def test_an_unknown_type():
-    message = "type 'SACLContrastLoss' is not registered as a model; did you mean 'SACLContrastiveLoss'?"
+    message = "type 'SACLContrastLoss' is not in the registry of models; did you mean 'SACLContrastiveLoss'?"
     assert message in mistake_of(KeyError, dict(type='SACLContrastLoss'))
 
 

@@ -250,7 +250,12 @@ def test_testing_a_checkpoint_prints_the_table_and_writes_metrics(runs, tmp_path
         (
             ['configs/sacl/shape_world.py'],
             ['train_dataloader.dataset.type=ShapeWorldPears'],
-            "'ShapeWorldPears' is not registered as a dataset; did you mean 'ShapeWorldPairs'?",
+            "'ShapeWorldPears' is not in the registry of datasets; did you mean 'ShapeWorldPairs'?",
+        ),
+        (
+            ['configs/sacl/shape_world.py'],
+            ['optim_wrapper.optimizer.type=AdamWW'],
+            "'AdamWW' is not in the registry of optimizers; did you mean 'AdamW'?",
         ),
         (['configs/sacl/shape_world_infonce.py'], ['compile=yes'], 'compile must be True, False or a dict'),
     ],
