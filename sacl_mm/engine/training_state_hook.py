@@ -17,6 +17,7 @@ from sacl_mm.registry import HOOKS
 class TrainingStateHook(Hook):
     """Makes a training a function of (seed, iteration, weights): a resumed run needs no generator's state.
 
+    * Before training: it stops where a validation could not be done, rather than after an epoch.
     * Before an iteration: Python's, NumPy's and torch's generators are seeded from (seed, rank, iteration), and the model
       is told how far the training is (`set_progress`), from which alpha and other schedules follow.
     * After it: the model's `after_step` updates the momentum teacher and the queue. Nothing else does.
@@ -44,7 +45,7 @@ class TrainingStateHook(Hook):
 
 
 def _check_validation(model: torch.nn.Module) -> None:
-    """Raises UserError now rather than after an epoch."""
+    """Raises UserError for retrieval with pictures that have no features of their own."""
     if isinstance(model, DualEncoder) and getattr(model.towers, 'is_text_guided', False):
         raise UserError(
             "retrieval can't be measured while texts guide what is kept of pictures: set guide='class' in the backbone, or "
