@@ -20,7 +20,7 @@ def cpu_kernels(like: Tensor) -> AbstractContextManager:
 
     * `scaled_dot_product_attention`: PyTorch's fused kernel for CPUs spends a fixed time on each row and head in the backward
       pass in bfloat16, however short the row: on captions that is many times what plain attention takes. On pictures its
-      products are slower than `matrix_attention`'s.
+      products are slower than `matrix_attention`'s, and it knows no dropout. PyTorch's plain one keeps the scores.
     * `dropout`: a faster source of randomness.
 
     Args:
@@ -43,13 +43,18 @@ def _attend(
     query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0, **others
 ) -> Tensor:
     """With the arguments of `scaled_dot_product_attention`."""
-    if key.shape[-2] <= _SHORT:
-        with sdpa_kernel(SDPBackend.MATH) if torch.is_grad_enabled() else nullcontext():
-            return F.scaled_dot_product_attention(query, key, value, attn_mask, dropout_p, **others)
-    plain = attn_mask is None and not any(others.values()) and query.shape[:2] == key.shape[:2] == value.shape[:2]
-    if plain and query.dtype == key.dtype == value.dtype == torch.bfloat16:
-        return matrix_attention(query, key, value, dropout_p)
-    return F.scaled_dot_product_attention(query, key, value, attn_mask, dropout_p, **others)
+    short, training = key.shape[-2] <= _SHORT, torch.is_grad_enabled()
+    is_known = (
+        not any(others.values())
+        and query.ndim == 4
+        and query.shape[:2] == key.shape[:2] == value.shape[:2]
+        and query.dtype == key.dtype == value.dtype
+        and not (attn_mask is not None and attn_mask.requires_grad)
+    )
+    if is_known and ((training and (short or dropout_p > 0)) or (query.dtype == torch.bfloat16 and not short)):
+        return matrix_attention(query, key, value, attn_mask, dropout_p)
+    with sdpa_kernel(SDPBackend.MATH) if short and training else nullcontext():
+        return F.scaled_dot_product_attention(query, key, value, attn_mask, dropout_p, **others)
 
 
 def _drop(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:

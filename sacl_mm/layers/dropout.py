@@ -8,18 +8,39 @@ _LEVELS = 2**16
 
 def dropped(x: Tensor, dropout: float) -> Tensor:
     """`torch.nn.functional.dropout` in training."""
-    return x if dropout == 0 else x * noise(x, dropout)
+    return x if dropout == 0 else _Dropped.apply(x, kept_at_random(x, dropout), dropout)
 
 
-def noise(like: Tensor, dropout: float) -> Tensor:
-    """What to multiply with: 0, or 1 / (share of those that stay). Of the shape and type of `like`.
+class _Dropped(torch.autograd.Function):
+    """Keeps a byte for each number, and not the factors."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, kept: Tensor, dropout: float) -> Tensor:
+        ctx.save_for_backward(kept)
+        ctx.dropout = dropout
+        return x * factor(kept, dropout, x.dtype)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (kept,) = ctx.saved_tensors
+        return gradient * factor(kept, ctx.dropout, gradient.dtype), None, None
+
+
+def kept_at_random(like: Tensor, dropout: float) -> Tensor:
+    """True for what stays, of the shape of `like`.
 
     PyTorch draws one by one on CPUs, in double precision. Here a draw of 64 bits decides about four numbers, so that `dropout`
     is rounded to 1 / 65,536.
     """
-    level = round(dropout * _LEVELS)
-    if level == _LEVELS:
-        return torch.zeros_like(like)
     draws = torch.empty(-(-like.numel() // 4), dtype=torch.int64, device=like.device).random_(-(2**63), None)
-    kept = draws.view(torch.int16)[: like.numel()].view(like.shape) >= level - _LEVELS // 2
-    return kept.to(like.dtype).div_(1 - level / _LEVELS)
+    return draws.view(torch.int16)[: like.numel()].view(like.shape) >= _level(dropout) - _LEVELS // 2
+
+
+def factor(kept: Tensor, dropout: float, dtype: torch.dtype) -> Tensor:
+    """What to multiply with: 1 / (share of those that stay) for these, 0 for others."""
+    level = _level(dropout)
+    return kept.to(dtype).div_(1 - level / _LEVELS) if level < _LEVELS else torch.zeros_like(kept, dtype=dtype)
+
+
+def _level(dropout: float) -> int:
+    return round(dropout * _LEVELS)

@@ -1,4 +1,4 @@
-"""Attention out of PyTorch's matrix products, for bfloat16 on CPUs.
+"""Attention out of PyTorch's matrix products, for CPUs.
 
 Shapes: B rows, H heads, L queries, N keys, D width of a head.
 """
@@ -7,52 +7,70 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from sacl_mm.layers.dropout import noise
+from sacl_mm.layers.dropout import factor, kept_at_random
 
 # Scores that are made at a time, so that memory does not grow with all of them.
 _SCORES = 2**20
 
 
-def matrix_attention(query_BHLD: Tensor, key_BHND: Tensor, value_BHND: Tensor, dropout: float = 0.0) -> Tensor:
-    """`torch.nn.functional.scaled_dot_product_attention` without a mask.
+def matrix_attention(
+    query_BHLD: Tensor, key_BHND: Tensor, value_BHND: Tensor, mask: Tensor | None = None, dropout: float = 0.0
+) -> Tensor:
+    """`torch.nn.functional.scaled_dot_product_attention`.
 
-    PyTorch's fused attention for CPUs takes its products in small tiles, which gain little from bfloat16. Here they are as
-    large as can be. As there, scores are made again in the backward pass instead of being kept.
+    PyTorch's fused attention for CPUs takes its products in small tiles, which gain little from bfloat16, knows no dropout and
+    is slow on short sequences; its plain one keeps scores and what becomes of them. Here products are as large as can be, and
+    of scores no more is kept than which were dropped, one byte each; they are made again in the backward pass.
+
+    Args:
+        query_BHLD, key_BHND, value_BHND: of one dtype and as many rows and heads.
+        mask: broadcasts to (B, H, L, N); True = attend, or a number to be added to the score. Gets no gradient.
+        dropout: of the weights.
     """
-    return _MatrixAttention.apply(query_BHLD, key_BHND, value_BHND, dropout)
+    if mask is not None:
+        lowest = torch.finfo(query_BHLD.dtype).min  # not -inf, which makes NaN where all is masked
+        if mask.dtype == torch.bool:
+            mask = torch.zeros(mask.shape, dtype=query_BHLD.dtype, device=mask.device).masked_fill_(~mask, lowest)
+        mask = mask.to(query_BHLD.dtype).clamp(min=lowest)
+        mask = mask[(None,) * (4 - mask.ndim)].expand(len(query_BHLD), -1, -1, -1)
+    return _MatrixAttention.apply(query_BHLD, key_BHND, value_BHND, mask, dropout)
 
 
 class _MatrixAttention(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, query_BHLD: Tensor, key_BHND: Tensor, value_BHND: Tensor, dropout: float) -> Tensor:
+    def forward(
+        ctx, query_BHLD: Tensor, key_BHND: Tensor, value_BHND: Tensor, mask: Tensor | None, dropout: float
+    ) -> Tensor:
         inputs = query_BHLD, key_BHND, value_BHND
         out_BHLD = query_BHLD.new_empty(*query_BHLD.shape[:3], value_BHND.shape[3])
-        noises = []
+        kept = []
         with torch.autocast(query_BHLD.device.type, enabled=False):
             for rows in _chunks(query_BHLD, key_BHND):
                 query, key, value = (x[rows].flatten(0, 1) for x in inputs)
-                probability = _probability(query, key)
+                probability = _probability(query, key, mask, rows)
                 if dropout > 0:
-                    noises.append(noise(probability, dropout))
-                    probability.mul_(noises[-1])
+                    kept.append(kept_at_random(probability, dropout))
+                    probability.mul_(factor(kept[-1], dropout, probability.dtype))
                 out_BHLD[rows] = torch.bmm(probability, value).view_as(out_BHLD[rows])
-        ctx.save_for_backward(*inputs, *noises)
+        ctx.dropout = dropout
+        ctx.save_for_backward(*inputs, mask, *kept)
         return out_BHLD
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient_BHLD: Tensor) -> tuple[Tensor | None, ...]:
-        query_BHLD, key_BHND, value_BHND, *noises = ctx.saved_tensors
+        query_BHLD, key_BHND, value_BHND, mask, *kept = ctx.saved_tensors
         inputs = query_BHLD, key_BHND, value_BHND
         gradients = tuple(x.new_empty(x.shape) for x in inputs)
         scale = query_BHLD.shape[3] ** -0.5
         for number, rows in enumerate(_chunks(query_BHLD, key_BHND)):
             query, key, value, gradient = (x[rows].flatten(0, 1) for x in (*inputs, gradient_BHLD))
-            read = probability = _probability(query, key)
+            read = probability = _probability(query, key, mask, rows)
             of_probability = torch.bmm(gradient, value.transpose(1, 2))
-            if noises:
-                read = probability * noises[number]
-                of_probability.mul_(noises[number])
+            if kept:
+                noise = factor(kept[number], ctx.dropout, probability.dtype)
+                read = probability * noise
+                of_probability.mul_(noise)
             of_score = torch.ops.aten._softmax_backward_data(of_probability, probability, -1, probability.dtype)
             parts = (
                 _scaled_product(of_score, key, scale),
@@ -61,7 +79,7 @@ class _MatrixAttention(torch.autograd.Function):
             )
             for whole, part in zip(gradients, parts, strict=True):
                 whole[rows] = part.view_as(whole[rows])
-        return *gradients, None
+        return *gradients, None, None
 
 
 def _chunks(query_BHLD: Tensor, key_BHND: Tensor) -> list[slice]:
@@ -70,8 +88,12 @@ def _chunks(query_BHLD: Tensor, key_BHND: Tensor) -> list[slice]:
     return [slice(start, start + rows) for start in range(0, batch, rows)]
 
 
-def _probability(query: Tensor, key: Tensor) -> Tensor:
-    return _scaled_product(query, key.transpose(1, 2), query.shape[2] ** -0.5).softmax(dim=-1)
+def _probability(query: Tensor, key: Tensor, mask: Tensor | None, rows: slice) -> Tensor:
+    score = _scaled_product(query, key.transpose(1, 2), query.shape[2] ** -0.5)
+    if mask is not None:
+        mask = mask[rows]
+        score.view(len(mask), -1, *score.shape[1:]).add_(mask)
+    return score.softmax(dim=-1)
 
 
 def _scaled_product(a: Tensor, b: Tensor, scale: float) -> Tensor:

@@ -24,9 +24,10 @@ def kernels_of(inputs, **options):
 
 
 def test_each_call_gets_the_kernel_that_is_fast():
-    assert kernels_of(make_inputs(keys=24)) == set(), 'short: plain'
-    assert kernels_of(make_inputs(torch.bfloat16, keys=24)) == set(), 'short: plain'
+    assert kernels_of(make_inputs(keys=24)) == {'matrix'}
+    assert kernels_of(make_inputs(torch.bfloat16, keys=24)) == {'matrix'}
     assert kernels_of(make_inputs(keys=257)) == {'fused'}
+    assert kernels_of(make_inputs(keys=257), dropout_p=0.1) == {'matrix'}, 'the fused one has no dropout'
     assert kernels_of(make_inputs(torch.bfloat16, keys=257)) == {'matrix'}
     with torch.no_grad():
         assert kernels_of(make_inputs(keys=24)) == {'fused'}
@@ -35,10 +36,12 @@ def test_each_call_gets_the_kernel_that_is_fast():
 
 
 def test_what_the_matrix_products_do_not_know_is_left_to_pytorch():
-    mask = torch.ones(3, 1, 1, 257, dtype=torch.bool)
+    learned = torch.zeros(257, 257, dtype=torch.bfloat16, requires_grad=True)
     inputs = make_inputs(torch.bfloat16, keys=257, queries=257)
-    for options in (dict(attn_mask=mask), dict(is_causal=True), dict(scale=0.5)):
-        assert kernels_of(inputs, **options) == {'fused'}, options
+    for options in (dict(attn_mask=learned), dict(is_causal=True), dict(scale=0.5)):
+        assert 'matrix' not in kernels_of(inputs, **options), options
+    assert kernels_of(make_inputs(keys=24), scale=0.5) == set(), 'short: plain'
+    assert 'matrix' not in kernels_of([x[0] for x in make_inputs(keys=24)]), 'no rows'
 
 
 def test_the_choice_ends_with_the_block_and_is_pytorchs_on_other_devices():

@@ -3,7 +3,11 @@
 import pytest
 import torch
 
-from sacl_mm.layers.dropout import dropped, noise
+from sacl_mm.layers.dropout import dropped, factor, kept_at_random
+
+
+def noise(like, dropout):
+    return factor(kept_at_random(like, dropout), dropout, like.dtype)
 
 
 @pytest.mark.parametrize('dropout', [0.1, 0.5, 0.9])

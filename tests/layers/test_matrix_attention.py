@@ -34,6 +34,26 @@ def test_values_and_gradients_are_pytorchs_however_many_are_done_at_a_time(score
         torch.testing.assert_close(mine, theirs)
 
 
+@pytest.mark.parametrize('shape', [(3, 1, 1, 7), (3, 2, 5, 7), (1, 1, 5, 7), (2, 5, 7), (5, 7)])
+@pytest.mark.parametrize('additive', [False, True])
+def test_masks_are_those_of_pytorch(shape, additive, monkeypatch):
+    monkeypatch.setattr(module, '_SCORES', 2 * 2 * 5 * 7)  # two chunks
+    mask = torch.randn(shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    mask = mask if additive else mask < 0.5
+    mask[..., 0] = True  # none is masked altogether
+    inputs = make_inputs(torch.float64)
+    expected = value_and_gradients(lambda *x: F.scaled_dot_product_attention(*x, mask), inputs)
+    for mine, theirs in zip(value_and_gradients(lambda *x: matrix_attention(*x, mask), inputs), expected, strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+def test_where_all_is_masked_there_is_a_number(dtype):
+    for mask in (torch.zeros(3, 1, 1, 7, dtype=torch.bool), torch.full((3, 1, 1, 7), torch.finfo(torch.float32).min)):
+        for result in value_and_gradients(lambda *x, mask=mask: matrix_attention(*x, mask), make_inputs(dtype)):
+            assert result.isfinite().all()
+
+
 def test_in_bfloat16_the_error_is_that_of_the_precision():
     inputs = make_inputs(torch.bfloat16, queries=100, keys=257)
     expected = value_and_gradients(F.scaled_dot_product_attention, [x.double() for x in inputs])
