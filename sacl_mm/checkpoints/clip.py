@@ -38,7 +38,7 @@ _LEFT_OUT = (
 
 def clip_to_vision_transformer(state: State, prefix: str = 'backbone.', allow: Sequence[str] = ()) -> Converted:
     """The image encoder in float32, for `VisionTransformer(pre_norm=True, norm_cfg=dict(type='LN', eps=1e-5),
-    layer_cfgs=dict(act_cfg=dict(type='QuickGELU')))`, with `prefix` before each key.
+    layer_cfgs=dict(act_cfg=dict(type='sacl_mm.QuickGELU')))`, with `prefix` before each key.
 
     Args:
         state: of OpenAI's model, with `visual.conv1.weight` and so on.

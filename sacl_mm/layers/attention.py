@@ -3,11 +3,14 @@
 Shapes: B rows (texts), L text tokens, P pictures, N image tokens, C width, H heads, D = C / H. Masks are True = attend.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from sacl_mm.layers.recomputation import recomputable
 
 
 class KeyValue(NamedTuple):
@@ -18,7 +21,7 @@ class KeyValue(NamedTuple):
 
     def rows(self, index_B: Tensor) -> 'KeyValue':
         """Those of the pictures in `index_B`, which may repeat and permute."""
-        return KeyValue(self.key[index_B], self.value[index_B])
+        return KeyValue(*(recomputable(x[index_B], partial(x.__getitem__, index_B)) for x in self))
 
     def first(self, count: int) -> 'KeyValue':
         """Those of the first pictures."""

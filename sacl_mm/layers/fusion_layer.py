@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from sacl_mm.layers.attention import CrossAttention, KeyValue, SelfAttention
 from sacl_mm.layers.cpu_kernels import cpu_kernels
+from sacl_mm.layers.recomputation import recomputed_activations
 
 
 class FusionLayer(nn.Module):
@@ -33,7 +34,8 @@ class FusionLayer(nn.Module):
 
     def project(self, image_PNC: Tensor) -> KeyValue:
         """The keys and values of P pictures, for `forward`."""
-        return self.cross_attention.project(image_PNC)
+        with recomputed_activations():
+            return self.cross_attention.project(image_PNC)
 
     def forward(
         self,
@@ -48,7 +50,7 @@ class FusionLayer(nn.Module):
 
         `picture_R`, `key_mask_PN`: as in `CrossAttention`.
         """
-        with cpu_kernels(x_BLC):
+        with cpu_kernels(x_BLC), recomputed_activations():
             attended_BLC = self.self_attention(x_BLC, mask_BL, first_only)
             x_BLC = self.self_attention_norm(x_BLC[:, : attended_BLC.shape[1]] + self.dropout(attended_BLC))
             read_BLC = self.cross_attention(x_BLC, key_value, picture_R, key_mask_PN)

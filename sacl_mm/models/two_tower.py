@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from sacl_mm.compatibility import load_mmpretrain
 from sacl_mm.layers.checkpointing import in_checkpointed_chunks
 from sacl_mm.layers.cpu_kernels import cpu_kernels
+from sacl_mm.layers.recomputation import recomputed_activations
 from sacl_mm.models.heads import PooledHead
 from sacl_mm.registry import MODELS
 
@@ -109,7 +110,7 @@ class TwoTower(BaseModule):
     def _encode_image(self, images_BCHW: Tensor, guide_BC: Tensor | None) -> Encoded:
         # Convolutions run faster in this layout, on CPUs and in mixed precision on GPUs.
         images_BCHW = images_BCHW.contiguous(memory_format=torch.channels_last)
-        with cpu_kernels(images_BCHW):
+        with cpu_kernels(images_BCHW), recomputed_activations():
             features = self.backbone(images_BCHW, guide_BC) if self.is_text_guided else self.backbone(images_BCHW)
         tokens_BNC = self.neck(features)
         if isinstance(self.image_projection, PooledHead):

@@ -64,7 +64,7 @@ def openai_names(model: CLIPVisionModel) -> dict[str, Tensor]:
     return state
 
 
-def vision_transformer(grid: int = 4, **options) -> nn.Module:
+def vision_transformer(grid: int = 4, activation: str = 'sacl_mm.QuickGELU', **options) -> nn.Module:
     """The architecture of CLIP in mmpretrain's terms."""
     load_mmpretrain()
     return MODELS.build(
@@ -75,7 +75,7 @@ def vision_transformer(grid: int = 4, **options) -> nn.Module:
             patch_size=PATCH,
             pre_norm=True,
             norm_cfg=dict(type='LN', eps=1e-5),
-            layer_cfgs=dict(act_cfg=dict(type='mmpretrain.QuickGELU')),
+            layer_cfgs=dict(act_cfg=dict(type=activation)),
             out_type='raw',
             **options,
         )
@@ -83,8 +83,9 @@ def vision_transformer(grid: int = 4, **options) -> nn.Module:
 
 
 @torch.no_grad()
-def test_outputs_equal_those_of_transformers(clip):
-    model = vision_transformer()
+@pytest.mark.parametrize('activation', ['sacl_mm.QuickGELU', 'mmpretrain.QuickGELU'])
+def test_outputs_equal_those_of_transformers(clip, activation):
+    model = vision_transformer(activation=activation)
     model.eval()
     state, left_out = clip_to_vision_transformer(openai_names(clip), prefix='')
     model.load_state_dict(state, strict=True)

@@ -27,7 +27,7 @@ model = dict(
             patch_size=16,
             pre_norm=True,
             norm_cfg=dict(type='LN', eps=1e-5),  # CLIP's
-            layer_cfgs=dict(act_cfg=dict(type='mmpretrain.QuickGELU')),
+            layer_cfgs=dict(act_cfg=dict(type='sacl_mm.QuickGELU')),
             out_type='raw',
             init_cfg=dict(type='Pretrained', checkpoint=clip_vit, prefix='backbone.'),
         ),

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from sacl_mm.layers.recomputation import recomputed_activations
 from sacl_mm.registry import MODELS
 
 
@@ -18,7 +19,8 @@ class MaskedLanguageHead(BaseModule):
         self.bias = nn.Parameter(torch.zeros(vocab_size))
 
     def forward(self, fused_TC: Tensor, word_embeddings_VC: Tensor) -> Tensor:
-        return F.linear(self.transform(fused_TC), word_embeddings_VC, self.bias)
+        with recomputed_activations():
+            return F.linear(self.transform(fused_TC), word_embeddings_VC, self.bias)
 
     def loss(
         self,
