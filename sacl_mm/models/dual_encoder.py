@@ -98,7 +98,7 @@ class DualEncoder(BaseModel):
             reference = self.encode_reference(batch)
             sides['reference'] = FeaturePair(reference.image[rows], reference.text)
         pairs = batch | dict(image_ids=batch['image_ids'][rows])
-        return self.contrast(Encoded(*(x[rows] for x in image)), text, pairs, **sides)
+        return self.contrast(image.rows(rows), text, pairs, **sides)
 
     def encode_reference(self, batch: dict) -> FeaturePair:
         return self.reference(batch['images'], batch['token_ids'], batch['text_mask'])

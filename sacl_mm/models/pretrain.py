@@ -11,7 +11,7 @@ from torch import Tensor
 from sacl_mm.functional.distributed import mean_over_processes
 from sacl_mm.functional.masking import mask_tokens
 from sacl_mm.models.losses.policies.momentum_distillation import ramped
-from sacl_mm.models.retrieval import ImageTextRetrieval
+from sacl_mm.models.retrieval import ImageTextRetrieval, check_one_text_each
 from sacl_mm.registry import MODELS
 
 
@@ -68,10 +68,7 @@ class SACLPretrain(ImageTextRetrieval):
             self.teacher.add(dict(fusion=self.fusion, masked_language_head=self.masked_language_head))
 
     def loss(self, batch: dict) -> dict[str, Tensor]:
-        image, text, teacher, losses = self._towers_loss(batch)
-        rows = self._matching_rows(image, text, batch, self.draw)
-        keys_values = self.fusion.project(rows.pictures)
-        losses['loss_itm'] = self._matching_loss(keys_values, rows)
+        check_one_text_each(batch)
         masked = mask_tokens(
             batch['token_ids'],
             batch['text_mask'],
@@ -80,28 +77,45 @@ class SACLPretrain(ImageTextRetrieval):
             self.mask_token,
             self.data_preprocessor.vocab_size,
         )
-        tokens_BLC = self.towers.text_encoder(masked.token_ids_BL, batch['text_mask'])
-        own = [key_value.first(len(tokens_BLC)) for key_value in keys_values]
-        fused_BLC = self.fusion(tokens_BLC, batch['text_mask'], own)
-        losses['loss_mlm'] = self._masked_language_loss(fused_BLC, masked, teacher, batch)
+        # Both texts in one pass: each weight is read once, and its gradient written once.
+        both = batch | dict(
+            token_ids=torch.cat([batch['token_ids'], masked.token_ids_BL]), text_mask=batch['text_mask'].repeat(2, 1)
+        )
+        image, texts = self.encode(both)
+        taught = self._teach(both if self.mlm_distillation > 0 else batch)
+        plain, other = slice(len(image.tokens)), slice(len(image.tokens), None)
+        text, masked_BLC = texts.rows(plain), texts.tokens[other]
+        teacher = taught and (taught[0], taught[1].rows(plain))
+        losses = self._contrast(image, text, teacher, batch)
+        rows = self._matching_rows(image, text, batch, self.draw)
+        keys_values = self.fusion.project(rows.pictures)
+        losses['loss_itm'] = self._matching_loss(keys_values, rows)
+        own = [key_value.first(len(masked_BLC)) for key_value in keys_values]
+        fused_BLC = self.fusion(masked_BLC, batch['text_mask'], own)
+        soft_TV = None
+        if self.mlm_distillation > 0:
+            soft_TV = self._taught_tokens(
+                taught[0].tokens, taught[1].tokens[other], batch['text_mask'], masked.predict_BL
+            )
+        losses['loss_mlm'] = self._masked_language_loss(fused_BLC, masked.predict_BL, batch['token_ids'], soft_TV)
         return losses
 
-    def _masked_language_loss(self, fused_BLC: Tensor, masked, teacher, batch: dict) -> Tensor:
-        target_T = batch['token_ids'][masked.predict_BL]
-        soft_TV, share = None, 0.0
-        if self.mlm_distillation > 0:
-            share = ramped(self.mlm_distillation, self.progress, self.ramp)
-            soft_TV = self._taught_tokens(teacher[0].tokens, masked, batch)
+    def _masked_language_loss(
+        self, fused_BLC: Tensor, predict_BL: Tensor, token_ids_BL: Tensor, soft_TV: Tensor | None
+    ) -> Tensor:
         each_T = self.masked_language_head.loss(
-            fused_BLC[masked.predict_BL], self.towers.text_encoder.word_embeddings, target_T, soft_TV, share
+            fused_BLC[predict_BL],
+            self.towers.text_encoder.word_embeddings,
+            token_ids_BL[predict_BL],
+            soft_TV,
+            ramped(self.mlm_distillation, self.progress, self.ramp),
         )
-        return mean_over_processes(each_T.sum(), masked.predict_BL.sum())
+        return mean_over_processes(each_T.sum(), predict_BL.sum())
 
     @torch.no_grad()
-    def _taught_tokens(self, pictures: Tensor, masked, batch: dict) -> Tensor:
+    def _taught_tokens(self, image_BNC: Tensor, masked_BLC: Tensor, mask_BL: Tensor, predict_BL: Tensor) -> Tensor:
         """The teacher's distribution over the vocabulary at each masked position, (T, V)."""
         teacher = self.teacher
-        tokens_BLC = teacher.towers.text_encoder(masked.token_ids_BL, batch['text_mask'])
-        fused = teacher.fusion(tokens_BLC, batch['text_mask'], teacher.fusion.project(pictures))
-        logits_TV = teacher.masked_language_head(fused[masked.predict_BL], teacher.towers.text_encoder.word_embeddings)
-        return logits_TV.float().softmax(dim=1)
+        fused_BLC = teacher.fusion(masked_BLC, mask_BL, teacher.fusion.project(image_BNC))
+        embeddings_VC = teacher.towers.text_encoder.word_embeddings
+        return teacher.masked_language_head(fused_BLC[predict_BL], embeddings_VC).float().softmax(dim=1)

@@ -130,21 +130,12 @@ class ImageTextRetrieval(DualEncoder):
         return first * (last / first) ** self.progress
 
     def loss(self, batch: dict) -> dict[str, Tensor]:
-        image, text, _, losses = self._towers_loss(batch)
+        check_one_text_each(batch)
+        image, text = self.encode(batch)
+        losses = self._contrast(image, text, self._teach(batch), batch)
         rows = self._matching_rows(image, text, batch, self.draw)
         losses['loss_itm'] = self._matching_loss(self.fusion.project(rows.pictures), rows)
         return losses
-
-    def _towers_loss(self, batch: dict) -> tuple[Encoded, Encoded, tuple[Encoded, Encoded] | None, dict[str, Tensor]]:
-        """Both towers' outputs, the teacher's, and the contrastive loss."""
-        if len(batch['token_ids']) != len(batch['images']):
-            raise ValueError(
-                f'training takes one text per image, the batch has {len(batch["token_ids"])} texts for '
-                f"{len(batch['images'])} images: add dict(type='SampleCaption') to the training pipeline"
-            )
-        image, text = self.encode(batch)
-        teacher = self._teach(batch)
-        return image, text, teacher, self._contrast(image, text, teacher, batch)
 
     def _matching_loss(self, keys_values: list[KeyValue], rows: MatchingRows) -> Tensor:
         fused = self.fusion(rows.tokens, rows.mask, keys_values, rows.picture, first_only=True)
@@ -233,3 +224,11 @@ def _ends_of(negative_temperature: float | Sequence[float] | None) -> tuple[floa
     if len(ends) != 2 or not all(isinstance(end, (int, float)) and end > 0 for end in ends):
         raise ValueError(f'negative_temperature must be a number > 0 or (first, last), got {negative_temperature!r}')
     return ends
+
+
+def check_one_text_each(batch: dict) -> None:
+    if len(batch['token_ids']) != len(batch['images']):
+        raise ValueError(
+            f'training takes one text per image, the batch has {len(batch["token_ids"])} texts for '
+            f"{len(batch['images'])} images: add dict(type='SampleCaption') to the training pipeline"
+        )

@@ -27,6 +27,9 @@ class Encoded(NamedTuple):
     feature: Tensor | None
     """(B, E) or (T, E), unit length; None without a common space."""
 
+    def rows(self, index: slice | Tensor) -> 'Encoded':
+        return Encoded(*(None if x is None else x[index] for x in self))
+
 
 @MODELS.register_module()
 class TwoTower(BaseModule):
@@ -87,12 +90,13 @@ class TwoTower(BaseModule):
         return self
 
     def encode(self, images_BCHW: Tensor, token_ids_TL: Tensor, mask_TL: Tensor) -> tuple[Encoded, Encoded]:
-        """Pictures and texts. Where texts guide what is kept of pictures (`TokenReducedViT`), picture b is read with text b,
-        and of twice as many pictures each text reads two, b and T + b."""
+        """Pictures and texts. Where texts guide what is kept of pictures (`TokenReducedViT`), picture b is read with text b;
+        of more texts the first ones guide, and of twice as many pictures each text reads two, b and T + b."""
         text = self.encode_text(token_ids_TL, mask_TL)
         guide_BC = None
         if self.is_text_guided:
-            guide_BC = text.tokens[:, 0].repeat(2 if len(images_BCHW) == 2 * len(text.tokens) else 1, 1)
+            twice = len(images_BCHW) == 2 * len(text.tokens)
+            guide_BC = text.tokens[:, 0].repeat(2, 1) if twice else text.tokens[: len(images_BCHW), 0]
         return self.encode_image(images_BCHW, guide_BC), text
 
     @property
