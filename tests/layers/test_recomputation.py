@@ -174,7 +174,7 @@ def test_without_gradient_or_without_the_hook_all_is_pytorchs(monkeypatch):
 def test_of_another_shape_it_would_be_noticed():
     """`recomputable` is as good as its promise."""
     weight = torch.randn(5, 8, requires_grad=True)
-    x = recomputable(torch.ones(3, 8), lambda: torch.ones(1))
+    x = recomputable(torch.ones(3, 8, requires_grad=True), lambda: torch.ones(1))
     with recomputed_activations():
         loss = F.linear(x, weight).sum()
     with pytest.raises(RuntimeError, match='out of bounds'):
