@@ -14,7 +14,7 @@ from mmengine.utils import digit_version
 from sacl_mm.engine.build_errors import build_mistake
 from sacl_mm.engine.compilation import compile_layers
 from sacl_mm.engine.config_check import UserError, check_config, check_file
-from sacl_mm.engine.freed_memory import keep_freed_memory
+from sacl_mm.engine.freed_memory import FreedMemoryHook, map_blocks_apart
 
 
 def add_common_arguments(parser: ArgumentParser) -> None:
@@ -66,8 +66,9 @@ def build_runner(cfg: Config) -> Runner | FlexibleRunner:
     shares the weights out among the processes (`ShardingRunner`)."""
     if cfg.get('shard', False) is not False:
         check_sharding(cfg)
-    if not torch.cuda.is_available() and not cfg.get('shard'):  # which is for want of memory
-        keep_freed_memory()
+    on_cpu = not torch.cuda.is_available() and not cfg.get('shard')  # which is for want of memory
+    if on_cpu:
+        map_blocks_apart()
     if cfg.launcher != 'none' and not torch.cuda.is_available():
         if cfg.launcher != 'pytorch':
             raise UserError(
@@ -86,6 +87,8 @@ def build_runner(cfg: Config) -> Runner | FlexibleRunner:
         return ShardingRunner.from_cfg(cfg)
     cfg.pop('compile', None)
     runner = Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
+    if on_cpu:
+        runner.register_hook(FreedMemoryHook())
     if options is not False:
         layers = compile_layers(runner.model, **({} if options is True else dict(options)))
         runner.logger.info(f'{layers} layers are compiled; the first iterations will be slow')

@@ -1,5 +1,6 @@
 """CLIP's activation."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -15,7 +16,8 @@ class QuickGELU(nn.Module):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        scaled = F.silu(1.702 * x)
-        node = scaled.grad_fn
-        out = scaled / 1.702
-        return out if node is None else recomputable(out, lambda: F.silu(node._saved_self) / 1.702)
+        activated = F.silu(1.702 * x)
+        if torch.compiler.is_compiling():
+            return activated / 1.702
+        node = activated.grad_fn
+        return recomputable(activated / 1.702, lambda: F.silu(node._saved_self) / 1.702)

@@ -21,7 +21,7 @@ def recomputed_activations() -> AbstractContextManager:
     """Where layers run, ours or other libraries': what linear layers and attention get from `gelu`, `layer_norm`, a cast of
     autocast, or from what is `recomputable`, is computed again in the backward pass. Outputs and gradients stay the same, bit
     by bit. Inside of checkpointing, which keeps nothing, this changes nothing, nor inside of compiled code."""
-    return _Recomputation() if torch.is_grad_enabled() else nullcontext()
+    return _Recomputation() if torch.is_grad_enabled() and not torch.compiler.is_compiling() else nullcontext()
 
 
 def recomputable(x: Tensor, again: Callable[[], Tensor]) -> Tensor:
@@ -37,14 +37,14 @@ _outer_hooks = getattr(torch._C._autograd, '_top_saved_tensors_default_hooks', N
 
 class _Recomputation(TorchFunctionMode):
     def __torch_function__(self, function, types, args=(), kwargs=None):
-        if function in _SPECIAL and not torch.compiler.is_compiling() and not _is_kept_otherwise():
+        if function in _SPECIAL and not _is_kept_otherwise():
             function = _SPECIAL[function]
         return function(*args, **(kwargs or {}))
 
 
 def _is_kept_otherwise() -> bool:
-    """Whether others (checkpointing) decide what becomes of kept tensors. They may give each but once."""
-    return _outer_hooks is None or _outer_hooks(True) is not None
+    """Whether others decide what becomes of kept tensors: a compiler, or checkpointing, which may give each but once."""
+    return torch.compiler.is_compiling() or _outer_hooks is None or _outer_hooks(True) is not None
 
 
 def _gelu(input: Tensor, *, approximate: str = 'none') -> Tensor:

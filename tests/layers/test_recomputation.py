@@ -179,3 +179,14 @@ def test_of_another_shape_it_would_be_noticed():
         loss = F.linear(x, weight).sum()
     with pytest.raises(RuntimeError, match='out of bounds'):
         loss.backward()
+
+
+def test_compilers_see_nothing_of_it():
+    def function(x):
+        key = KeyValue(x, 2 * x).rows(torch.tensor([1, 0])).key
+        with recomputed_activations():
+            return F.linear(F.gelu(QuickGELU()(key)), x)
+
+    x = torch.randn(2, 8, requires_grad=True)
+    compiled = torch.compile(function, fullgraph=True, backend='aot_eager')
+    torch.testing.assert_close(compiled(x), function(x))

@@ -172,11 +172,11 @@ def ours(name: str, changes: dict, compiled: bool, args: argparse.Namespace, dev
     from mmengine.config import Config
 
     from sacl_mm.engine.compilation import compile_layers
-    from sacl_mm.engine.freed_memory import keep_freed_memory
+    from sacl_mm.engine.freed_memory import keep_freed_memory, map_blocks_apart
     from sacl_mm.registry import MODELS
 
     if device.type == 'cpu':
-        keep_freed_memory()  # as `tools/train.py` does
+        map_blocks_apart()  # as `tools/train.py` does
     config = Config.fromfile(Path(__file__).parents[2] / 'configs' / 'sacl' / f'{name}.py')
     vit = dict(
         img_size=args.image_size,
@@ -216,6 +216,8 @@ def ours(name: str, changes: dict, compiled: bool, args: argparse.Namespace, dev
     def step_and_follow() -> None:
         step()
         model.after_step()
+        if device.type == 'cpu':
+            keep_freed_memory()  # as `FreedMemoryHook` does
 
     return step_and_follow
 

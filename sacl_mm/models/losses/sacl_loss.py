@@ -272,7 +272,11 @@ def _gathered(pair: FeaturePair) -> FeaturePair:
 def _with_bank(pair: FeaturePair, bank: FeaturePair | None) -> FeaturePair:
     if bank is None:
         return pair
-    return FeaturePair(*(torch.cat([x, y.detach().to(x.dtype)]) for x, y in zip(pair, _normalised(bank), strict=True)))
+    joined = FeaturePair(*(torch.cat([x, y.detach().to(x.dtype)]) for x, y in zip(pair, bank, strict=True)))
+    with torch.no_grad():  # in place: a bank may be large
+        for ours, x in zip(joined, pair, strict=True):
+            F.normalize(ours[len(x) :], dim=-1, out=ours[len(x) :])
+    return joined
 
 
 def _normalised_side(
