@@ -63,7 +63,6 @@ class SACLPretrain(ImageTextRetrieval):
         )
         self.masked_language_head = MODELS.build(masked_language_head)
         self.mask_token = mask_token
-        self.towers.text_encoder.sparse_gradient = True
         self.mlm_distillation, self.ramp = mlm_distillation, ramp
         if mlm_distillation > 0:
             self.teacher.add(dict(fusion=self.fusion, masked_language_head=self.masked_language_head))

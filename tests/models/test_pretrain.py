@@ -1,7 +1,7 @@
 import pytest
 import torch
 from gloo import run_on_processes
-from tiny import TOWERS, batch, build, model_config, world
+from tiny import batch, build, model_config, world
 
 from sacl_mm.functional.distributed import world_size
 from sacl_mm.registry import MODELS
@@ -39,16 +39,6 @@ def test_every_trainable_parameter_learns_and_no_other(changes):
         frozen = name.startswith(('teacher.', 'reference.'))
         assert parameter.requires_grad != frozen, name
         assert (parameter.grad is None) == frozen, name
-
-
-def test_words_that_are_looked_up_get_a_gradient_of_their_rows_alone():
-    """It is added to that of the tied prediction head; without such a head it is dense, as optimizers want it."""
-    model = build()
-    data = batch(model)
-    for towers, is_sparse in ((model.towers, True), (MODELS.build(TOWERS), False)):
-        tokens = towers.text_encoder(data['token_ids'], data['text_mask'])
-        (gradient,) = torch.autograd.grad(tokens.square().sum(), towers.text_encoder.word_embeddings)
-        assert gradient.is_sparse == is_sparse
 
 
 def test_the_loss_is_a_function_of_seed_iteration_and_weights():

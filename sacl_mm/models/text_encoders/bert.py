@@ -1,6 +1,5 @@
 """transformers' BERT as a text encoder."""
 
-import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor
 from transformers import BertConfig, BertModel
@@ -40,8 +39,6 @@ class BertTextEncoder(BaseModule):
     ) -> None:
         super().__init__()
         self.checkpoint = checkpoint
-        # Of the word embeddings. A head that is tied to them has a dense one, to which it is added; set by models with one.
-        self.sparse_gradient = False
         self.width = width
         self.vocab_size = vocab_size
         self.length_buckets = length_buckets
@@ -86,9 +83,8 @@ class BertTextEncoder(BaseModule):
     def forward(self, token_ids_BL: Tensor, mask_BL: Tensor) -> Tensor:
         """Tokens (B, L, C); `mask_BL` is True for tokens, False for padding."""
 
-        # Looked up once: a look-up's gradient is as large as the vocabulary, unless it is sparse.
-        table = self.bert.embeddings.word_embeddings
-        words_BLC = F.embedding(token_ids_BL, table.weight, table.padding_idx, sparse=self.sparse_gradient)
+        # Looked up once: each look-up's gradient is as large as the vocabulary.
+        words_BLC = self.bert.embeddings.word_embeddings(token_ids_BL)
 
         def encode(index: Tensor | slice, length: int) -> Tensor:
             words, mask = words_BLC[index, :length], mask_BL[index, :length]
