@@ -85,8 +85,9 @@ class DualEncoder(BaseModel):
             return self.encode(batch)
         raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")
 
-    def encode(self, batch: dict) -> tuple[Encoded, Encoded]:
-        return self.towers.encode(batch['images'], batch['token_ids'], batch['text_mask'])
+    def encode(self, batch: dict, guides: int | None = None) -> tuple[Encoded, Encoded]:
+        """`guides`: as in `TwoTower`."""
+        return self.towers.encode(batch['images'], batch['token_ids'], batch['text_mask'], guides)
 
     def loss(self, batch: dict) -> dict[str, Tensor]:
         """An image with k texts counts as k pairs of equal image id: the texts are positives of each other's image."""

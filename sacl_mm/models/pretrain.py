@@ -81,9 +81,10 @@ class SACLPretrain(ImageTextRetrieval):
         both = batch | dict(
             token_ids=torch.cat([batch['token_ids'], masked.token_ids_BL]), text_mask=batch['text_mask'].repeat(2, 1)
         )
-        image, texts = self.encode(both)
-        taught = self._teach(both if self.mlm_distillation > 0 else batch)
-        plain, other = slice(len(image.tokens)), slice(len(image.tokens), None)
+        pairs = len(batch['images'])
+        image, texts = self.encode(both, guides=pairs)
+        taught = self._teach(both if self.mlm_distillation > 0 else batch, guides=pairs)
+        plain, other = slice(pairs), slice(pairs, None)
         text, masked_BLC = texts.rows(plain), texts.tokens[other]
         teacher = taught and (taught[0], taught[1].rows(plain))
         losses = self._contrast(image, text, teacher, batch)

@@ -165,10 +165,10 @@ class ImageTextRetrieval(DualEncoder):
         return entries
 
     @torch.no_grad()
-    def _teach(self, batch: dict) -> tuple[Encoded, Encoded] | None:
+    def _teach(self, batch: dict, guides: int | None = None) -> tuple[Encoded, Encoded] | None:
         if self.teacher is None:
             return None
-        return self.teacher.towers.encode(batch['images'], batch['token_ids'], batch['text_mask'])
+        return self.teacher.towers.encode(batch['images'], batch['token_ids'], batch['text_mask'], guides)
 
     def _matching_rows(self, image: Encoded, text: Encoded, batch: dict, seed: int) -> MatchingRows:
         """B matching pairs; then B images with a hard negative text and B texts with a hard negative image, in an order in

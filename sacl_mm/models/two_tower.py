@@ -89,14 +89,16 @@ class TwoTower(BaseModule):
             self.backbone.eval()
         return self
 
-    def encode(self, images_BCHW: Tensor, token_ids_TL: Tensor, mask_TL: Tensor) -> tuple[Encoded, Encoded]:
-        """Pictures and texts. Where texts guide what is kept of pictures (`TokenReducedViT`), picture b is read with text b;
-        of more texts the first ones guide, and of twice as many pictures each text reads two, b and T + b."""
+    def encode(
+        self, images_BCHW: Tensor, token_ids_TL: Tensor, mask_TL: Tensor, guides: int | None = None
+    ) -> tuple[Encoded, Encoded]:
+        """Pictures and texts. Where texts guide what is kept of pictures (`TokenReducedViT`), picture b is read with text b,
+        and of twice as many pictures each text reads two, b and T + b. Of the texts the first `guides` do, or all (None)."""
         text = self.encode_text(token_ids_TL, mask_TL)
         guide_BC = None
         if self.is_text_guided:
-            twice = len(images_BCHW) == 2 * len(text.tokens)
-            guide_BC = text.tokens[:, 0].repeat(2, 1) if twice else text.tokens[: len(images_BCHW), 0]
+            first_BC = text.tokens[:guides, 0]
+            guide_BC = first_BC.repeat(2 if len(images_BCHW) == 2 * len(first_BC) else 1, 1)
         return self.encode_image(images_BCHW, guide_BC), text
 
     @property
