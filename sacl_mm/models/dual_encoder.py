@@ -87,7 +87,8 @@ class DualEncoder(BaseModel):
 
     def encode(self, batch: dict, guides: int | None = None) -> tuple[Encoded, Encoded]:
         """`guides`: as in `TwoTower`."""
-        return self.towers.encode(batch['images'], batch['token_ids'], batch['text_mask'], guides)
+        options = {} if guides is None else dict(guides=guides)  # which towers over cached features don't know
+        return self.towers.encode(batch['images'], batch['token_ids'], batch['text_mask'], **options)
 
     def loss(self, batch: dict) -> dict[str, Tensor]:
         """An image with k texts counts as k pairs of equal image id: the texts are positives of each other's image."""
