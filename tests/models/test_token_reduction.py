@@ -155,6 +155,15 @@ def test_towers_read_each_picture_with_its_text(towers, pictures_per_text):
         torch.testing.assert_close(image.tokens[number], alone.tokens[0])
 
 
+def test_of_several_texts_a_picture_none_is_silently_taken(towers):
+    images, token_ids, mask = torch.randn(3, 3, 64, 64), torch.randint(9, (6, 5)), torch.ones(6, 5, dtype=torch.bool)
+    with pytest.raises(ValueError, match='one text for each of the 3 pictures, got 6'):
+        towers.encode(images, token_ids, mask)
+    image, text = towers.encode(images, token_ids, mask, guides=3)
+    assert len(text.tokens) == 6
+    torch.testing.assert_close(image.tokens, towers.encode(images, token_ids[:3], mask[:3])[0].tokens)
+
+
 def test_pictures_without_texts_are_an_error_that_tells_the_way_out(towers):
     with pytest.raises(ValueError, match='retrieval among many texts'):
         towers.encode_image(torch.randn(1, 3, 64, 64))
