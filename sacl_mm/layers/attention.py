@@ -23,11 +23,10 @@ class KeyValue(NamedTuple):
         """Those of the pictures in `index_B`, which may repeat and permute."""
         return KeyValue(*(recomputable(x[index_B], partial(x.__getitem__, index_B)) for x in self))
 
-    def first(self, count: int) -> 'KeyValue':
-        """Those of the first pictures."""
-        if count == len(self.key):
-            return self  # a slice's gradient is a copy
-        return KeyValue(self.key[:count], self.value[:count])
+    def parted(self, last: int) -> tuple['KeyValue', 'KeyValue']:
+        """Those of all but the last pictures, and of these."""
+        keys, values = (x.split([len(x) - last, last]) for x in self)
+        return KeyValue(keys[0], values[0]), KeyValue(keys[1], values[1])
 
 
 def split_heads(x_BLC: Tensor, heads: int) -> Tensor:
@@ -81,22 +80,34 @@ class CrossAttention(nn.Module):
         return KeyValue(split_heads(self.key(image_PNC), self.heads), split_heads(self.value(image_PNC), self.heads))
 
     def forward(
-        self, x_BLC: Tensor, key_value: KeyValue, picture_R: Tensor | None = None, key_mask_PN: Tensor | None = None
+        self,
+        x_BLC: Tensor,
+        key_value: KeyValue,
+        picture_R: Tensor | int | None = None,
+        key_mask_PN: Tensor | None = None,
     ) -> Tensor:
         """The last R rows attend to the pictures `picture_R`, which may repeat and permute. Those before them, or all (None),
         attend to the P pictures in turn, row b to picture b mod P: nothing is then copied for each.
 
-        `key_mask_PN` is False where a picture's tokens are padded.
+        Where `picture_R` is the number R, the last R rows attend to the last R pictures, and those before them to the other
+        pictures in turn. `key_mask_PN` is False where a picture's tokens are padded.
         """
         query_BLC = self.query(x_BLC)
         if picture_R is None:
             return self.output(self._in_turn(query_BLC, key_value, key_mask_PN))
-        in_turn = len(x_BLC) - len(picture_R)
-        mask_RN = None if key_mask_PN is None else key_mask_PN[picture_R]
-        # Each row has its own picture now, so that these are in turn, too.
-        rows = self._in_turn(query_BLC[in_turn:], key_value.rows(picture_R), mask_RN)
-        if in_turn:
-            rows = torch.cat([self._in_turn(query_BLC[:in_turn], key_value, key_mask_PN), rows])
+        # Each of the last rows has its own picture, so that these are in turn, too.
+        if isinstance(picture_R, int):
+            last = picture_R
+            in_turn, others = key_value.parted(last)
+            masks = (None, None) if key_mask_PN is None else (key_mask_PN[:-last], key_mask_PN[-last:])
+        else:
+            last = len(picture_R)
+            in_turn, others = key_value, key_value.rows(picture_R)
+            masks = (None, None) if key_mask_PN is None else (key_mask_PN, key_mask_PN[picture_R])
+        first_BLC, last_RLC = query_BLC.split([len(query_BLC) - last, last])
+        rows = self._in_turn(last_RLC, others, masks[1])
+        if len(first_BLC):
+            rows = torch.cat([self._in_turn(first_BLC, in_turn, masks[0]), rows])
         return self.output(rows)
 
     def _in_turn(self, query_BLC: Tensor, key_value: KeyValue, key_mask_PN: Tensor | None) -> Tensor:

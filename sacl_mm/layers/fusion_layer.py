@@ -42,7 +42,7 @@ class FusionLayer(nn.Module):
         x_BLC: Tensor,
         mask_BL: Tensor,
         key_value: KeyValue,
-        picture_R: Tensor | None = None,
+        picture_R: Tensor | int | None = None,
         key_mask_PN: Tensor | None = None,
         first_only: bool = False,
     ) -> Tensor:

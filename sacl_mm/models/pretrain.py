@@ -6,6 +6,7 @@ Shapes: B pairs in the local batch, L text tokens, C width, T masked positions, 
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from sacl_mm.functional.distributed import mean_over_processes
@@ -19,8 +20,8 @@ from sacl_mm.registry import MODELS
 class SACLPretrain(ImageTextRetrieval):
     """The two objectives of `ImageTextRetrieval` and masked language modelling from the fused text, summed.
 
-    The teacher's predictions can be soft targets of masked language modelling. What is matched and what is masked shares a
-    picture's keys and values.
+    The teacher's predictions can be soft targets of masked language modelling. What is matched and what is masked is fused in
+    one pass, in which it shares a picture's keys and values.
 
     Args:
         towers, contrastive_loss, data_preprocessor, fusion, matching_head, queue_size, reference_checkpoint,
@@ -89,15 +90,22 @@ class SACLPretrain(ImageTextRetrieval):
         teacher = taught and (taught[0], taught[1].rows(plain))
         losses = self._contrast(image, text, teacher, batch)
         rows = self._matching_rows(image, text, batch, self.draw)
-        keys_values = self.fusion.project(rows.pictures)
-        losses['loss_itm'] = self._matching_loss(keys_values, rows)
-        own = [key_value.first(len(masked_BLC)) for key_value in keys_values]
-        fused_BLC = self.fusion(masked_BLC, batch['text_mask'], own)
+        # The masked texts, of which all tokens are read, and those that are matched in one pass, too.
+        padding = rows.mask.shape[1] - masked_BLC.shape[1]
+        fused_BLC, first_R1C = self.fusion.whole_and_first(
+            pairs,
+            torch.cat([F.pad(masked_BLC, (0, 0, 0, padding)), rows.tokens]),
+            torch.cat([F.pad(batch['text_mask'], (0, padding)), rows.mask]),
+            self.fusion.projections(rows.pictures),
+            rows.picture,
+        )
+        losses['loss_itm'] = self._matching_loss(first_R1C, rows)
         soft_TV = None
         if self.mlm_distillation > 0:
             soft_TV = self._taught_tokens(
                 taught[0].tokens, taught[1].tokens[other], batch['text_mask'], masked.predict_BL
             )
+        fused_BLC = fused_BLC[:, : masked_BLC.shape[1]]
         losses['loss_mlm'] = self._masked_language_loss(fused_BLC, masked.predict_BL, batch['token_ids'], soft_TV)
         return losses
 
@@ -117,6 +125,6 @@ class SACLPretrain(ImageTextRetrieval):
     def _taught_tokens(self, image_BNC: Tensor, masked_BLC: Tensor, mask_BL: Tensor, predict_BL: Tensor) -> Tensor:
         """The teacher's distribution over the vocabulary at each masked position, (T, V)."""
         teacher = self.teacher
-        fused_BLC = teacher.fusion(masked_BLC, mask_BL, teacher.fusion.project(image_BNC))
+        fused_BLC = teacher.fusion(masked_BLC, mask_BL, teacher.fusion.projections(image_BNC))
         embeddings_VC = teacher.towers.text_encoder.word_embeddings
         return teacher.masked_language_head(fused_BLC[predict_BL], embeddings_VC).float().softmax(dim=1)

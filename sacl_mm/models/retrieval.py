@@ -31,8 +31,8 @@ class MatchingRows:
     """(3 B, L, C), of the texts."""
     mask: Tensor
     """(3 B, L)"""
-    picture: Tensor
-    """(B,), of the last rows; those before them meet the pictures in turn (`FusionEncoder`)."""
+    picture: Tensor | int
+    """Of the last B rows, as `FusionEncoder` takes it: those before them meet their own pictures, in turn."""
     counts: Tensor
     """(3 B,), 0 for what was drawn in vain: a batch of one image has no negatives."""
 
@@ -134,13 +134,14 @@ class ImageTextRetrieval(DualEncoder):
         image, text = self.encode(batch)
         losses = self._contrast(image, text, self._teach(batch), batch)
         rows = self._matching_rows(image, text, batch, self.draw)
-        losses['loss_itm'] = self._matching_loss(self.fusion.project(rows.pictures), rows)
+        keys_values = self.fusion.projections(rows.pictures)
+        first_R1C = self.fusion(rows.tokens, rows.mask, keys_values, rows.picture, first_only=True)
+        losses['loss_itm'] = self._matching_loss(first_R1C, rows)
         return losses
 
-    def _matching_loss(self, keys_values: list[KeyValue], rows: MatchingRows) -> Tensor:
-        fused = self.fusion(rows.tokens, rows.mask, keys_values, rows.picture, first_only=True)
-        matches_R = torch.arange(len(fused), device=fused.device) < len(rows.picture)
-        each_R = self.matching_head.loss(fused, matches_R)
+    def _matching_loss(self, first_R1C: Tensor, rows: MatchingRows) -> Tensor:
+        matches_R = torch.arange(len(first_R1C), device=first_R1C.device) < len(first_R1C) // 3
+        each_R = self.matching_head.loss(first_R1C, matches_R)
         return mean_over_processes((each_R * rows.counts).sum(), rows.counts.sum())
 
     def _contrast(self, image: Encoded, text: Encoded, teacher, batch: dict) -> dict[str, Tensor]:
@@ -171,9 +172,7 @@ class ImageTextRetrieval(DualEncoder):
         return self.teacher.towers.encode(batch['images'], batch['token_ids'], batch['text_mask'], guides)
 
     def _matching_rows(self, image: Encoded, text: Encoded, batch: dict, seed: int) -> MatchingRows:
-        """B matching pairs; then B images with a hard negative text and B texts with a hard negative image, in an order in
-        which as many as can be meet the pictures in turn."""
-        batch_size, device = len(image.feature), image.feature.device
+        """B matching pairs, B images with a hard negative text, B texts with a hard negative image."""
         mask_BL = batch['text_mask']
         with torch.no_grad():
             temperature = self.negative_temperature
@@ -194,17 +193,16 @@ class ImageTextRetrieval(DualEncoder):
         length = tokens_GLC.shape[1] - mask_BL.shape[1]
         own_tokens, own_mask = F.pad(text.tokens, (0, 0, 0, length)), F.pad(mask_BL, (0, length))
         own, negative = (own_tokens, own_mask), (tokens_GLC[negative_text_B], mask_GL[negative_text_B])
-        if world_size() == 1:
-            pictures, texts, picture_B = image.tokens, (own, negative, own), negative_image_B
-        else:
+        pictures, picture = image.tokens, negative_image_B
+        if world_size() > 1:
             # Only the chosen pictures of other processes are projected to keys and values here.
             pictures = torch.cat([image.tokens, gather_with_gradient(image.tokens)[negative_image_B]])
-            texts, picture_B = (own, own, negative), torch.arange(batch_size, device=device)
+            picture = len(negative_image_B)
         counts_B = has_negative(positive_BG).float()
         return MatchingRows(
             pictures,
-            *(torch.cat(parts) for parts in zip(*texts, strict=True)),
-            picture_B,
+            *(torch.cat(parts) for parts in zip(own, negative, own, strict=True)),
+            picture,
             torch.cat([torch.ones_like(counts_B), counts_B, counts_B]),
         )
 

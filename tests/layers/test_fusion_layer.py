@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from sacl_mm.layers import CrossAttention, FusionLayer, SelfAttention
@@ -42,6 +43,22 @@ def test_padding_changes_nothing():
     short = layer(text, mask, key_value)
     padded = torch.cat([text, torch.randn(2, 3, 8)], 1), torch.nn.functional.pad(mask, (0, 3))
     torch.testing.assert_close(layer(*padded, key_value)[:, :4], short)
+
+
+@pytest.mark.parametrize(
+    ('picture_R', 'met'),
+    [(None, [0, 1, 2, 0, 1, 2]), (torch.tensor([2, 1, 0]), [0, 1, 2, 2, 1, 0]), (1, None)],
+    ids=str,
+)
+def test_padded_pictures_however_texts_meet_them(picture_R, met):
+    torch.manual_seed(0)
+    module, pictures, lengths = CrossAttention(8, 12, 2), torch.randn(3, 7, 12), torch.tensor([3, 7, 5])
+    met = met or [0, 1, 0, 1, 2]
+    text, mask_PN = torch.randn(len(met), 5, 8), torch.arange(7) < lengths[:, None]
+    read = module(text, module.project(pictures), picture_R, mask_PN)
+    for row, text_1LC, picture in zip(read, text.split(1), met, strict=True):
+        alone = module.project(pictures[picture : picture + 1, : lengths[picture]])
+        torch.testing.assert_close(row, module(text_1LC, alone)[0])
 
 
 def test_dropout_acts_in_training_only():

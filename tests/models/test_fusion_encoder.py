@@ -57,6 +57,44 @@ def test_texts_in_turn_and_by_index(texts, indexed, options):
 
 
 @pytest.mark.parametrize('options', [{}, dict(length_buckets=2), dict(checkpoint_rows=3)], ids=str)
+@pytest.mark.parametrize('picture_R', [torch.tensor([1, 2]), 1], ids=['by index', 'the last'])
+def test_whole_texts_and_first_tokens_in_one_pass(picture_R, options):
+    fusion = built(**options)
+    count = 8 if isinstance(picture_R, torch.Tensor) else 7  # in turn with all pictures, or with all but the last
+    text_BLC = torch.randn(count, 7, 16, dtype=torch.float64, requires_grad=True)
+    image_PNC = torch.randn(PICTURES, 5, 12, dtype=torch.float64, requires_grad=True)
+    mask_BL = MASK_BL[:count]
+    picture_B = [0, 1, 2, 0, 1, 2, 1, 2] if count == 8 else [0, 1, 0, 1, 0, 1, 2]
+    whole = 3 if count == 8 else 2
+    wanted = [text_BLC, image_PNC, *fusion.parameters()]
+    arguments = text_BLC, mask_BL, fusion.projections(image_PNC), picture_R
+    whole_WLC, first_R1C = fusion.whole_and_first(whole, *arguments)
+    expected = plain(fusion, text_BLC, image_PNC, picture_B)
+    found = torch.cat([whole_WLC[mask_BL[:whole]], first_R1C[:, 0]])
+    expected = torch.cat([*expected[:whole], *(tokens[:1] for tokens in expected[whole:])])
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(
+        torch.autograd.grad(found.sin().sum(), wanted), torch.autograd.grad(expected.sin().sum(), wanted)
+    )
+    fused_BLC = fusion(text_BLC, mask_BL, fusion.project(image_PNC), picture_R)
+    torch.testing.assert_close(fused_BLC[:whole][mask_BL[:whole]], whole_WLC[mask_BL[:whole]])
+
+
+def test_the_backward_pass_is_through_with_a_layers_pictures_before_it_comes_to_the_layer_below():
+    fusion, order = built(), []
+    for number, layer in enumerate(fusion.layers):
+        for name in ('cross_attention.key', 'cross_attention.value', 'feed_forward_norm'):
+            layer.get_submodule(name).weight.register_hook(lambda _, event=(name, number): order.append(event))
+    text_BLC = torch.randn(8, 7, 16, dtype=torch.float64)
+    image_PNC = torch.randn(PICTURES, 5, 12, dtype=torch.float64)
+    for keys_values, is_early in ((fusion.project(image_PNC), False), (fusion.projections(image_PNC), True)):
+        order.clear()
+        fusion(text_BLC[:6], MASK_BL[:6], keys_values).sum().backward()
+        for name in ('cross_attention.key', 'cross_attention.value'):
+            assert (order.index((name, 1)) < order.index(('feed_forward_norm', 0))) is is_early
+
+
+@pytest.mark.parametrize('options', [{}, dict(length_buckets=2), dict(checkpoint_rows=3)], ids=str)
 def test_two_pictures_in_parts_and_first_token(options):
     whole, fusion = built(PairedFusionEncoder), built(PairedFusionEncoder, **options)
     text_BLC = torch.randn(8, 7, 16, dtype=torch.float64, requires_grad=True)

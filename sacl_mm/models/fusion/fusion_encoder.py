@@ -3,7 +3,8 @@
 Shapes: B texts, L text tokens, P pictures, N image tokens, C width.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 
 import torch
 from mmengine.model import BaseModule
@@ -90,50 +91,90 @@ class FusionEncoder(BaseModule):
 
     def project(self, image_PNC: Tensor) -> list[KeyValue]:
         """Every layer's keys and values of P pictures."""
-        return [layer.project(image_PNC) for layer in self.layers]
+        return list(self.projections(image_PNC))
+
+    def projections(self, image_PNC: Tensor) -> Iterator[KeyValue]:
+        """The same for one pass, each layer's when it is its turn: the backward pass then frees them and their gradients
+        before it comes to the layer below."""
+        return (layer.project(image_PNC) for layer in self.layers)
 
     def forward(
         self,
         text_BLC: Tensor,
         mask_BL: Tensor,
-        keys_values: list[KeyValue],
-        picture_R: Tensor | None = None,
+        keys_values: Iterable[KeyValue],
+        picture_R: Tensor | int | None = None,
         first_only: bool = False,
     ) -> Tensor:
         """Fused tokens (B, L, C), or with `first_only` those of the first token, (B, 1, C), which spares most of the last
         layer.
 
-        The last R texts meet the pictures `picture_R`, which may repeat and permute; those before them, or all (None), meet
-        the P pictures in turn.
+        The last R texts meet the pictures `picture_R`, which may repeat and permute, or where it is the number R the last R
+        pictures. Those before them, or all (None), meet the P pictures, or the other P - R, in turn.
         """
-        if self.length_buckets > 1 or self.checkpoint_rows:
+        return self._through(self.layers, text_BLC, mask_BL, keys_values, picture_R, first_only)
+
+    def whole_and_first(
+        self, whole: int, text_BLC: Tensor, mask_BL: Tensor, keys_values: Iterable[KeyValue], picture_R: Tensor | int
+    ) -> tuple[Tensor, Tensor]:
+        """In one pass the fused tokens (W, L, C) of the first `whole` texts, and of the others those of the first token alone,
+        (B - W, 1, C); texts meet pictures as in `forward`, the first W in turn."""
+        keys_values = iter(keys_values)
+        below = islice(keys_values, len(self.layers) - 1)
+        x_BLC = self._through(self.layers[:-1], text_BLC, mask_BL, below, picture_R)
+        (last,) = keys_values
+        in_turn = last.parted(picture_R)[0] if isinstance(picture_R, int) else last
+        whole_WLC, rest_RLC = x_BLC.split([whole, len(x_BLC) - whole])
+        return (
+            self._through(self.layers[-1:], whole_WLC, mask_BL[:whole], [in_turn]),
+            self._through(self.layers[-1:], rest_RLC, mask_BL[whole:], [last], picture_R, first_only=True),
+        )
+
+    def _through(
+        self,
+        layers: nn.ModuleList,
+        text_BLC: Tensor,
+        mask_BL: Tensor,
+        keys_values: Iterable[KeyValue],
+        picture_R: Tensor | int | None = None,
+        first_only: bool = False,
+    ) -> Tensor:
+        if self._has_parts:
+            keys_values = list(keys_values)
             picture_R = self._of_each(len(text_BLC), len(keys_values[0].key), picture_R, text_BLC.device)
 
-        def fuse(x_BLC: Tensor, mask_BL: Tensor, picture_R: Tensor | None) -> tuple[Tensor]:
-            for layer, key_value in zip(self.layers, keys_values, strict=True):
+        def fuse(x_BLC: Tensor, mask_BL: Tensor, picture_R: Tensor | int | None) -> tuple[Tensor]:
+            for layer, key_value in zip(layers, keys_values, strict=True):
                 last = layer is self.layers[-1]
                 x_BLC = layer(x_BLC, mask_BL, key_value, picture_R, first_only=first_only and last)
             return (x_BLC,)
 
         return self._in_parts(fuse, text_BLC, mask_BL, picture_R)
 
+    @property
+    def _has_parts(self) -> bool:
+        """Whether a pass reads keys and values more than once."""
+        return self.length_buckets > 1 or bool(self.checkpoint_rows)
+
     def _in_parts(
-        self, fuse: Callable[..., tuple[Tensor]], text_BLC: Tensor, mask_BL: Tensor, *picture_B: Tensor | None
+        self, fuse: Callable[..., tuple[Tensor]], text_BLC: Tensor, mask_BL: Tensor, *picture_B: Tensor | int | None
     ) -> Tensor:
         """What `fuse` makes of the texts, of their masks and of their pictures' numbers: in buckets of like lengths, in which
         some rows at a time are checkpointed."""
 
         def fuse_bucket(index: Tensor | slice, length: int) -> Tensor:
-            pictures = (None if numbers is None else numbers[index] for numbers in picture_B)
+            pictures = (numbers[index] if isinstance(numbers, Tensor) else numbers for numbers in picture_B)
             rows = text_BLC[index, :length], mask_BL[index, :length], *pictures
             return in_checkpointed_chunks(fuse, self.checkpoint_rows, *rows)[0]
 
         return in_length_buckets(fuse_bucket, mask_BL, self.length_buckets)
 
     @staticmethod
-    def _of_each(texts: int, pictures: int, picture_R: Tensor | None, device) -> Tensor | None:
+    def _of_each(texts: int, pictures: int, picture_R: Tensor | int | None, device) -> Tensor | None:
         """The picture of every text, (B,); None if there is but one picture."""
         if pictures == 1:
             return None
+        if isinstance(picture_R, int):
+            pictures, picture_R = pictures - picture_R, torch.arange(pictures - picture_R, pictures, device=device)
         in_turn = torch.arange(texts - (0 if picture_R is None else len(picture_R)), device=device) % pictures
         return in_turn if picture_R is None else torch.cat([in_turn, picture_R])

@@ -1,5 +1,7 @@
 """A text reads two pictures. Shapes as in `fusion_encoder.py`."""
 
+from collections.abc import Iterable, Iterator
+
 from torch import Tensor
 
 from sacl_mm.layers import KeyValue
@@ -47,21 +49,23 @@ class PairedFusionEncoder(FusionEncoder):
             second.cross_attention.key = first.cross_attention.key
             second.cross_attention.value = first.cross_attention.value
 
-    def project(self, image_PNC: Tensor) -> list[KeyValue]:
-        """The keys and values of P pictures, one for each two layers."""
-        return [layer.project(image_PNC) for layer in self.layers[::2]]
+    def projections(self, image_PNC: Tensor) -> Iterator[KeyValue]:
+        """As in `FusionEncoder`, one for each two layers."""
+        return (layer.project(image_PNC) for layer in self.layers[::2])
 
     def forward(
         self,
         text_BLC: Tensor,
         mask_BL: Tensor,
-        keys_values: list[KeyValue],
+        keys_values: Iterable[KeyValue],
         first_B: Tensor,
         second_B: Tensor,
         first_only: bool = False,
     ) -> Tensor:
         """Fused tokens (B, L, C) of text b with the pictures `first_B[b]` and `second_B[b]`; `first_only` as in
         `FusionEncoder`."""
+        if self._has_parts:
+            keys_values = list(keys_values)
 
         def fuse(x_BLC: Tensor, mask_BL: Tensor, first_B: Tensor, second_B: Tensor) -> tuple[Tensor]:
             for first, second, key_value in zip(self.layers[::2], self.layers[1::2], keys_values, strict=True):
