@@ -26,7 +26,7 @@ def recomputed_activations() -> AbstractContextManager:
 
 def recomputable(x: Tensor, again: Callable[[], Tensor]) -> Tensor:
     """`x`, which `again` gives a second time. Let `again` hold no tensor but what the graph of `x` keeps anyway."""
-    if x.requires_grad and not _is_kept_otherwise():
+    if x.requires_grad and not is_kept_otherwise():
         x.computed_again = again, x._version
     return x
 
@@ -37,12 +37,12 @@ _outer_hooks = getattr(torch._C._autograd, '_top_saved_tensors_default_hooks', N
 
 class _Recomputation(TorchFunctionMode):
     def __torch_function__(self, function, types, args=(), kwargs=None):
-        if function in _SPECIAL and not _is_kept_otherwise():
+        if function in _SPECIAL and not is_kept_otherwise():
             function = _SPECIAL[function]
         return function(*args, **(kwargs or {}))
 
 
-def _is_kept_otherwise() -> bool:
+def is_kept_otherwise() -> bool:
     """Whether others decide what becomes of kept tensors: a compiler, or checkpointing, which may give each but once."""
     return torch.compiler.is_compiling() or _outer_hooks is None or _outer_hooks(True) is not None
 

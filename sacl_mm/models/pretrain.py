@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sacl_mm.functional.distributed import mean_over_processes
 from sacl_mm.functional.masking import mask_tokens
+from sacl_mm.layers.tied_embedding import TiedEmbedding
 from sacl_mm.models.losses.policies.momentum_distillation import ramped
 from sacl_mm.models.retrieval import ImageTextRetrieval, check_one_text_each
 from sacl_mm.registry import MODELS
@@ -83,7 +84,9 @@ class SACLPretrain(ImageTextRetrieval):
             token_ids=torch.cat([batch['token_ids'], masked.token_ids_BL]), text_mask=batch['text_mask'].repeat(2, 1)
         )
         pairs = len(batch['images'])
-        image, texts = self.encode(both, guides=pairs)
+        words = TiedEmbedding(self.towers.text_encoder.word_embeddings)
+        with words.looked_up():
+            image, texts = self.encode(both, guides=pairs)
         taught = self._teach(both if self.mlm_distillation > 0 else batch, guides=pairs)
         plain, other = slice(pairs), slice(pairs, None)
         text, masked_BLC = texts.rows(plain), texts.tokens[other]
@@ -106,15 +109,17 @@ class SACLPretrain(ImageTextRetrieval):
                 taught[0].tokens, taught[1].tokens[other], batch['text_mask'], masked.predict_BL
             )
         fused_BLC = fused_BLC[:, : masked_BLC.shape[1]]
-        losses['loss_mlm'] = self._masked_language_loss(fused_BLC, masked.predict_BL, batch['token_ids'], soft_TV)
+        losses['loss_mlm'] = self._masked_language_loss(
+            fused_BLC, words, masked.predict_BL, batch['token_ids'], soft_TV
+        )
         return losses
 
     def _masked_language_loss(
-        self, fused_BLC: Tensor, predict_BL: Tensor, token_ids_BL: Tensor, soft_TV: Tensor | None
+        self, fused_BLC: Tensor, words: TiedEmbedding, predict_BL: Tensor, token_ids_BL: Tensor, soft_TV: Tensor | None
     ) -> Tensor:
         each_T = self.masked_language_head.loss(
             fused_BLC[predict_BL],
-            self.towers.text_encoder.word_embeddings,
+            words,
             token_ids_BL[predict_BL],
             soft_TV,
             ramped(self.mlm_distillation, self.progress, self.ramp),
@@ -126,5 +131,5 @@ class SACLPretrain(ImageTextRetrieval):
         """The teacher's distribution over the vocabulary at each masked position, (T, V)."""
         teacher = self.teacher
         fused_BLC = teacher.fusion(masked_BLC, mask_BL, teacher.fusion.projections(image_BNC))
-        embeddings_VC = teacher.towers.text_encoder.word_embeddings
-        return teacher.masked_language_head(fused_BLC[predict_BL], embeddings_VC).float().softmax(dim=1)
+        words_VC = teacher.towers.text_encoder.word_embeddings.weight
+        return teacher.masked_language_head(fused_BLC[predict_BL], words_VC).float().softmax(dim=1)

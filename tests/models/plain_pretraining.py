@@ -78,7 +78,7 @@ def masked_language(model, batch: dict, pictures_BNC, taught_BNC) -> Tensor:
     def log_probability(side, pictures_BNC: Tensor) -> Tensor:
         texts_BLC = side.towers.text_encoder(masked.token_ids_BL, mask_BL)
         fused_BLC = fuse(side.fusion, texts_BLC, mask_BL, pictures_BNC)
-        return side.masked_language_head(fused_BLC, side.towers.text_encoder.word_embeddings).log_softmax(dim=2)
+        return side.masked_language_head(fused_BLC, side.towers.text_encoder.word_embeddings.weight).log_softmax(dim=2)
 
     log_p_BLV = log_probability(model, pictures_BNC)
     with torch.no_grad():

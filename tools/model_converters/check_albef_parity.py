@@ -104,7 +104,7 @@ def pretraining(build: Callable, size: dict, inputs: Inputs) -> Outputs:
         yield f'{name}text features', text_feature, texts.feature
 
         fused = mine.fusion(texts.tokens, inputs.mask, mine.fusion.project(pictures.tokens), torch.arange(TEXTS))
-        logits.append(mine.masked_language_head(fused[inputs.mask], mine.towers.text_encoder.word_embeddings))
+        logits.append(mine.masked_language_head(fused[inputs.mask], mine.towers.text_encoder.word_embeddings.weight))
         both_logits.append(encoder(**vars(inputs.text), **images_for(image), return_dict=True, return_logits=True))
         yield f'{name}MLM logits', both_logits[-1][inputs.mask], logits[-1]
         if mine is model:
@@ -116,7 +116,7 @@ def pretraining(build: Callable, size: dict, inputs: Inputs) -> Outputs:
     labels = inputs.text.input_ids.masked_fill(~inputs.mask, -100)
     targets = dict(labels=labels, soft_labels=both_logits[1].softmax(dim=-1), alpha=DISTILLATION)
     theirs = albef.text_encoder(**vars(inputs.text), **images_for(own_image), return_dict=True, **targets).loss
-    words, soft = model.towers.text_encoder.word_embeddings, logits[1].softmax(dim=-1)
+    words, soft = model.towers.text_encoder.word_embeddings.weight, logits[1].softmax(dim=-1)
     mine = model.masked_language_head.loss(own_fused[inputs.mask], words, labels[inputs.mask], soft, DISTILLATION)
     yield 'MLM loss, distilled', theirs, mine.mean()
 

@@ -6,6 +6,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from sacl_mm.layers.recomputation import recomputed_activations
+from sacl_mm.layers.tied_embedding import TiedEmbedding
 from sacl_mm.registry import MODELS
 
 
@@ -18,20 +19,24 @@ class MaskedLanguageHead(BaseModule):
         self.transform = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width, eps=1e-12))
         self.bias = nn.Parameter(torch.zeros(vocab_size))
 
-    def forward(self, fused_TC: Tensor, word_embeddings_VC: Tensor) -> Tensor:
+    def forward(self, fused_TC: Tensor, words: Tensor | TiedEmbedding) -> Tensor:
+        """Logits (T, V); `words`: the embeddings (V, C), in training rather tied."""
         with recomputed_activations():
-            return F.linear(self.transform(fused_TC), word_embeddings_VC, self.bias)
+            hidden_TC = self.transform(fused_TC)
+            if isinstance(words, TiedEmbedding):
+                return words.linear(hidden_TC, self.bias)
+            return F.linear(hidden_TC, words, self.bias)
 
     def loss(
         self,
         fused_TC: Tensor,
-        word_embeddings_VC: Tensor,
+        words: Tensor | TiedEmbedding,
         target_T: Tensor,
         soft_TV: Tensor | None = None,
         share: float = 0.0,
     ) -> Tensor:
         """Cross entropy of each position, (T,); a `share` of the target is the teacher's distribution `soft_TV`."""
-        log_probability_TV = self(fused_TC, word_embeddings_VC).float().log_softmax(dim=1)
+        log_probability_TV = self(fused_TC, words).float().log_softmax(dim=1)
         hard_T = F.nll_loss(log_probability_TV, target_T, reduction='none')
         if soft_TV is None:
             return hard_T

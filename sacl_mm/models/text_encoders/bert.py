@@ -1,7 +1,7 @@
 """transformers' BERT as a text encoder."""
 
 from mmengine.model import BaseModule
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import BertConfig, BertModel
 
 from sacl_mm.functional.length_buckets import in_length_buckets
@@ -76,15 +76,15 @@ class BertTextEncoder(BaseModule):
         return {key: source[key] for key in self.bert.state_dict()}
 
     @property
-    def word_embeddings(self) -> Tensor:
-        """(vocabulary, C), for heads that are tied to them."""
-        return self.bert.embeddings.word_embeddings.weight
+    def word_embeddings(self) -> nn.Embedding:
+        """For heads that are tied to them."""
+        return self.bert.embeddings.word_embeddings
 
     def forward(self, token_ids_BL: Tensor, mask_BL: Tensor) -> Tensor:
         """Tokens (B, L, C); `mask_BL` is True for tokens, False for padding."""
 
         # Looked up once: each look-up's gradient is as large as the vocabulary.
-        words_BLC = self.bert.embeddings.word_embeddings(token_ids_BL)
+        words_BLC = self.word_embeddings(token_ids_BL)
 
         def encode(index: Tensor | slice, length: int) -> Tensor:
             words, mask = words_BLC[index, :length], mask_BL[index, :length]
