@@ -63,3 +63,10 @@ def test_a_policy_may_answer_with_what_it_was_given():
     SACLContrastiveLoss(Similar()).double()(*whole).backward()
     SACLContrastiveLoss(Similar(), tile_pairs=20).double()(*tiled).backward()
     torch.testing.assert_close(whole.image.grad, tiled.image.grad)
+
+
+@pytest.mark.parametrize(('device', 'rows'), [('cpu', 8), ('meta', 32)])
+def test_tiles_are_small_on_cpus_and_large_elsewhere(device, rows):
+    everyone = FeaturePair(*(torch.empty(2**16, 4, device=device) for _ in range(2)))
+    assert SACLContrastiveLoss()._tile_rows(everyone) == rows
+    assert SACLContrastiveLoss(tile_pairs=2**20)._tile_rows(everyone) == 16
