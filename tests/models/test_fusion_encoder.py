@@ -11,7 +11,7 @@ MASK_BL = torch.arange(7) < LENGTHS[:, None]
 
 def built(kind=FusionEncoder, **options):
     torch.manual_seed(0)
-    return kind(width=16, image_width=12, num_layers=2, num_heads=2, dropout=0.0, **options).double()
+    return kind(**dict(width=16, image_width=12, num_layers=2, num_heads=2, dropout=0.0) | options).double()
 
 
 def plain(fusion, text_BLC, image_PNC, picture_B):
@@ -56,7 +56,11 @@ def test_texts_in_turn_and_by_index(texts, indexed, options):
     )
 
 
-@pytest.mark.parametrize('options', [{}, dict(length_buckets=2), dict(checkpoint_rows=3)], ids=str)
+@pytest.mark.parametrize(
+    'options',
+    [{}, dict(length_buckets=2), dict(checkpoint_rows=3), dict(num_layers=1), dict(num_layers=1, checkpoint_rows=3)],
+    ids=str,
+)
 @pytest.mark.parametrize('picture_R', [torch.tensor([1, 2]), 1], ids=['by index', 'the last'])
 def test_whole_texts_and_first_tokens_in_one_pass(picture_R, options):
     fusion = built(**options)

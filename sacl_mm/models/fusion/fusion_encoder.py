@@ -139,6 +139,8 @@ class FusionEncoder(BaseModule):
         picture_R: Tensor | int | None = None,
         first_only: bool = False,
     ) -> Tensor:
+        if not layers:
+            return text_BLC
         if self._has_parts:
             keys_values = list(keys_values)
             picture_R = self._of_each(len(text_BLC), len(keys_values[0].key), picture_R, text_BLC.device)
