@@ -7,7 +7,7 @@ import math
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def reduce_tokens(tokens_BNC: Tensor, score_BN: Tensor, keep_rate: float, fuse: bool = True) -> Tensor:
@@ -40,20 +40,23 @@ def guided_score(guide_BC: Tensor, tokens_BNC: Tensor) -> Tensor:
     return logits_BN.float().softmax(dim=1)
 
 
-def first_token_attention(query_BC: Tensor, key_BNC: Tensor, heads: int) -> Tensor:
-    """Attention of the first token to the others, (B, N): the mean over heads of softmax(q . k / sqrt(C / H)).
+def first_token_attention(qkv: nn.Linear, tokens_BNC: Tensor, heads: int) -> Tensor:
+    """Attention of the first token to the others in a layer with a joint query-key-value projection, (B, N): the mean over
+    heads of softmax(q . k / sqrt(C / H)).
+
+    No token's key is computed for it: q . (W x + b) = (q W) . x + q . b, of which the last is the same for all tokens.
 
     Args:
-        query_BC: the first token's query.
-        key_BNC: all tokens' keys, (B, 1 + N, C).
+        tokens_BNC: all tokens, (B, 1 + N, C), as the projection gets them.
     """
-    query_BHD, key_BNHD = (x.unflatten(-1, (heads, -1)) for x in (query_BC, key_BNC))
-    logits_BHN = torch.einsum('bhd,bnhd->bhn', query_BHD, key_BNHD) / query_BHD.shape[-1] ** 0.5
+    query_BHD = query(qkv, tokens_BNC[:, 0]).unflatten(-1, (heads, -1))
+    weight_HDC = qkv.weight.unflatten(0, (3, heads, -1))[1]
+    query_BHC = torch.einsum('bhd,hdc->bhc', query_BHD, weight_HDC)
+    logits_BHN = torch.einsum('bhc,bnc->bhn', query_BHC, tokens_BNC) / query_BHD.shape[-1] ** 0.5
     return logits_BHN.float().softmax(dim=2).mean(dim=1)[:, 1:]
 
 
-def query_key(qkv: torch.nn.Linear, x_BNC: Tensor, part: int) -> Tensor:
-    """The queries (part 0) or keys (part 1) alone of a joint query-key-value projection."""
+def query(qkv: nn.Linear, x_BC: Tensor) -> Tensor:
+    """The queries alone of a joint query-key-value projection."""
     width = qkv.out_features // 3
-    rows = slice(part * width, (part + 1) * width)
-    return F.linear(x_BNC, qkv.weight[rows], None if qkv.bias is None else qkv.bias[rows])
+    return F.linear(x_BC, qkv.weight[:width], None if qkv.bias is None else qkv.bias[:width])

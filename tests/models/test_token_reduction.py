@@ -53,12 +53,20 @@ def test_scores_equal_plain_loops():
     guide, tokens = torch.randn(2, 8), torch.randn(2, 4, 8)
     expected = torch.stack([torch.stack([guide[b] @ tokens[b, n] / math.sqrt(8) for n in (1, 2, 3)]) for b in (0, 1)])
     torch.testing.assert_close(guided_score(guide, tokens), expected.softmax(dim=1))
-    query, key = torch.randn(2, 8), torch.randn(2, 4, 8)
+    qkv = torch.nn.Linear(8, 24)
+    query, key = qkv(tokens[:, 0])[:, :8], qkv(tokens)[..., 8:16]
     rows = [
         sum((key[b, :, part] @ query[b, part] / 2).softmax(dim=0) for part in (slice(0, 4), slice(4, 8))) / 2
         for b in (0, 1)
     ]
-    torch.testing.assert_close(first_token_attention(query, key, heads=2), torch.stack(rows)[:, 1:])
+    expected = torch.stack(rows)[:, 1:]
+    found = first_token_attention(qkv, tokens, heads=2)
+    torch.testing.assert_close(found, expected)
+    weights = torch.randn(2, 3)
+    torch.testing.assert_close(
+        torch.autograd.grad((found * weights).sum(), qkv.weight),
+        torch.autograd.grad((expected * weights).sum(), qkv.weight),
+    )
 
 
 @pytest.mark.parametrize('guide', ['text', 'class'])

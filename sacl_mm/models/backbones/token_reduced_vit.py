@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from sacl_mm.compatibility import load_mmpretrain
-from sacl_mm.layers.token_reduction import first_token_attention, guided_score, query_key, reduce_tokens
+from sacl_mm.layers.token_reduction import first_token_attention, guided_score, query, reduce_tokens
 from sacl_mm.registry import MODELS
 
 load_mmpretrain()
@@ -93,10 +93,8 @@ class TokenReducedViT(VisionTransformer):
         normed_BNC = layer.ln1(x_BNC)
         x_BNC = x_BNC + layer.attn(normed_BNC)
         if self.text_guided:
-            score_BN = guided_score(query_key(layer.attn.qkv, guide_BC, part=0), x_BNC)
+            score_BN = guided_score(query(layer.attn.qkv, guide_BC), x_BNC)
         else:
-            query_BC = query_key(layer.attn.qkv, normed_BNC[:, 0], part=0)
-            key_BNC = query_key(layer.attn.qkv, normed_BNC, part=1)
-            score_BN = first_token_attention(query_BC, key_BNC, layer.attn.num_heads)
+            score_BN = first_token_attention(layer.attn.qkv, normed_BNC, layer.attn.num_heads)
         x_BNC = reduce_tokens(x_BNC, score_BN, self.keep_rate, self.fuse)
         return layer.ffn(layer.ln2(x_BNC), identity=x_BNC)

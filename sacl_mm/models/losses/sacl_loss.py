@@ -33,7 +33,7 @@ class SACLContrastiveLoss(nn.Module):
             given, `dict(type='InfoNCE')` for plain InfoNCE.
         temperature: tau at the start.
         temperature_bounds: where the learned tau is kept; None fixes tau.
-        tile_pairs: how many pairs of anchor and candidate are looked at together. A larger batch is done in tiles, with
+        tile_pairs: about how many pairs of anchor and candidate are looked at together. A larger batch is done in tiles, with
             the same value and gradient and a memory that does not grow with its square. None: 2^19 on CPUs, where a tile
             then stays in the cache, and 2^21 elsewhere (8 MiB a matrix): a GPU would wait for the start of small ones.
 
@@ -145,7 +145,7 @@ class SACLContrastiveLoss(nn.Module):
 
     def _tile_rows(self, everyone: FeaturePair) -> int:
         pairs = self.tile_pairs or (2**19 if everyone.image.device.type == 'cpu' else 2**21)
-        return max(1, pairs // len(everyone.image))
+        return max(1, round(pairs / len(everyone.image)))  # 8 anchors and 65,544 candidates are one tile
 
     def _one_direction(self, anchors_AD: Tensor, candidates_MD: Tensor, treat: Treat) -> Tensor:
         """All anchors at once."""

@@ -70,3 +70,5 @@ def test_tiles_are_small_on_cpus_and_large_elsewhere(device, rows):
     everyone = FeaturePair(*(torch.empty(2**16, 4, device=device) for _ in range(2)))
     assert SACLContrastiveLoss()._tile_rows(everyone) == rows
     assert SACLContrastiveLoss(tile_pairs=2**20)._tile_rows(everyone) == 16
+    a_few_more = FeaturePair(*(torch.empty(2**16 + 8, 4, device=device) for _ in range(2)))
+    assert SACLContrastiveLoss()._tile_rows(a_few_more) == rows
