@@ -31,25 +31,6 @@ def normalise_log_weights(raw_AM: Tensor, negative_AM: Tensor) -> Tensor:
     return torch.where(negative_AM, raw_AM, 0.0)
 
 
-def weighted_cross_entropy(
-    logits_AM: Tensor, log_weights_AM: Tensor, valid_AM: Tensor | None, targets_AM: Tensor
-) -> Tensor:
-    """Per-anchor loss (A,): LSE_m (z_am + log w_am) - sum_m target_am z_am.
-
-    Eq. 4-5 for one-hot targets: with weights 1 it is cross entropy. The target term carries no log w: positives have
-    log w = 0, and for soft targets the difference is a constant of the parameters (weights carry no gradient), but would
-    be infinite for a removed candidate.
-
-    Args:
-        valid_AM: True for candidates that take part at all (empty queue slots do not); None if all do.
-        targets_AM: non-negative, rows sum to 1.
-    """
-    weighted_AM = logits_AM + log_weights_AM
-    if valid_AM is not None:
-        weighted_AM = weighted_AM.masked_fill(~valid_AM, -math.inf)
-    return weighted_AM.logsumexp(dim=1) - (targets_AM * logits_AM).sum(dim=1)
-
-
 def mutual_information(
     logits_AM: Tensor, log_weights_AM: Tensor, positive_AM: Tensor, negative_AM: Tensor
 ) -> dict[str, Tensor]:

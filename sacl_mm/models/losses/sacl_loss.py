@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sacl_mm.functional.contrastive import mutual_information, weight_statistics, weighted_cross_entropy
+from sacl_mm.functional.contrastive import mutual_information, weight_statistics
 from sacl_mm.functional.distributed import gather, gather_with_gradient, rank
 from sacl_mm.models.losses.pairs import ContrastivePairs, FeaturePair, NegativeBank, PairTreatment
 from sacl_mm.models.losses.policies import NegativePolicy
@@ -135,28 +135,12 @@ class SACLContrastiveLoss(nn.Module):
             return loss, self._diagnose(local, everyone, treats)
 
     def _contrast(self, local: FeaturePair, everyone: FeaturePair, treats: tuple[Treat, Treat]) -> Tensor:
-        rows = self._tile_rows(everyone)
-        if len(local.image) > rows:
-            candidates = (None if theirs is ours else theirs for theirs, ours in zip(everyone, local, strict=True))
-            return TiledContrast.apply(*local, *candidates, self.temperature, treats, rows)
-        i2t = self._one_direction(local.image, everyone.text, treats[0])
-        t2i = self._one_direction(local.text, everyone.image, treats[1])
-        return torch.stack([i2t, t2i]).mean()
+        candidates = (None if theirs is ours else theirs for theirs, ours in zip(everyone, local, strict=True))
+        return TiledContrast.apply(*local, *candidates, self.temperature, treats, self._tile_rows(everyone))
 
     def _tile_rows(self, everyone: FeaturePair) -> int:
         pairs = self.tile_pairs or (2**19 if everyone.image.device.type == 'cpu' else 2**21)
         return max(1, round(pairs / len(everyone.image)))  # 8 anchors and 65,544 candidates are one tile
-
-    def _one_direction(self, anchors_AD: Tensor, candidates_MD: Tensor, treat: Treat) -> Tensor:
-        """All anchors at once."""
-        similarity_AM = anchors_AD @ candidates_MD.t()
-        pairs, treatment, valid_AM = treat(slice(None), similarity_AM.detach())
-        targets_AM = pairs.hard_targets_AM if treatment.targets_AM is None else treatment.targets_AM
-        logits_AM = similarity_AM / self.temperature
-        loss_A = weighted_cross_entropy(logits_AM, treatment.log_weights_AM, valid_AM, targets_AM)
-        if treatment.anchor_weights_A is not None:
-            loss_A = loss_A * treatment.anchor_weights_A
-        return loss_A.mean()
 
     @torch.no_grad()
     def _treat(

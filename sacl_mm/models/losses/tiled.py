@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from sacl_mm.models.losses.pairs import ContrastivePairs, PairTreatment
 
@@ -14,7 +15,12 @@ Treat = Callable[[slice, Tensor], tuple[ContrastivePairs, PairTreatment, Tensor 
 
 
 class TiledContrast(torch.autograd.Function):
-    """The mean over anchors and both directions of `weighted_cross_entropy`, without ever holding an (A, M) matrix.
+    """The mean over anchors and both directions of LSE_m (z_am + log w_am) - sum_m target_am z_am, without ever holding an
+    (A, M) matrix of a large batch.
+
+    With one-hot targets these are Eq. 4-5 of Jiang et al., ACL 2023; with weights 1 it is cross entropy. The target term
+    carries no log w: positives have log w = 0, and for soft targets the difference is a constant of the parameters (weights
+    carry no gradient), but would be infinite for a removed candidate.
 
     A tile is some anchors against all candidates, so a policy sees whole rows, as without tiles. The gradient of a tile is
     that of a cross entropy, softmax minus targets, and is taken at once: nothing is computed twice, and what is kept for the
@@ -65,6 +71,7 @@ class TiledContrast(torch.autograd.Function):
         return total / (2 * len(image_AD))
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
         wanted = zip(ctx.saved_tensors, ctx.needs_input_grad[:5], strict=True)
         return *(gradient * saved if needed else None for saved, needed in wanted), None, None
