@@ -72,3 +72,10 @@ def test_tiles_are_small_on_cpus_and_large_elsewhere(device, rows):
     assert SACLContrastiveLoss(tile_pairs=2**20)._tile_rows(everyone) == 16
     a_few_more = FeaturePair(*(torch.empty(2**16 + 8, 4, device=device) for _ in range(2)))
     assert SACLContrastiveLoss()._tile_rows(a_few_more) == rows
+
+
+def test_a_second_derivative_is_refused():
+    image, text = leaf(pair(9))
+    (gradient,) = torch.autograd.grad(SACLContrastiveLoss()(image, text), image, create_graph=True)
+    with pytest.raises(RuntimeError, match='once_differentiable'):
+        gradient.sum().backward()
