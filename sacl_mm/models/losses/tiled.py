@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from sacl_mm.models.losses.pairs import ContrastivePairs, PairTreatment
 
@@ -71,8 +70,10 @@ class TiledContrast(torch.autograd.Function):
         return total / (2 * len(image_AD))
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            # `once_differentiable` would not see it: the gradients are constants here, whatever came in.
+            raise RuntimeError('SACLContrastiveLoss has no second derivative: call backward without create_graph=True')
         wanted = zip(ctx.saved_tensors, ctx.needs_input_grad[:5], strict=True)
         return *(gradient * saved if needed else None for saved, needed in wanted), None, None
 
