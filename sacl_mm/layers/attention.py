@@ -21,7 +21,9 @@ class KeyValue(NamedTuple):
 
     def rows(self, index_B: Tensor) -> 'KeyValue':
         """Those of the pictures in `index_B`, which may repeat and permute."""
-        return KeyValue(*(recomputable(x[index_B], partial(x.__getitem__, index_B)) for x in self))
+        # Not `x[index_B]`, whose gradient is added up number by number on CPUs.
+        gathers = (partial(x.index_select, 0, index_B) for x in self)
+        return KeyValue(*(recomputable(gather(), gather) for gather in gathers))
 
     def parted(self, last: int) -> tuple['KeyValue', 'KeyValue']:
         """Those of all but the last pictures, and of these."""

@@ -76,7 +76,7 @@ class _LookUp(Function):
         weight_VC, ids_BL = ctx.saved_tensors
         gradient_TV, x_TC = ctx.factors if of_head else (None, None)
         ctx.factors.clear()
-        gradient_VC = torch.zeros_like(weight_VC)
+        gradient_VC = torch.empty_like(weight_VC) if of_head else torch.zeros_like(weight_VC)
         if of_head:
             for part, gradient_TW in zip(gradient_VC.split(_WORDS), gradient_TV.split(_WORDS, dim=1), strict=True):
                 part.copy_(gradient_TW.t() @ x_TC)
