@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sacl_mm.functional.picking import pick
 from sacl_mm.layers.recomputation import recomputable
 
 
@@ -21,9 +22,7 @@ class KeyValue(NamedTuple):
 
     def rows(self, index_B: Tensor) -> 'KeyValue':
         """Those of the pictures in `index_B`, which may repeat and permute."""
-        # Not `x[index_B]`, whose gradient is added up number by number on CPUs.
-        gathers = (partial(x.index_select, 0, index_B) for x in self)
-        return KeyValue(*(recomputable(gather(), gather) for gather in gathers))
+        return KeyValue(*(recomputable(pick(x, index_B), partial(pick, x, index_B)) for x in self))
 
     def parted(self, last: int) -> tuple['KeyValue', 'KeyValue']:
         """Those of all but the last pictures, and of these."""

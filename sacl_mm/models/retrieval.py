@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from sacl_mm.functional.distributed import gather, gather_with_gradient, largest, mean_over_processes, world_size
 from sacl_mm.functional.hard_negatives import has_negative, sample_hard_negatives
+from sacl_mm.functional.picking import pick
 from sacl_mm.layers import KeyValue
 from sacl_mm.models.dual_encoder import DualEncoder
 from sacl_mm.models.losses import FeaturePair
@@ -192,11 +193,11 @@ class ImageTextRetrieval(DualEncoder):
         tokens_GLC, mask_GL = self._all_texts(text.tokens, mask_BL)
         length = tokens_GLC.shape[1] - mask_BL.shape[1]
         own_tokens, own_mask = F.pad(text.tokens, (0, 0, 0, length)), F.pad(mask_BL, (0, length))
-        own, negative = (own_tokens, own_mask), (tokens_GLC[negative_text_B], mask_GL[negative_text_B])
+        own, negative = (own_tokens, own_mask), (pick(tokens_GLC, negative_text_B), mask_GL[negative_text_B])
         pictures, picture = image.tokens, negative_image_B
         if world_size() > 1:
             # Only the chosen pictures of other processes are projected to keys and values here.
-            pictures = torch.cat([image.tokens, gather_with_gradient(image.tokens)[negative_image_B]])
+            pictures = torch.cat([image.tokens, pick(gather_with_gradient(image.tokens), negative_image_B)])
             picture = len(negative_image_B)
         counts_B = has_negative(positive_BG).float()
         return MatchingRows(
