@@ -11,6 +11,8 @@ from sacl_mm.layers.dropout import factor, kept_at_random
 
 # Scores that are made at a time, so that memory does not grow with all of them.
 _SCORES = 2**20
+# Keys from which softmax in bfloat16 is as fast as in float32.
+_LONG_ROW = 64
 
 
 def matrix_attention(
@@ -28,10 +30,11 @@ def matrix_attention(
         dropout: of the weights.
     """
     if mask is not None:
+        dtype = _softmax_dtype(query_BHLD.dtype, key_BHND.shape[2])
         lowest = torch.finfo(query_BHLD.dtype).min  # not -inf, which makes NaN where all is masked
         if mask.dtype == torch.bool:
-            mask = torch.zeros(mask.shape, dtype=query_BHLD.dtype, device=mask.device).masked_fill_(~mask, lowest)
-        mask = mask.to(query_BHLD.dtype).clamp(min=lowest)
+            mask = torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, lowest)
+        mask = mask.to(dtype).clamp(min=lowest)
         mask = mask[(None,) * (4 - mask.ndim)].expand(len(query_BHLD), -1, -1, -1)
     return _MatrixAttention.apply(query_BHLD, key_BHND, value_BHND, mask, dropout)
 
@@ -42,11 +45,11 @@ class _MatrixAttention(torch.autograd.Function):
         ctx, query_BHLD: Tensor, key_BHND: Tensor, value_BHND: Tensor, mask: Tensor | None, dropout: float
     ) -> Tensor:
         inputs = query_BHLD, key_BHND, value_BHND
-        out_BHLD = query_BHLD.new_empty(*query_BHLD.shape[:3], value_BHND.shape[3])
+        out_BHLD = _empty_token_major(query_BHLD, value_BHND.shape[3])
         kept = []
         with torch.autocast(query_BHLD.device.type, enabled=False):
             for rows in _chunks(query_BHLD, key_BHND):
-                query, key, value = (x[rows].flatten(0, 1) for x in inputs)
+                query, key, value = (_chunk(x, rows) for x in inputs)
                 probability = _probability(query, key, mask, rows)
                 if dropout > 0:
                     kept.append(kept_at_random(probability, dropout))
@@ -61,17 +64,17 @@ class _MatrixAttention(torch.autograd.Function):
     def backward(ctx, gradient_BHLD: Tensor) -> tuple[Tensor | None, ...]:
         query_BHLD, key_BHND, value_BHND, mask, *kept = ctx.saved_tensors
         inputs = query_BHLD, key_BHND, value_BHND
-        gradients = tuple(x.new_empty(x.shape) for x in inputs)
+        gradients = tuple(_empty_token_major(x, x.shape[3]) for x in inputs)
         scale = query_BHLD.shape[3] ** -0.5
         for number, rows in enumerate(_chunks(query_BHLD, key_BHND)):
-            query, key, value, gradient = (x[rows].flatten(0, 1) for x in (*inputs, gradient_BHLD))
+            query, key, value, gradient = (_chunk(x, rows) for x in (*inputs, gradient_BHLD))
             read = probability = _probability(query, key, mask, rows)
             of_probability = torch.bmm(gradient, value.transpose(1, 2))
             if kept:
                 noise = factor(kept[number], ctx.dropout, probability.dtype)
                 read = probability * noise
                 of_probability.mul_(noise)
-            of_score = torch.ops.aten._softmax_backward_data(of_probability, probability, -1, probability.dtype)
+            of_score = _softmax_backward(of_probability, probability)
             parts = (
                 _scaled_product(of_score, key, scale),
                 _scaled_product(of_score.transpose(1, 2), query, scale),
@@ -88,12 +91,36 @@ def _chunks(query_BHLD: Tensor, key_BHND: Tensor) -> list[slice]:
     return [slice(start, start + rows) for start in range(0, batch, rows)]
 
 
+def _chunk(x_BHLD: Tensor, rows: slice) -> Tensor:
+    # Of heads that lie beside each other, products in bfloat16 would make copies element by element.
+    return x_BHLD[rows].flatten(0, 1).contiguous()
+
+
+def _empty_token_major(like_BHLD: Tensor, width: int) -> Tensor:
+    """(B, H, L, width), of which a token's heads lie beside each other: to merge them then costs nothing."""
+    batch, heads, length, _ = like_BHLD.shape
+    return like_BHLD.new_empty(batch, length, heads, width).transpose(1, 2)
+
+
 def _probability(query: Tensor, key: Tensor, mask: Tensor | None, rows: slice) -> Tensor:
     score = _scaled_product(query, key.transpose(1, 2), query.shape[2] ** -0.5)
+    dtype = score.dtype
+    score = score.to(_softmax_dtype(dtype, score.shape[2]))
     if mask is not None:
         mask = mask[rows]
         score.view(len(mask), -1, *score.shape[1:]).add_(mask)
-    return score.softmax(dim=-1)
+    return score.softmax(dim=-1).to(dtype)
+
+
+def _softmax_backward(gradient: Tensor, probability: Tensor) -> Tensor:
+    dtype = _softmax_dtype(probability.dtype, probability.shape[2])
+    of_score = torch.ops.aten._softmax_backward_data(gradient.to(dtype), probability.to(dtype), -1, dtype)
+    return of_score.to(probability.dtype)
+
+
+def _softmax_dtype(dtype: torch.dtype, keys: int) -> torch.dtype:
+    # In bfloat16 PyTorch takes the elements of short rows one by one.
+    return torch.float32 if dtype == torch.bfloat16 and keys < _LONG_ROW else dtype
 
 
 def _scaled_product(a: Tensor, b: Tensor, scale: float) -> Tensor:

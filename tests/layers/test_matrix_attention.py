@@ -54,14 +54,22 @@ def test_where_all_is_masked_there_is_a_number(dtype):
             assert result.isfinite().all()
 
 
-def test_in_bfloat16_the_error_is_that_of_the_precision():
-    inputs = make_inputs(torch.bfloat16, queries=100, keys=257)
-    expected = value_and_gradients(F.scaled_dot_product_attention, [x.double() for x in inputs])
+@pytest.mark.parametrize('keys', [257, 30])
+@pytest.mark.parametrize('masked', [False, True])
+def test_in_bfloat16_the_error_is_that_of_the_precision(keys, masked):
+    inputs = make_inputs(torch.bfloat16, queries=100, keys=keys)
+    mask = (torch.arange(keys) < 20).expand(3, 1, 1, keys) if masked else None
+    expected = value_and_gradients(lambda *x: F.scaled_dot_product_attention(*x, mask), [x.double() for x in inputs])
     with torch.autocast('cpu', torch.bfloat16):
-        mine = value_and_gradients(matrix_attention, inputs)
+        mine = value_and_gradients(lambda *x: matrix_attention(*x, mask), inputs)
     for x, y in zip(mine, expected, strict=True):
         assert x.dtype == torch.bfloat16
         assert (x.double() - y).norm() < 2 * torch.finfo(torch.bfloat16).eps * y.norm()
+
+
+def test_to_merge_heads_costs_no_copy():
+    results = value_and_gradients(matrix_attention, make_inputs(torch.float32))
+    assert all(x.transpose(1, 2).is_contiguous() for x in results)
 
 
 def test_dropout_drops_the_same_probabilities_in_both_passes(monkeypatch):
