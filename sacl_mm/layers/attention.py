@@ -51,9 +51,9 @@ class SelfAttention(nn.Module):
         self.value = nn.Linear(width, width)
         self.output = nn.Linear(width, width)
 
-    def forward(self, x_BLC: Tensor, mask_BL: Tensor, first_only: bool = False) -> Tensor:
-        """With `first_only` what the first token makes of all, (B, 1, C)."""
-        queries_BQC = x_BLC[:, :1] if first_only else x_BLC
+    def forward(self, x_BLC: Tensor, mask_BL: Tensor, first: int | None = None) -> Tensor:
+        """What tokens make of all, (B, L, C), or with `first` what so many at the beginning make of all, (B, first, C)."""
+        queries_BQC = x_BLC[:, :first]
         query = split_heads(self.query(queries_BQC), self.heads)
         key, value = (split_heads(layer(x_BLC), self.heads) for layer in (self.key, self.value))
         dropout = self.dropout if self.training else 0.0

@@ -44,15 +44,15 @@ class FusionLayer(nn.Module):
         key_value: KeyValue,
         picture_R: Tensor | int | None = None,
         key_mask_PN: Tensor | None = None,
-        first_only: bool = False,
+        first: int | None = None,
     ) -> Tensor:
-        """(B, L, C), or with `first_only`, for a last layer of which no more is read, the first token's (B, 1, C).
+        """(B, L, C), or for a last layer of which no more is read the `first` tokens alone, (B, first, C).
 
         `picture_R`, `key_mask_PN`: as in `CrossAttention`.
         """
         with cpu_kernels(x_BLC), recomputed_activations():
-            attended_BLC = self.self_attention(x_BLC, mask_BL, first_only)
-            x_BLC = self.self_attention_norm(x_BLC[:, : attended_BLC.shape[1]] + self.dropout(attended_BLC))
+            attended_BLC = self.self_attention(x_BLC, mask_BL, first)
+            x_BLC = self.self_attention_norm(x_BLC[:, :first] + self.dropout(attended_BLC))
             read_BLC = self.cross_attention(x_BLC, key_value, picture_R, key_mask_PN)
             x_BLC = self.cross_attention_norm(x_BLC + self.dropout(read_BLC))
             return self.feed_forward_norm(x_BLC + self.dropout(self.contract(F.gelu(self.expand(x_BLC)))))

@@ -1,6 +1,6 @@
 """SACL pre-training: contrast, matching and masked language modelling (Jiang et al., ACL 2023, on ALBEF's shape).
 
-Shapes: B pairs in the local batch, L text tokens, C width, T masked positions, V vocabulary.
+Shapes: B pairs in the local batch, L text tokens, C width, T masked positions, P at most in a text, V vocabulary.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sacl_mm.functional.distributed import mean_over_processes
-from sacl_mm.functional.masking import mask_tokens
+from sacl_mm.functional.masking import PredictedFirst, mask_tokens
 from sacl_mm.layers.tied_embedding import TiedEmbedding
 from sacl_mm.models.losses.policies.momentum_distillation import ramped
 from sacl_mm.models.retrieval import ImageTextRetrieval, check_one_text_each
@@ -79,6 +79,8 @@ class SACLPretrain(ImageTextRetrieval):
             self.mask_token,
             self.data_preprocessor.vocab_size,
         )
+        predicted = PredictedFirst(masked.predict_BL)
+        target_T = batch['token_ids'][masked.predict_BL]
         # Both texts in one pass: each weight is read once, and its gradient written once.
         both = batch | dict(
             token_ids=torch.cat([batch['token_ids'], masked.token_ids_BL]), text_mask=batch['text_mask'].repeat(2, 1)
@@ -89,47 +91,36 @@ class SACLPretrain(ImageTextRetrieval):
             image, texts = self.encode(both, guides=pairs)
         taught = self._teach(both if self.mlm_distillation > 0 else batch, guides=pairs)
         plain, other = slice(pairs), slice(pairs, None)
-        text, masked_BLC = texts.rows(plain), texts.tokens[other]
+        text, masked_BLC = texts.rows(plain), predicted.sort(texts.tokens[other])
         teacher = taught and (taught[0], taught[1].rows(plain))
         losses = self._contrast(image, text, teacher, batch)
         rows = self._matching_rows(image, text, batch, self.draw)
-        # The masked texts, of which all tokens are read, and those that are matched in one pass, too.
+        # The masked texts, of which the masked tokens are read, and those that are matched in one pass, too.
         padding = rows.mask.shape[1] - masked_BLC.shape[1]
-        fused_BLC, first_R1C = self.fusion.whole_and_first(
+        masked_BPC, first_R1C = self.fusion.of_two_kinds(
             pairs,
             torch.cat([F.pad(masked_BLC, (0, 0, 0, padding)), rows.tokens]),
             torch.cat([F.pad(batch['text_mask'], (0, padding)), rows.mask]),
             self.fusion.projections(rows.pictures),
             rows.picture,
+            first=(predicted.most, 1),
         )
         losses['loss_itm'] = self._matching_loss(first_R1C, rows)
         soft_TV = None
         if self.mlm_distillation > 0:
-            soft_TV = self._taught_tokens(
-                taught[0].tokens, taught[1].tokens[other], batch['text_mask'], masked.predict_BL
-            )
-        fused_BLC = fused_BLC[:, : masked_BLC.shape[1]]
-        losses['loss_mlm'] = self._masked_language_loss(
-            fused_BLC, words, masked.predict_BL, batch['token_ids'], soft_TV
-        )
+            soft_TV = self._taught_tokens(taught[0].tokens, taught[1].tokens[other], batch['text_mask'], predicted)
+        share = ramped(self.mlm_distillation, self.progress, self.ramp)
+        each_T = self.masked_language_head.loss(predicted.take(masked_BPC), words, target_T, soft_TV, share)
+        losses['loss_mlm'] = mean_over_processes(each_T.sum(), masked.predict_BL.sum())
         return losses
 
-    def _masked_language_loss(
-        self, fused_BLC: Tensor, words: TiedEmbedding, predict_BL: Tensor, token_ids_BL: Tensor, soft_TV: Tensor | None
-    ) -> Tensor:
-        each_T = self.masked_language_head.loss(
-            fused_BLC[predict_BL],
-            words,
-            token_ids_BL[predict_BL],
-            soft_TV,
-            ramped(self.mlm_distillation, self.progress, self.ramp),
-        )
-        return mean_over_processes(each_T.sum(), predict_BL.sum())
-
     @torch.no_grad()
-    def _taught_tokens(self, image_BNC: Tensor, masked_BLC: Tensor, mask_BL: Tensor, predict_BL: Tensor) -> Tensor:
+    def _taught_tokens(
+        self, image_BNC: Tensor, masked_BLC: Tensor, mask_BL: Tensor, predicted: PredictedFirst
+    ) -> Tensor:
         """The teacher's distribution over the vocabulary at each masked position, (T, V)."""
         teacher = self.teacher
-        fused_BLC = teacher.fusion(masked_BLC, mask_BL, teacher.fusion.projections(image_BNC))
+        keys_values = teacher.fusion.projections(image_BNC)
+        fused_BPC = teacher.fusion(predicted.sort(masked_BLC), mask_BL, keys_values, first=predicted.most)
         words_VC = teacher.towers.text_encoder.word_embeddings.weight
-        return teacher.masked_language_head(fused_BLC[predict_BL], words_VC).float().softmax(dim=1)
+        return teacher.masked_language_head(predicted.take(fused_BPC), words_VC).float().softmax(dim=1)

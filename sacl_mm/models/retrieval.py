@@ -114,7 +114,7 @@ class ImageTextRetrieval(DualEncoder):
 
         `keys_values` is `fusion.project(...)` of the pictures' tokens, `tokens_RLC` the text encoder's output.
         """
-        return self.matching_head(self.fusion(tokens_RLC, mask_RL, keys_values, picture_R, first_only=True))
+        return self.matching_head(self.fusion(tokens_RLC, mask_RL, keys_values, picture_R, first=1))
 
     # ------------------------------------------------------------------------------------------------ objectives
     @property
@@ -136,7 +136,7 @@ class ImageTextRetrieval(DualEncoder):
         losses = self._contrast(image, text, self._teach(batch), batch)
         rows = self._matching_rows(image, text, batch, self.draw)
         keys_values = self.fusion.projections(rows.pictures)
-        first_R1C = self.fusion(rows.tokens, rows.mask, keys_values, rows.picture, first_only=True)
+        first_R1C = self.fusion(rows.tokens, rows.mask, keys_values, rows.picture, first=1)
         losses['loss_itm'] = self._matching_loss(first_R1C, rows)
         return losses
 

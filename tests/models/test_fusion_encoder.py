@@ -47,7 +47,7 @@ def test_texts_in_turn_and_by_index(texts, indexed, options):
         torch.autograd.grad(fused_BLC[mask_BL].sin().sum(), wanted),
         torch.autograd.grad(torch.cat(expected).sin().sum(), wanted),
     )
-    first_B1C = fusion(text_BLC, mask_BL, fusion.project(image_PNC), index, first_only=True)
+    first_B1C = fusion(text_BLC, mask_BL, fusion.project(image_PNC), index, first=1)
     assert first_B1C.shape == (texts, 1, 16)
     expected_BC = torch.stack([tokens[0] for tokens in plain(fusion, text_BLC, image_PNC, picture_B)])
     torch.testing.assert_close(first_B1C[:, 0], expected_BC)
@@ -62,26 +62,26 @@ def test_texts_in_turn_and_by_index(texts, indexed, options):
     ids=str,
 )
 @pytest.mark.parametrize('picture_R', [torch.tensor([1, 2]), 1], ids=['by index', 'the last'])
-def test_whole_texts_and_first_tokens_in_one_pass(picture_R, options):
+@pytest.mark.parametrize('read', [7, 3])
+def test_texts_of_two_kinds_in_one_pass(read, picture_R, options):
     fusion = built(**options)
     count = 8 if isinstance(picture_R, torch.Tensor) else 7  # in turn with all pictures, or with all but the last
     text_BLC = torch.randn(count, 7, 16, dtype=torch.float64, requires_grad=True)
     image_PNC = torch.randn(PICTURES, 5, 12, dtype=torch.float64, requires_grad=True)
     mask_BL = MASK_BL[:count]
     picture_B = [0, 1, 2, 0, 1, 2, 1, 2] if count == 8 else [0, 1, 0, 1, 0, 1, 2]
-    whole = 3 if count == 8 else 2
+    masked = 3 if count == 8 else 2
     wanted = [text_BLC, image_PNC, *fusion.parameters()]
     arguments = text_BLC, mask_BL, fusion.projections(image_PNC), picture_R
-    whole_WLC, first_R1C = fusion.whole_and_first(whole, *arguments)
+    read_WPC, first_R1C = fusion.of_two_kinds(masked, *arguments, first=(read, 1))
+    assert read_WPC.shape[1] == read
     expected = plain(fusion, text_BLC, image_PNC, picture_B)
-    found = torch.cat([whole_WLC[mask_BL[:whole]], first_R1C[:, 0]])
-    expected = torch.cat([*expected[:whole], *(tokens[:1] for tokens in expected[whole:])])
+    found = torch.cat([read_WPC[mask_BL[:masked, :read]], first_R1C[:, 0]])
+    expected = torch.cat([*(tokens[:read] for tokens in expected[:masked]), *(x[:1] for x in expected[masked:])])
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(
         torch.autograd.grad(found.sin().sum(), wanted), torch.autograd.grad(expected.sin().sum(), wanted)
     )
-    fused_BLC = fusion(text_BLC, mask_BL, fusion.project(image_PNC), picture_R)
-    torch.testing.assert_close(fused_BLC[:whole][mask_BL[:whole]], whole_WLC[mask_BL[:whole]])
 
 
 def test_the_backward_pass_is_through_with_a_layers_pictures_before_it_comes_to_the_layer_below():
@@ -107,7 +107,7 @@ def test_two_pictures_in_parts_and_first_token(options):
     results = []
     for model in (whole, fusion):
         arguments = text_BLC, MASK_BL, model.project(image_PNC), first_B, second_B
-        fused_BLC, first_B1C = model(*arguments), model(*arguments, first_only=True)
+        fused_BLC, first_B1C = model(*arguments), model(*arguments, first=1)
         torch.testing.assert_close(first_B1C, fused_BLC[:, :1])
         fused = fused_BLC[MASK_BL]
         results.append([fused, *torch.autograd.grad(fused.sin().sum(), [text_BLC, *model.parameters()])])

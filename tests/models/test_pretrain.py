@@ -121,7 +121,7 @@ def test_matching_equals_fusing_each_row_alone():
     image, text = model.encode(data)
     rows = model._matching_rows(image, text, data, 0)
     keys_values = model.fusion.project(rows.pictures)
-    loss = model._matching_loss(model.fusion(rows.tokens, rows.mask, keys_values, rows.picture, first_only=True), rows)
+    loss = model._matching_loss(model.fusion(rows.tokens, rows.mask, keys_values, rows.picture, first=1), rows)
     picture_R = torch.cat([torch.arange(4), torch.arange(4), rows.picture])
     each = []
     for r, picture in enumerate(picture_R):

@@ -104,30 +104,34 @@ class FusionEncoder(BaseModule):
         mask_BL: Tensor,
         keys_values: Iterable[KeyValue],
         picture_R: Tensor | int | None = None,
-        first_only: bool = False,
+        first: int | None = None,
     ) -> Tensor:
-        """Fused tokens (B, L, C), or with `first_only` those of the first token, (B, 1, C), which spares most of the last
-        layer.
+        """Fused tokens (B, L, C), or the `first` of each text alone, (B, first, C), which spares most of the last layer.
 
         The last R texts meet the pictures `picture_R`, which may repeat and permute, or where it is the number R the last R
         pictures. Those before them, or all (None), meet the P pictures, or the other P - R, in turn.
         """
-        return self._through(self.layers, text_BLC, mask_BL, keys_values, picture_R, first_only)
+        return self._through(self.layers, text_BLC, mask_BL, keys_values, picture_R, first)
 
-    def whole_and_first(
-        self, whole: int, text_BLC: Tensor, mask_BL: Tensor, keys_values: Iterable[KeyValue], picture_R: Tensor | int
+    def of_two_kinds(
+        self,
+        count: int,
+        text_BLC: Tensor,
+        mask_BL: Tensor,
+        keys_values: Iterable[KeyValue],
+        picture_R: Tensor | int,
+        first: tuple[int, int],
     ) -> tuple[Tensor, Tensor]:
-        """In one pass the fused tokens (W, L, C) of the first `whole` texts, and of the others those of the first token alone,
-        (B - W, 1, C); texts meet pictures as in `forward`, the first W in turn."""
+        """In one pass the fused tokens of the first `count` texts, of each the `first[0]` tokens, (count, first[0], C), and
+        those of the others, (B - count, first[1], C). Texts meet pictures as in `forward`, the first `count` in turn."""
         keys_values = iter(keys_values)
         below = islice(keys_values, len(self.layers) - 1)
         x_BLC = self._through(self.layers[:-1], text_BLC, mask_BL, below, picture_R)
         (last,) = keys_values
         in_turn = last.parted(picture_R)[0] if isinstance(picture_R, int) else last
-        whole_WLC, rest_RLC = x_BLC.split([whole, len(x_BLC) - whole])
         return (
-            self._through(self.layers[-1:], whole_WLC, mask_BL[:whole], [in_turn]),
-            self._through(self.layers[-1:], rest_RLC, mask_BL[whole:], [last], picture_R, first_only=True),
+            self._through(self.layers[-1:], x_BLC[:count], mask_BL[:count], [in_turn], None, first[0]),
+            self._through(self.layers[-1:], x_BLC[count:], mask_BL[count:], [last], picture_R, first[1]),
         )
 
     def _through(
@@ -137,7 +141,7 @@ class FusionEncoder(BaseModule):
         mask_BL: Tensor,
         keys_values: Iterable[KeyValue],
         picture_R: Tensor | int | None = None,
-        first_only: bool = False,
+        first: int | None = None,
     ) -> Tensor:
         if not layers:
             return text_BLC
@@ -147,8 +151,7 @@ class FusionEncoder(BaseModule):
 
         def fuse(x_BLC: Tensor, mask_BL: Tensor, picture_R: Tensor | int | None) -> tuple[Tensor]:
             for layer, key_value in zip(layers, keys_values, strict=True):
-                last = layer is self.layers[-1]
-                x_BLC = layer(x_BLC, mask_BL, key_value, picture_R, first_only=first_only and last)
+                x_BLC = layer(x_BLC, mask_BL, key_value, picture_R, first=first if layer is self.layers[-1] else None)
             return (x_BLC,)
 
         return self._in_parts(fuse, text_BLC, mask_BL, picture_R)

@@ -58,23 +58,22 @@ class PairedFusionEncoder(FusionEncoder):
         text_BLC: Tensor,
         mask_BL: Tensor,
         keys_values: Iterable[KeyValue],
-        first_B: Tensor,
-        second_B: Tensor,
-        first_only: bool = False,
+        picture_B: Tensor,
+        other_B: Tensor,
+        first: int | None = None,
     ) -> Tensor:
-        """Fused tokens (B, L, C) of text b with the pictures `first_B[b]` and `second_B[b]`; `first_only` as in
-        `FusionEncoder`."""
+        """Fused tokens (B, L, C) of text b with the pictures `picture_B[b]` and `other_B[b]`, or the `first` of each
+        text alone."""
         if self._has_parts:
             keys_values = list(keys_values)
 
-        def fuse(x_BLC: Tensor, mask_BL: Tensor, first_B: Tensor, second_B: Tensor) -> tuple[Tensor]:
-            for first, second, key_value in zip(self.layers[::2], self.layers[1::2], keys_values, strict=True):
-                last = second is self.layers[-1]
-                x_BLC = first(x_BLC, mask_BL, key_value, first_B)
-                x_BLC = second(x_BLC, mask_BL, key_value, second_B, first_only=first_only and last)
+        def fuse(x_BLC: Tensor, mask_BL: Tensor, picture_B: Tensor, other_B: Tensor) -> tuple[Tensor]:
+            for layer, other, key_value in zip(self.layers[::2], self.layers[1::2], keys_values, strict=True):
+                x_BLC = layer(x_BLC, mask_BL, key_value, picture_B)
+                x_BLC = other(x_BLC, mask_BL, key_value, other_B, first=first if other is self.layers[-1] else None)
             return (x_BLC,)
 
-        return self._in_parts(fuse, text_BLC, mask_BL, first_B, second_B)
+        return self._in_parts(fuse, text_BLC, mask_BL, picture_B, other_B)
 
     @staticmethod
     def doubled(state: dict[str, Tensor], prefix: str = 'fusion.') -> dict[str, Tensor]:
