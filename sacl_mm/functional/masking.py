@@ -53,14 +53,16 @@ class PredictedFirst:
 
     def __init__(self, predict_BL: Tensor) -> None:
         count_B1 = predict_BL.sum(dim=1, keepdim=True)
-        self.order_BL = predict_BL.byte().argsort(dim=1, descending=True, stable=True)
+        order_BL = predict_BL.byte().argsort(dim=1, descending=True, stable=True)
+        row_B1 = torch.arange(len(predict_BL), device=predict_BL.device)[:, None]
+        self.order_BL = row_B1 * predict_BL.shape[1] + order_BL  # among all texts' tokens
         self.most = max(1, int(count_B1.max()))  # P
         is_predicted_BP = torch.arange(self.most, device=predict_BL.device) < count_B1
         self.index_T = is_predicted_BP.flatten().nonzero()[:, 0]
 
     def sort(self, x_BLC: Tensor) -> Tensor:
         """All tokens, (B, L, C), in this order."""
-        return x_BLC.gather(1, self.order_BL[..., None].expand_as(x_BLC))
+        return pick(x_BLC.flatten(0, 1), self.order_BL.flatten()).view(x_BLC.shape)
 
     def take(self, first_BPC: Tensor) -> Tensor:
         """The tokens to be predicted, (T, C), out of each text's first P."""
