@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from sacl_mm.functional.contrastive import mutual_information, weight_statistics
 from sacl_mm.functional.distributed import gather, gather_with_gradient, rank
+from sacl_mm.models.losses.candidates import CandidatePair, Candidates
 from sacl_mm.models.losses.pairs import ContrastivePairs, FeaturePair, NegativeBank, PairTreatment
 from sacl_mm.models.losses.policies import NegativePolicy
 from sacl_mm.models.losses.tiled import TiledContrast, Treat
@@ -107,11 +108,11 @@ class SACLContrastiveLoss(nn.Module):
         with torch.autocast(image_features.device.type, enabled=False):
             local = _normalised(FeaturePair(image_features, text_features))
             ids = self._candidate_ids(len(image_features), image_features.device, image_ids, text_ids, bank)
-            everyone = FeaturePair(*map(gather_with_gradient, local)) if candidates is None else _gathered(candidates)
-            everyone = _with_bank(everyone, bank and bank.features)
+            batches = FeaturePair(*map(gather_with_gradient, local)) if candidates is None else _gathered(candidates)
+            everyone = _with_bank(batches, bank and bank.features)
             reference_everyone = reference and _with_bank(_gathered(reference), bank and bank.reference)
             if teacher is not None and teacher is candidates:
-                teacher_everyone = everyone  # no second copy of the bank
+                teacher_everyone = everyone
             else:
                 teacher_everyone = teacher and _with_bank(_gathered(teacher), bank and bank.features)
 
@@ -129,18 +130,17 @@ class SACLContrastiveLoss(nn.Module):
                 )
                 for anchor, other in (('image', 'text'), ('text', 'image'))
             )
-            loss = self._contrast(local, everyone, treats)
+            # Where candidates are the anchors, their gradient is in one place.
+            others = (None if theirs is ours else theirs for theirs, ours in zip(batches, local, strict=True))
+            rows = self._tile_rows(len(everyone.image), image_features.device)
+            loss = TiledContrast.apply(*local, *others, self.temperature, everyone, treats, rows)
             if not return_diagnostics:
                 return loss
-            return loss, self._diagnose(local, everyone, treats)
+            return loss, self._diagnose(slice(0, rows), local, everyone, treats)
 
-    def _contrast(self, local: FeaturePair, everyone: FeaturePair, treats: tuple[Treat, Treat]) -> Tensor:
-        candidates = (None if theirs is ours else theirs for theirs, ours in zip(everyone, local, strict=True))
-        return TiledContrast.apply(*local, *candidates, self.temperature, treats, self._tile_rows(everyone))
-
-    def _tile_rows(self, everyone: FeaturePair) -> int:
-        pairs = self.tile_pairs or (2**19 if everyone.image.device.type == 'cpu' else 2**21)
-        return max(1, round(pairs / len(everyone.image)))  # 8 anchors and 65,544 candidates are one tile
+    def _tile_rows(self, candidates: int, device: torch.device) -> int:
+        pairs = self.tile_pairs or (2**19 if device.type == 'cpu' else 2**21)
+        return max(1, round(pairs / candidates))  # 8 anchors and 65,544 candidates are one tile
 
     @torch.no_grad()
     def _treat(
@@ -148,7 +148,7 @@ class SACLContrastiveLoss(nn.Module):
         rows: slice,
         similarity_AM: Tensor,
         ids: dict[str, Tensor | None],
-        sides: tuple[tuple[Tensor, Tensor] | None, ...],
+        sides: tuple[tuple[Tensor, Candidates] | None, ...],
         progress: float,
         anchors_are_images: bool,
         has_bank: bool,
@@ -161,7 +161,7 @@ class SACLContrastiveLoss(nn.Module):
         valid_AM = None
         if has_bank:  # whose slots may be empty
             valid_AM = (ids['candidate_image_ids'] >= 0).expand_as(positive_AM)
-        reference_AM, teacher_AM = (side and side[0][rows] @ side[1].t() for side in sides)
+        reference_AM, teacher_AM = (side and side[1].similarity(side[0][rows]) for side in sides)
         pairs = ContrastivePairs(
             similarity_AM=similarity_AM,
             temperature=self.temperature.detach(),
@@ -176,15 +176,16 @@ class SACLContrastiveLoss(nn.Module):
         return pairs, self.policy(pairs), valid_AM
 
     @torch.no_grad()
-    def _diagnose(self, local: FeaturePair, everyone: FeaturePair, treats: tuple[Treat, Treat]) -> dict[str, Tensor]:
-        """Of the first tile's anchors, i.e. of all if there is one tile."""
-        rows = slice(0, self._tile_rows(everyone))
+    def _diagnose(
+        self, rows: slice, local: FeaturePair, everyone: CandidatePair, treats: tuple[Treat, Treat]
+    ) -> dict[str, Tensor]:
+        """Of a tile's anchors, i.e. of all if there is one tile."""
         diagnostics = {}
-        for direction, anchors_AD, candidates_MD, treat in (
+        for direction, anchors_AD, candidates, treat in (
             ('i2t', local.image, everyone.text, treats[0]),
             ('t2i', local.text, everyone.image, treats[1]),
         ):
-            pairs, treatment, _ = treat(rows, anchors_AD[rows] @ candidates_MD.t())
+            pairs, treatment, _ = treat(rows, candidates.similarity(anchors_AD[rows]))
             log_weights_AM = treatment.log_weights_AM
             logits_AM = pairs.similarity_AM / pairs.temperature
             values = {
@@ -255,19 +256,13 @@ def _gathered(pair: FeaturePair) -> FeaturePair:
     return FeaturePair(*(gather(x) for x in _normalised(FeaturePair(*(x.detach() for x in pair)))))
 
 
-def _with_bank(pair: FeaturePair, bank: FeaturePair | None) -> FeaturePair:
-    if bank is None:
-        return pair
-    joined = FeaturePair(*(torch.cat([x, y.detach().to(x.dtype)]) for x, y in zip(pair, bank, strict=True)))
-    with torch.no_grad():  # in place: a bank may be large
-        for ours, x in zip(joined, pair, strict=True):
-            F.normalize(ours[len(x) :], dim=-1, out=ours[len(x) :])
-    return joined
+def _with_bank(pair: FeaturePair, bank: FeaturePair | None) -> CandidatePair:
+    return CandidatePair(*map(Candidates, pair, bank or (None, None)))
 
 
 def _normalised_side(
-    local: FeaturePair | None, anchor: str, candidates: FeaturePair | None, other: str
-) -> tuple[Tensor, Tensor] | None:
+    local: FeaturePair | None, anchor: str, candidates: CandidatePair | None, other: str
+) -> tuple[Tensor, Candidates] | None:
     """Anchors and candidates as another model sees them, without gradient."""
     if local is None or candidates is None:
         return None

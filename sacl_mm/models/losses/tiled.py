@@ -1,6 +1,6 @@
 """The contrastive loss of a batch of any size: value and gradient, a few anchors at a time.
 
-Shapes: A anchors, R of them in a tile, M candidates, D features.
+Shapes: A anchors, R of them in a tile, G candidates of the batches, M candidates with those of a bank, D features.
 """
 
 from collections.abc import Callable
@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from sacl_mm.models.losses.candidates import CandidatePair, Candidates
 from sacl_mm.models.losses.pairs import ContrastivePairs, PairTreatment
 
 Treat = Callable[[slice, Tensor], tuple[ContrastivePairs, PairTreatment, Tensor | None]]
@@ -31,9 +32,10 @@ class TiledContrast(torch.autograd.Function):
         ctx,
         image_AD: Tensor,
         text_AD: Tensor,
-        images_MD: Tensor | None,
-        texts_MD: Tensor | None,
+        images_GD: Tensor | None,
+        texts_GD: Tensor | None,
         temperature: Tensor,
+        candidates: CandidatePair,
         treats: tuple[Treat, Treat],
         rows: int,
     ) -> Tensor:
@@ -41,27 +43,28 @@ class TiledContrast(torch.autograd.Function):
 
         Args:
             image_AD, text_AD: the anchors, unit rows.
-            images_MD, texts_MD: the candidates; None if they are the anchors, whose gradient is then in one place.
+            images_GD, texts_GD: the batches' candidates; None if they are the anchors, whose gradient is then in one place.
+            candidates: the same with a bank's, images and texts.
             treats: for images as anchors and for texts: `treat(rows, similarity_RM)` gives a tile's pairs, the policy's
                 treatment of them, and which candidates take part at all (None: all).
             rows: R.
         """
-        inputs = [image_AD, text_AD, images_MD, texts_MD]
+        inputs = [image_AD, text_AD, images_GD, texts_GD]
         gradients = [
             torch.zeros_like(x) if needed else None for x, needed in zip(inputs, ctx.needs_input_grad[:4], strict=True)
         ]
         total, temperature_gradient = image_AD.new_zeros(()), image_AD.new_zeros(())
         for anchor, other, treat in ((0, 1, treats[0]), (1, 0, treats[1])):
+            anchors_AD, others = inputs[anchor], candidates[other]
             other = other if inputs[2 + other] is None else 2 + other
-            anchors_AD, candidates_MD = inputs[anchor], inputs[other]
             for start in range(0, len(anchors_AD), rows):
                 tile = slice(start, start + rows)
-                loss_R, logits_RM, gradient_RM = _tile(anchors_AD[tile], candidates_MD, temperature, treat, tile)
+                loss_R, logits_RM, gradient_RM = _tile(anchors_AD[tile], others, temperature, treat, tile)
                 total += loss_R.sum()
                 if gradients[anchor] is not None:
-                    gradients[anchor][tile].addmm_(gradient_RM, candidates_MD)
+                    others.add_weighted(gradients[anchor][tile], gradient_RM)
                 if gradients[other] is not None:
-                    gradients[other].addmm_(gradient_RM.t(), anchors_AD[tile])
+                    gradients[other].addmm_(others.of_batch(gradient_RM).t(), anchors_AD[tile])
                 if ctx.needs_input_grad[4]:
                     temperature_gradient -= torch.dot(gradient_RM.flatten(), logits_RM.flatten())
         scale = 1 / (2 * len(image_AD) * temperature)
@@ -75,14 +78,14 @@ class TiledContrast(torch.autograd.Function):
             # `once_differentiable` would not see it: the gradients are constants here, whatever came in.
             raise RuntimeError('SACLContrastiveLoss has no second derivative: call backward without create_graph=True')
         wanted = zip(ctx.saved_tensors, ctx.needs_input_grad[:5], strict=True)
-        return *(gradient * saved if needed else None for saved, needed in wanted), None, None
+        return *(gradient * saved if needed else None for saved, needed in wanted), None, None, None
 
 
 def _tile(
-    anchors_RD: Tensor, candidates_MD: Tensor, temperature: Tensor, treat: Treat, rows: slice
+    anchors_RD: Tensor, candidates: Candidates, temperature: Tensor, treat: Treat, rows: slice
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Each anchor's loss (R,), the logits (R, M), and the gradient of the losses' sum with respect to them (R, M)."""
-    similarity_RM = anchors_RD @ candidates_MD.t()
+    similarity_RM = candidates.similarity(anchors_RD)
     pairs, treatment, valid_RM = treat(rows, similarity_RM)
     logits_RM = similarity_RM / temperature  # not in place: a policy may have answered with a view of the similarities
     softmax_RM = logits_RM + treatment.log_weights_AM

@@ -1,0 +1,52 @@
+"""What anchors are compared with.
+
+Shapes: R anchors, G pairs of all processes' batches, K queued ones, M = G + K candidates, D features.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Candidates:
+    """One side of all pairs: the batches', unit rows, and behind them a bank's, of any length.
+
+    A bank may be large. Its rows are neither normalised nor put beside the others: its similarities are, which are fewer
+    numbers for a few anchors.
+    """
+
+    def __init__(self, batch_GD: Tensor, bank_KD: Tensor | None = None) -> None:
+        self.batch_GD = batch_GD
+        self.bank_KD = None if bank_KD is None else bank_KD.detach().to(batch_GD.dtype)
+        if bank_KD is not None:
+            self.bank_norm_K = torch.linalg.vector_norm(self.bank_KD, dim=1).clamp_(min=1e-12)  # as in F.normalize
+
+    def __len__(self) -> int:
+        return len(self.batch_GD) + (0 if self.bank_KD is None else len(self.bank_KD))
+
+    @torch.no_grad()
+    def similarity(self, anchors_RD: Tensor) -> Tensor:
+        """Cosines (R, M) with anchors, which are unit rows."""
+        batch_RG = anchors_RD @ self.batch_GD.t()
+        if self.bank_KD is None:
+            return batch_RG
+        return torch.cat([batch_RG, (anchors_RD @ self.bank_KD.t()).div_(self.bank_norm_K)], dim=1)
+
+    @torch.no_grad()
+    def add_weighted(self, sum_RD: Tensor, weights_RM: Tensor) -> None:
+        """Add to each row of `sum_RD` the candidates, each as often as `weights_RM` says."""
+        sum_RD.addmm_(self.of_batch(weights_RM), self.batch_GD)
+        if self.bank_KD is not None:
+            sum_RD.addmm_(weights_RM[:, len(self.batch_GD) :] / self.bank_norm_K, self.bank_KD)
+
+    def of_batch(self, x_RM: Tensor) -> Tensor:
+        """The columns (R, G) of the batches' candidates."""
+        return x_RM[:, : len(self.batch_GD)]
+
+
+class CandidatePair(NamedTuple):
+    """Images and texts, candidate m of one belonging to candidate m of the other."""
+
+    image: Candidates
+    text: Candidates
