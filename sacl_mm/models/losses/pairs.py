@@ -48,7 +48,7 @@ class ContrastivePairs:
     def hard_targets_AM(self) -> Tensor:
         """1 / (number of the anchor's positives) at each of them."""
         positive_AM = self.positive_AM.to(self.similarity_AM.dtype)
-        return positive_AM / positive_AM.sum(dim=1, keepdim=True)
+        return positive_AM.div_(positive_AM.sum(dim=1, keepdim=True))
 
 
 @dataclass

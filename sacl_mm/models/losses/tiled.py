@@ -59,16 +59,16 @@ class TiledContrast(torch.autograd.Function):
             other = other if inputs[2 + other] is None else 2 + other
             for start in range(0, len(anchors_AD), rows):
                 tile = slice(start, start + rows)
-                loss_R, logits_RM, gradient_RM = _tile(anchors_AD[tile], others, temperature, treat, tile)
+                loss_R, similarity_RM, gradient_RM = _tile(anchors_AD[tile], others, temperature, treat, tile)
                 total += loss_R.sum()
                 if gradients[anchor] is not None:
                     others.add_weighted(gradients[anchor][tile], gradient_RM)
                 if gradients[other] is not None:
                     gradients[other].addmm_(others.of_batch(gradient_RM).t(), anchors_AD[tile])
                 if ctx.needs_input_grad[4]:
-                    temperature_gradient -= torch.dot(gradient_RM.flatten(), logits_RM.flatten())
+                    temperature_gradient -= torch.dot(gradient_RM.flatten(), similarity_RM.flatten())
         scale = 1 / (2 * len(image_AD) * temperature)
-        gradients.append(temperature_gradient)
+        gradients.append(temperature_gradient / temperature)
         ctx.save_for_backward(*(None if gradient is None else gradient.mul_(scale) for gradient in gradients))
         return total / (2 * len(image_AD))
 
@@ -84,20 +84,24 @@ class TiledContrast(torch.autograd.Function):
 def _tile(
     anchors_RD: Tensor, candidates: Candidates, temperature: Tensor, treat: Treat, rows: slice
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Each anchor's loss (R,), the logits (R, M), and the gradient of the losses' sum with respect to them (R, M)."""
+    """Each anchor's loss (R,), the similarities (R, M), and the gradient of the losses' sum with respect to the logits, which
+    are similarities over temperature."""
     similarity_RM = candidates.similarity(anchors_RD)
     pairs, treatment, valid_RM = treat(rows, similarity_RM)
-    logits_RM = similarity_RM / temperature  # not in place: a policy may have answered with a view of the similarities
-    softmax_RM = logits_RM + treatment.log_weights_AM
+    targets_RM = pairs.hard_targets_AM if treatment.targets_AM is None else treatment.targets_AM
+    product_RM = targets_RM * similarity_RM
+    target_logit_R = product_RM.sum(dim=1) / temperature
+    # In the same memory: to write to more of it would cost more than the arithmetic. The similarities are left as they are: a
+    # policy may have answered with a view of them.
+    softmax_RM = torch.addcdiv(treatment.log_weights_AM, similarity_RM, temperature, out=product_RM)
     if valid_RM is not None:
         softmax_RM.masked_fill_(~valid_RM, -torch.inf)
     largest_R1 = softmax_RM.amax(dim=1, keepdim=True)
     total_R1 = softmax_RM.sub_(largest_R1).exp_().sum(dim=1, keepdim=True)
     softmax_RM.div_(total_R1)
-    targets_RM = pairs.hard_targets_AM if treatment.targets_AM is None else treatment.targets_AM
-    loss_R = (largest_R1 + total_R1.log())[:, 0] - torch.linalg.vecdot(targets_RM, logits_RM)
+    loss_R = (largest_R1 + total_R1.log())[:, 0] - target_logit_R
     gradient_RM = softmax_RM.sub_(targets_RM)
     if treatment.anchor_weights_A is not None:
         loss_R = loss_R * treatment.anchor_weights_A
         gradient_RM.mul_(treatment.anchor_weights_A[:, None])
-    return loss_R, logits_RM, gradient_RM
+    return loss_R, similarity_RM, gradient_RM

@@ -1,6 +1,6 @@
 """The opposite of regulation: similar negatives are pushed away more."""
 
-from sacl_mm.functional.contrastive import normalise_log_weights
+from sacl_mm.functional.contrastive import normalise_log_weights_
 from sacl_mm.models.losses.pairs import ContrastivePairs, PairTreatment
 from sacl_mm.models.losses.policies.base import NegativePolicy
 from sacl_mm.registry import MODELS
@@ -20,4 +20,4 @@ class HardNegativeNCE(NegativePolicy):
 
     def forward(self, pairs: ContrastivePairs) -> PairTreatment:
         raw_AM = self.beta * pairs.similarity_AM / pairs.temperature
-        return PairTreatment(normalise_log_weights(raw_AM, pairs.negative_AM))
+        return PairTreatment(normalise_log_weights_(raw_AM, pairs.negative_AM))

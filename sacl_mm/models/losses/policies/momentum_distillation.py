@@ -37,8 +37,8 @@ class MomentumDistillation(NegativePolicy):
         treatment = self.weights(pairs)
         share = ramped(self.weight, pairs.progress, self.ramp)
         valid_AM = pairs.positive_AM | pairs.negative_AM
-        teacher_logits_AM = (pairs.teacher_similarity_AM / pairs.temperature).masked_fill(~valid_AM, -math.inf)
-        treatment.targets_AM = (1 - share) * pairs.hard_targets_AM + share * teacher_logits_AM.softmax(dim=1)
+        teacher_logits_AM = (pairs.teacher_similarity_AM / pairs.temperature).masked_fill_(~valid_AM, -math.inf)
+        treatment.targets_AM = pairs.hard_targets_AM.lerp_(teacher_logits_AM.softmax(dim=1), share)
         return treatment
 
 

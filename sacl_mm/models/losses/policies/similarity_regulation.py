@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from sacl_mm.functional.contrastive import normalise_log_weights
+from sacl_mm.functional.contrastive import normalise_log_weights_
 from sacl_mm.models.losses.pairs import ContrastivePairs, PairTreatment
 from sacl_mm.models.losses.policies.base import NegativePolicy
 from sacl_mm.registry import MODELS
@@ -67,13 +67,13 @@ class SimilarityRegulation(NegativePolicy):
     def forward(self, pairs: ContrastivePairs) -> PairTreatment:
         log_s_AM = self._log_similarity(pairs)
         if self.norm == 'mean':
-            raw_AM = -log_s_AM
+            raw_AM = log_s_AM.neg_()
         else:
-            raw_AM = self.delta * torch.exp((-log_s_AM).clamp(max=_LARGEST_EXPONENT))
-        return PairTreatment(normalise_log_weights(raw_AM, pairs.negative_AM))
+            raw_AM = log_s_AM.neg_().clamp_(max=_LARGEST_EXPONENT).exp_().mul_(self.delta)
+        return PairTreatment(normalise_log_weights_(raw_AM, pairs.negative_AM))
 
     def _log_similarity(self, pairs: ContrastivePairs) -> Tensor:
-        """log s, added up in log space so that a small tau_s cannot overflow."""
+        """log s in a tensor of its own, added up in log space so that a small tau_s cannot overflow."""
         current_AM = pairs.similarity_AM / self.similarity_temperature
         alpha = self.alpha(pairs.progress)
         if alpha == 0:
