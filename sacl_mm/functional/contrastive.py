@@ -18,7 +18,7 @@ def log_mean_exp(values_AM: Tensor, keep_AM: Tensor) -> Tensor:
 
 
 def normalise_log_weights_(raw_AM: Tensor, negative_AM: Tensor) -> Tensor:
-    """In place: shift raw log-weights g so that each anchor's negatives have mean weight 1 (condition 2); others get log 1 = 0.
+    """Shift, in place, raw log-weights g so that an anchor's negatives have mean weight 1 (condition 2); others get log 1 = 0.
 
     log w_am = g_am - [LSE_{m in neg(a)} g_am - log N_neg(a)]. With g = -log s this divides 1/s by its mean, with
     g = delta / s it is N_neg * softmax(delta / s): both norms that Eq. 6-9 admit.
