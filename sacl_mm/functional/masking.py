@@ -48,7 +48,7 @@ class PredictedFirst:
     """Texts' tokens in another order, those to be predicted first, so that a last layer need not make the others.
 
     Layers that know nothing of positions (attention without masks of its own, feed-forward) take them in any order. Padding
-    stays last. What depends on the number of tokens is known from here on: nothing waits for the device later.
+    stays last. How many there are is asked of the device here, and not again.
     """
 
     def __init__(self, predict_BL: Tensor) -> None:

@@ -11,7 +11,7 @@ from sacl_mm.layers.dropout import factor, kept_at_random
 
 # Scores that are made at a time, so that memory does not grow with all of them.
 _SCORES = 2**20
-# Keys from which softmax in bfloat16 is as fast as in float32.
+# Below so many keys softmax takes longer in bfloat16 than in float32; above, it depends on their number.
 _LONG_ROW = 64
 
 
@@ -92,7 +92,7 @@ def _chunks(query_BHLD: Tensor, key_BHND: Tensor) -> list[slice]:
 
 
 def _chunk(x_BHLD: Tensor, rows: slice) -> Tensor:
-    # Of heads that lie beside each other, products in bfloat16 would make copies element by element.
+    # Of heads that lie beside each other, products in bfloat16 would make copies themselves, which takes longer.
     return x_BHLD[rows].flatten(0, 1).contiguous()
 
 
@@ -119,7 +119,7 @@ def _softmax_backward(gradient: Tensor, probability: Tensor) -> Tensor:
 
 
 def _softmax_dtype(dtype: torch.dtype, keys: int) -> torch.dtype:
-    # In bfloat16 PyTorch takes the elements of short rows one by one.
+    # In bfloat16 PyTorch takes longer for short rows.
     return torch.float32 if dtype == torch.bfloat16 and keys < _LONG_ROW else dtype
 
 

@@ -46,7 +46,7 @@ class ContrastivePairs:
 
     @property
     def hard_targets_AM(self) -> Tensor:
-        """1 / (number of the anchor's positives) at each of them."""
+        """1 / (number of the anchor's positives) at each of them, in a tensor of its own."""
         positive_AM = self.positive_AM.to(self.similarity_AM.dtype)
         return positive_AM.div_(positive_AM.sum(dim=1, keepdim=True))
 
