@@ -8,6 +8,7 @@ from sacl_mm.models.losses.policies import (
     NegativePolicy,
     OracleRemoval,
     SimilarityRegulation,
+    SymmetricPolicy,
     ThresholdRemoval,
 )
 from sacl_mm.models.losses.sacl_loss import SACLContrastiveLoss
@@ -24,5 +25,6 @@ __all__ = [
     'PairTreatment',
     'SACLContrastiveLoss',
     'SimilarityRegulation',
+    'SymmetricPolicy',
     'ThresholdRemoval',
 ]

@@ -26,9 +26,9 @@ class Candidates:
         return len(self.batch_GD) + (0 if self.bank_KD is None else len(self.bank_KD))
 
     @torch.no_grad()
-    def similarity(self, anchors_RD: Tensor) -> Tensor:
-        """Cosines (R, M) with anchors, which are unit rows."""
-        batch_RG = anchors_RD @ self.batch_GD.t()
+    def similarity(self, anchors_RD: Tensor, columns: slice = slice(None)) -> Tensor:
+        """Cosines (R, M) with anchors, which are unit rows; without a bank, of the candidates in `columns` alone."""
+        batch_RG = anchors_RD @ self.batch_GD[columns].t()
         if self.bank_KD is None:
             return batch_RG
         bank_KR = self.bank_KD @ anchors_RD.t()  # for a few anchors CPUs are slower in the other order

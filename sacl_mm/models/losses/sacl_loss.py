@@ -4,6 +4,7 @@ Shapes: B pairs in the local batch (the anchors), G = B * processes, K queued pa
 """
 
 import math
+from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -12,10 +13,12 @@ from torch import Tensor, nn
 
 from sacl_mm.functional.contrastive import mutual_information, weight_statistics
 from sacl_mm.functional.distributed import gather, gather_with_gradient, rank
+from sacl_mm.models.losses.both_ways import contrast_both_ways
 from sacl_mm.models.losses.candidates import CandidatePair, Candidates
+from sacl_mm.models.losses.contrast import Contrast, ContrastSums
+from sacl_mm.models.losses.each_way import Treat, contrast_each_way
 from sacl_mm.models.losses.pairs import ContrastivePairs, FeaturePair, NegativeBank, PairTreatment
-from sacl_mm.models.losses.policies import NegativePolicy
-from sacl_mm.models.losses.tiled import TiledContrast, Treat
+from sacl_mm.models.losses.policies import NegativePolicy, SymmetricPolicy
 from sacl_mm.registry import MODELS
 
 
@@ -116,24 +119,39 @@ class SACLContrastiveLoss(nn.Module):
             else:
                 teacher_everyone = teacher and _with_bank(_gathered(teacher), bank and bank.features)
 
-            treats = tuple(
-                partial(
-                    self._treat,
+            sides = [
+                dict(
                     ids=ids,
-                    sides=(
-                        _normalised_side(reference, anchor, reference_everyone, other),
-                        _normalised_side(teacher, anchor, teacher_everyone, other),
-                    ),
+                    reference=_normalised_side(reference, anchor, reference_everyone, other),
+                    teacher=_normalised_side(teacher, anchor, teacher_everyone, other),
                     progress=progress,
                     anchors_are_images=anchor == 'image',
                     has_bank=bank is not None,
                 )
                 for anchor, other in (('image', 'text'), ('text', 'image'))
-            )
+            ]
+            treats = tuple(partial(self._treat, **side) for side in sides)
             # Where candidates are the anchors, their gradient is in one place.
-            others = (None if theirs is ours else theirs for theirs, ours in zip(batches, local, strict=True))
+            others = tuple(None if theirs is ours else theirs for theirs, ours in zip(batches, local, strict=True))
             rows = self._tile_rows(len(everyone.image), image_features.device)
-            loss = TiledContrast.apply(*local, *others, self.temperature, everyone, treats, rows)
+
+            def take_sums(needs_gradient: Sequence[bool]) -> ContrastSums:
+                sums = None
+                if others == (None, None) and bank is None and self._both_ways_on(image_features.device):
+                    _, group_B, size_G = ids['anchor_image_ids'].unique(return_inverse=True, return_counts=True)
+                    sums = contrast_both_ways(
+                        local,
+                        self.temperature,
+                        size_G[group_B],
+                        partial(self._weigh, **sides[0]),
+                        rows * len(local.image),
+                        needs_gradient,
+                    )
+                if sums is None:
+                    sums = contrast_each_way(local, others, everyone, self.temperature, treats, rows, needs_gradient)
+                return sums
+
+            loss = Contrast.apply(*local, *others, self.temperature, take_sums)
             if not return_diagnostics:
                 return loss
             return loss, self._diagnose(slice(0, rows), local, everyone, treats)
@@ -142,26 +160,51 @@ class SACLContrastiveLoss(nn.Module):
         pairs = self.tile_pairs or (2**19 if device.type == 'cpu' else 2**21)
         return max(1, round(pairs / candidates))  # 8 anchors and 65,544 candidates are one tile
 
+    def _both_ways_on(self, device: torch.device) -> bool:
+        """On a GPU the host would wait for the check of the sums."""
+        return device.type == 'cpu' and isinstance(self.policy, SymmetricPolicy)
+
     @torch.no_grad()
     def _treat(
+        self, rows: slice, similarity_AM: Tensor, **side: object
+    ) -> tuple[ContrastivePairs, PairTreatment, Tensor | None]:
+        """The pairs of the anchors in `rows`, the policy's treatment of them, and which candidates take part (None: all)."""
+        pairs, valid_AM = self._pairs(rows, slice(None), similarity_AM, **side)
+        return pairs, self.policy(pairs), valid_AM
+
+    @torch.no_grad()
+    def _weigh(
+        self, rows: slice, columns: slice, similarity_AM: Tensor, **side: object
+    ) -> tuple[Tensor, Tensor | None]:
+        """Which pairs of these images and texts are positive, and a symmetric policy's raw log-weights."""
+        pairs, _ = self._pairs(rows, columns, similarity_AM, **side)
+        raw_AM = self.policy.raw_log_weights(pairs)
+        return pairs.positive_AM, raw_AM if raw_AM is None else raw_AM.to(similarity_AM.dtype)
+
+    def _pairs(
         self,
         rows: slice,
+        columns: slice,
         similarity_AM: Tensor,
         ids: dict[str, Tensor | None],
-        sides: tuple[tuple[Tensor, Candidates] | None, ...],
+        reference: tuple[Tensor, Candidates] | None,
+        teacher: tuple[Tensor, Candidates] | None,
         progress: float,
         anchors_are_images: bool,
         has_bank: bool,
-    ) -> tuple[ContrastivePairs, PairTreatment, Tensor | None]:
-        """The pairs of the anchors in `rows`, the policy's treatment of them, and which candidates take part (None: all)."""
+    ) -> tuple[ContrastivePairs, Tensor | None]:
+        """Some anchors and candidates, and which candidates take part (None: all)."""
         ids = {
-            name: value[rows] if name[:6] == 'anchor' and value is not None else value for name, value in ids.items()
+            name: None if value is None else value[rows if name.startswith('anchor') else columns]
+            for name, value in ids.items()
         }
         positive_AM = ids['anchor_image_ids'][:, None] == ids['candidate_image_ids'][None, :]
         valid_AM = None
         if has_bank:  # whose slots may be empty
             valid_AM = (ids['candidate_image_ids'] >= 0).expand_as(positive_AM)
-        reference_AM, teacher_AM = (side and side[1].similarity(side[0][rows]) for side in sides)
+        reference_AM, teacher_AM = (
+            side and side[1].similarity(side[0][rows], columns) for side in (reference, teacher)
+        )
         pairs = ContrastivePairs(
             similarity_AM=similarity_AM,
             temperature=self.temperature.detach(),
@@ -173,7 +216,7 @@ class SACLContrastiveLoss(nn.Module):
             anchors_are_images=anchors_are_images,
             **ids,
         )
-        return pairs, self.policy(pairs), valid_AM
+        return pairs, valid_AM
 
     @torch.no_grad()
     def _diagnose(

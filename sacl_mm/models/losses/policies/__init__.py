@@ -1,6 +1,6 @@
 """False-negative policies: one interface (`base.py`), one policy a file."""
 
-from sacl_mm.models.losses.policies.base import NegativePolicy
+from sacl_mm.models.losses.policies.base import NegativePolicy, SymmetricPolicy
 from sacl_mm.models.losses.policies.hard_negatives import HardNegativeNCE
 from sacl_mm.models.losses.policies.info_nce import InfoNCE
 from sacl_mm.models.losses.policies.momentum_distillation import MomentumDistillation
@@ -15,5 +15,6 @@ __all__ = [
     'NegativePolicy',
     'OracleRemoval',
     'SimilarityRegulation',
+    'SymmetricPolicy',
     'ThresholdRemoval',
 ]

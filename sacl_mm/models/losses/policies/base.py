@@ -1,7 +1,9 @@
 """The interface of a false-negative policy."""
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
+from sacl_mm.functional.contrastive import normalise_log_weights_
 from sacl_mm.models.losses.pairs import ContrastivePairs, PairTreatment
 
 
@@ -15,3 +17,22 @@ class NegativePolicy(nn.Module):
 
     def forward(self, pairs: ContrastivePairs) -> PairTreatment:
         raise NotImplementedError
+
+
+class SymmetricPolicy(NegativePolicy):
+    """Weighs a pair of image and text by the pair alone, whichever of the two is the anchor. Condition 2, that an anchor's
+    negatives weigh 1 on average, is all that looks at an anchor's other pairs.
+
+    Large batches on CPUs cost less under it: both directions are taken from one matrix (`both_ways.py`).
+    """
+
+    def raw_log_weights(self, pairs: ContrastivePairs) -> Tensor | None:
+        """log w before condition 2, (A, M), in a tensor of its own; whatever it likes where a pair is no negative. None: all
+        negatives weigh 1. It may be asked for any images and texts together."""
+        raise NotImplementedError
+
+    def forward(self, pairs: ContrastivePairs) -> PairTreatment:
+        raw_AM = self.raw_log_weights(pairs)
+        if raw_AM is None:
+            return PairTreatment(torch.zeros_like(pairs.similarity_AM))
+        return PairTreatment(normalise_log_weights_(raw_AM, pairs.negative_AM))

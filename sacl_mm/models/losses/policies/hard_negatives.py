@@ -1,13 +1,14 @@
 """The opposite of regulation: similar negatives are pushed away more."""
 
-from sacl_mm.functional.contrastive import normalise_log_weights_
-from sacl_mm.models.losses.pairs import ContrastivePairs, PairTreatment
-from sacl_mm.models.losses.policies.base import NegativePolicy
+from torch import Tensor
+
+from sacl_mm.models.losses.pairs import ContrastivePairs
+from sacl_mm.models.losses.policies.base import SymmetricPolicy
 from sacl_mm.registry import MODELS
 
 
 @MODELS.register_module()
-class HardNegativeNCE(NegativePolicy):
+class HardNegativeNCE(SymmetricPolicy):
     """HN-NCE (Radenovic et al., arXiv 2301.02280): w = N_neg * softmax(beta * z) over an anchor's negatives.
 
     Args:
@@ -18,6 +19,5 @@ class HardNegativeNCE(NegativePolicy):
         super().__init__()
         self.beta = beta
 
-    def forward(self, pairs: ContrastivePairs) -> PairTreatment:
-        raw_AM = self.beta * pairs.similarity_AM / pairs.temperature
-        return PairTreatment(normalise_log_weights_(raw_AM, pairs.negative_AM))
+    def raw_log_weights(self, pairs: ContrastivePairs) -> Tensor:
+        return pairs.similarity_AM * (self.beta / pairs.temperature)

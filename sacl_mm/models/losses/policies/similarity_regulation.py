@@ -6,9 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from sacl_mm.functional.contrastive import normalise_log_weights_
-from sacl_mm.models.losses.pairs import ContrastivePairs, PairTreatment
-from sacl_mm.models.losses.policies.base import NegativePolicy
+from sacl_mm.models.losses.pairs import ContrastivePairs
+from sacl_mm.models.losses.policies.base import SymmetricPolicy
 from sacl_mm.registry import MODELS
 
 # exp(60) is finite in float32, also times delta; a negative that far below is weighted 0 or 1 all the same.
@@ -16,7 +15,7 @@ _LARGEST_EXPONENT = 60.0
 
 
 @MODELS.register_module()
-class SimilarityRegulation(NegativePolicy):
+class SimilarityRegulation(SymmetricPolicy):
     r"""Contrastive weights from cross-modal similarity (Jiang et al., ACL 2023, Eq. 6-9).
 
     s_am = alpha * exp(sim_ref / tau_s) + (1 - alpha) * exp(sim_cur / tau_s),  w_am = Norm(delta / s_am)
@@ -64,23 +63,21 @@ class SimilarityRegulation(NegativePolicy):
         first, last = self.alpha_ends
         return first + (last - first) * progress
 
-    def forward(self, pairs: ContrastivePairs) -> PairTreatment:
-        log_s_AM = self._log_similarity(pairs)
+    def raw_log_weights(self, pairs: ContrastivePairs) -> Tensor:
+        dissimilarity_AM = self._negated_log_similarity(pairs)
         if self.norm == 'mean':
-            raw_AM = log_s_AM.neg_()
-        else:
-            raw_AM = log_s_AM.neg_().clamp_(max=_LARGEST_EXPONENT).exp_().mul_(self.delta)
-        return PairTreatment(normalise_log_weights_(raw_AM, pairs.negative_AM))
+            return dissimilarity_AM
+        return dissimilarity_AM.clamp_(max=_LARGEST_EXPONENT).exp_().mul_(self.delta)
 
-    def _log_similarity(self, pairs: ContrastivePairs) -> Tensor:
-        """log s in a tensor of its own, added up in log space so that a small tau_s cannot overflow."""
-        current_AM = pairs.similarity_AM / self.similarity_temperature
+    def _negated_log_similarity(self, pairs: ContrastivePairs) -> Tensor:
+        """-log s in a tensor of its own, added up in log space so that a small tau_s cannot overflow."""
         alpha = self.alpha(pairs.progress)
         if alpha == 0:
-            return current_AM
+            return pairs.similarity_AM * (-1 / self.similarity_temperature)
         if pairs.reference_similarity_AM is None:
             raise ValueError(f'alpha = {alpha:g} needs reference features; give them to the loss, or set alpha=0')
-        reference_AM = pairs.reference_similarity_AM / self.similarity_temperature
         if alpha == 1:
-            return reference_AM
-        return torch.logaddexp(reference_AM + math.log(alpha), current_AM + math.log(1 - alpha))
+            return pairs.reference_similarity_AM * (-1 / self.similarity_temperature)
+        current_AM = pairs.similarity_AM / self.similarity_temperature
+        reference_AM = pairs.reference_similarity_AM / self.similarity_temperature
+        return torch.logaddexp(reference_AM + math.log(alpha), current_AM + math.log(1 - alpha)).neg_()
