@@ -8,7 +8,7 @@ from mmengine.runner import BaseLoop, Runner
 from torch import Tensor
 
 from sacl_mm.engine.config_check import UserError
-from sacl_mm.models.starting_weights import fit_to_task, mismatches
+from sacl_mm.models.starting_weights import fit_to_task, mismatches, neutral_parts
 from sacl_mm.registry import HOOKS
 
 _NAMED = 5
@@ -43,8 +43,10 @@ class StrictLoadingHook(Hook):
         state = {key.removeprefix('module.'): value for key, value in state.items()}
         own = model.state_dict()
         training = isinstance(runner._train_loop, BaseLoop)
-        if training and not runner._resume and hasattr(model, 'adapt_checkpoint'):
-            state = model.adapt_checkpoint(state)
+        if training and not runner._resume:
+            if hasattr(model, 'adapt_checkpoint'):
+                state = model.adapt_checkpoint(state)
+            state = state | neutral_parts(state, own)
         elif not training:
             state = fit_to_task(state, own)
         if self.allow:

@@ -56,6 +56,19 @@ def first_token_attention(qkv: nn.Linear, tokens_BNC: Tensor, heads: int) -> Ten
     return logits_BHN.float().softmax(dim=2).mean(dim=1)[:, 1:]
 
 
+def corrected_attention(attention_BN: Tensor, query_BC: Tensor, tokens_BNC: Tensor) -> Tensor:
+    """Attention of the first token to the others times e^(query . token / sqrt(C)), with the sum it had, (B, N); a query of 0
+    corrects nothing. Tokens are taken at unit variance.
+
+    Args:
+        tokens_BNC: all tokens, (B, 1 + N, C).
+    """
+    keys_BNC = F.layer_norm(tokens_BNC[:, 1:], tokens_BNC.shape[2:])
+    correction_BN = (keys_BNC @ query_BC[..., None])[..., 0] / query_BC.shape[1] ** 0.5
+    logits_BN = attention_BN.clamp(min=torch.finfo(attention_BN.dtype).tiny).log() + correction_BN.float()
+    return logits_BN.softmax(dim=1) * attention_BN.sum(dim=1, keepdim=True)
+
+
 def query(qkv: nn.Linear, x_BC: Tensor) -> Tensor:
     """The queries alone of a joint query-key-value projection."""
     width = qkv.out_features // 3

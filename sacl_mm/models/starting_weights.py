@@ -19,6 +19,13 @@ PRETRAINING_PARTS = (
 )
 # Parts that only training needs and that a new training makes anew.
 TRAINING_STATE = ('teacher.', 'queue.', 'reference.')
+# Parts that begin as if they were not there.
+NEUTRAL_PARTS = ('towers.backbone.text_queries.',)
+
+
+def neutral_parts(state: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Of a new model, those that the checkpoint of a model without them lacks."""
+    return {key: value for key, value in own.items() if key.startswith(NEUTRAL_PARTS) and key not in state}
 
 
 def fit_to_task(state: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.runner import EpochBasedTrainLoop
 
-from sacl_mm.engine import PlainCheckpointHook, ProgressHook, TrainingStateHook
+from sacl_mm.engine import PlainCheckpointHook, ProgressHook, StrictLoadingHook, TrainingStateHook
 from sacl_mm.engine.config_check import UserError
 from sacl_mm.models import DualEncoder
 
@@ -115,6 +116,22 @@ def test_retrieval_of_text_guided_pictures_is_refused_before_the_first_step():
     hook.before_train(runner(model=model, iter=1))  # without validation
     with pytest.raises(UserError, match='val_dataloader=None'):
         hook.before_train(runner(model=model, val_loop=object(), iter=1))
+
+
+@pytest.mark.parametrize('resumed', [False, True])
+def test_a_training_may_add_what_begins_at_nothing(resumed):
+    """Guidance by a question, learned on top of a model that the picture guided."""
+    model = torch.nn.ModuleDict(dict(towers=torch.nn.ModuleDict(dict(backbone=torch.nn.Module()))))
+    model.towers.backbone.layer = torch.nn.Linear(2, 2)
+    checkpoint = dict(state_dict={key: value + 1 for key, value in model.state_dict().items()})
+    model.towers.backbone.text_queries = torch.nn.ModuleDict({'2': torch.nn.Linear(2, 2, bias=False)})
+    run = SimpleNamespace(model=model, _train_loop=object.__new__(EpochBasedTrainLoop), _resume=resumed)
+    if resumed:
+        with pytest.raises(UserError, match=r'1 missing: towers\.backbone\.text_queries\.2\.weight'):
+            StrictLoadingHook().after_load_checkpoint(run, checkpoint)
+    else:
+        StrictLoadingHook().after_load_checkpoint(run, checkpoint)
+        model.load_state_dict(checkpoint['state_dict'])
 
 
 class Terminal(io.StringIO):

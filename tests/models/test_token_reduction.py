@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sacl_mm.compatibility import load_mmpretrain
-from sacl_mm.layers.token_reduction import first_token_attention, guided_score, reduce_tokens
+from sacl_mm.layers.token_reduction import corrected_attention, first_token_attention, guided_score, reduce_tokens
 from sacl_mm.models.necks import ImageTokenNeck, TokenReductionNeck
 from sacl_mm.registry import MODELS
 
@@ -69,7 +69,7 @@ def test_scores_equal_plain_loops():
     )
 
 
-@pytest.mark.parametrize('guide', ['text', 'class'])
+@pytest.mark.parametrize('guide', ['text', 'class', 'both'])
 def test_keeping_everything_is_no_reduction(guide):
     plain, reduced = plain_vit(), vit(guide=guide, keep_rate=1.0, reduction_layers=(2, 3))
     reduced.load_state_dict(plain.state_dict())  # mmpretrain's weights load unchanged
@@ -77,7 +77,7 @@ def test_keeping_everything_is_no_reduction(guide):
     torch.testing.assert_close(reduced(images, texts)[0], plain(images)[0])
 
 
-@pytest.mark.parametrize('guide', ['text', 'class'])
+@pytest.mark.parametrize('guide', ['text', 'class', 'both'])
 @pytest.mark.parametrize(('fuse', 'tokens'), [(True, 1 + 10), (False, 1 + 8)])
 def test_tokens_that_are_left(guide, fuse, tokens):
     # 16 patches: 12 (and 1) after layer 2, ceil(0.7 * 13) = 10 (and 1), without fusing 12 and 9, after layer 3
@@ -95,6 +95,30 @@ def test_the_text_decides_what_stays():
     assert alone.shape[1] == len(first)
 
 
+def test_the_texts_correction_of_attention():
+    attention, query, tokens = torch.rand(2, 3) / 4, torch.randn(2, 8), torch.randn(2, 4, 8)
+    torch.testing.assert_close(corrected_attention(attention, torch.zeros(2, 8), tokens), attention)
+    keys = (tokens - tokens.mean(2, keepdim=True)) / (tokens.var(2, keepdim=True, correction=0) + 1e-5).sqrt()
+    raw = torch.stack([attention[b] * (keys[b, 1:] @ query[b] / math.sqrt(8)).exp() for b in (0, 1)])
+    expected = raw / raw.sum(1, keepdim=True) * attention.sum(1, keepdim=True)
+    torch.testing.assert_close(corrected_attention(attention, query, tokens), expected)
+
+
+def test_both_begins_as_class_and_learns_from_the_text():
+    torch.manual_seed(0)
+    options = dict(keep_rate=0.5, reduction_layers=(2, 3))
+    by_class, both = vit(guide='class', **options), vit(guide='both', **options)
+    fits = both.load_state_dict(by_class.state_dict(), strict=False)
+    assert fits.missing_keys == [f'text_queries.{layer}.{kind}' for layer in (2, 3) for kind in ('weight', 'bias')]
+    images, texts = torch.randn(1, 3, 64, 64).expand(2, -1, -1, -1), torch.randn(2, 16)
+    torch.testing.assert_close(both(images, texts)[0], by_class(images)[0])
+    both(images, texts)[0].square().sum().backward()
+    assert all(layer.weight.grad.abs().max() > 0 for layer in both.text_queries.values())
+    both.text_queries['2'].weight.data = 10 * torch.eye(16)
+    first, second = both(images, texts)[0]
+    assert not torch.allclose(first, second)
+
+
 def test_larger_pictures_get_resized_positions():
     assert vit(guide='class', keep_rate=0.5, reduction_layers=(1,))(torch.randn(1, 3, 96, 96))[0].shape[1] == 1 + 18 + 1
 
@@ -102,7 +126,7 @@ def test_larger_pictures_get_resized_positions():
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (dict(guide='sound'), "'class' or 'text'"),
+        (dict(guide='sound'), "'class', 'text' or 'both'"),
         (dict(keep_rate=0.0), 'keep_rate'),
         (dict(reduction_layers=(5,)), r'1 to 4, got \[5\]'),
         (dict(out_type='featmap'), "out_type='raw'"),
@@ -178,7 +202,8 @@ def test_pictures_without_texts_are_an_error_that_tells_the_way_out(towers):
 
 
 @pytest.mark.parametrize(
-    ('options', 'warns'), [(dict(), True), (dict(guide='class'), False), (dict(keep_rate=1.0), False)]
+    ('options', 'warns'),
+    [(dict(), True), (dict(guide='both'), True), (dict(guide='class'), False), (dict(keep_rate=1.0), False)],
 )
 def test_contrast_of_text_guided_pictures_is_warned_of(options, warns, monkeypatch):
     said = []

@@ -3,10 +3,17 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from sacl_mm.compatibility import load_mmpretrain
-from sacl_mm.layers.token_reduction import first_token_attention, guided_score, query, reduce_tokens
+from sacl_mm.layers.token_reduction import (
+    corrected_attention,
+    first_token_attention,
+    guided_score,
+    query,
+    reduce_tokens,
+)
 from sacl_mm.registry import MODELS
 
 load_mmpretrain()
@@ -25,12 +32,15 @@ class TokenReducedViT(VisionTransformer):
       projection; no new parameters. Picture features then depend on the text: each picture needs one, of the same width,
       and they cannot be kept for retrieval among many texts. Not for contrastive losses: what stays of a picture tells its
       text apart from others without a look at what it shows (docs/results.md).
+    * `guide='both'`: by the first token's attention, which the text corrects through a linear layer of its own
+      (`text_queries`). That begins at zero, so that a model that was trained with `guide='class'` goes on as it was and
+      learns where a text would have it otherwise. Like `guide='text'` for questions and statements, not for contrast.
 
     Args:
         reduction_layers: after which layers' attention, counted from 1.
         keep_rate: share of the tokens that stay, each time.
         fuse: whether the others become a token; without, they are gone.
-        guide: 'class' or 'text'.
+        guide: 'class', 'text' or 'both'.
         others: as in mmpretrain; needs a class token, and yields all tokens of the last layer (`out_type='raw'`).
     """
 
@@ -44,8 +54,8 @@ class TokenReducedViT(VisionTransformer):
         **options,
     ) -> None:
         super().__init__(*args, **dict(out_type='raw') | options)
-        if guide not in ('class', 'text'):
-            raise ValueError(f"guide must be 'class' or 'text', got {guide!r}")
+        if guide not in ('class', 'text', 'both'):
+            raise ValueError(f"guide must be 'class', 'text' or 'both', got {guide!r}")
         if not 0 < keep_rate <= 1:
             raise ValueError(f'keep_rate must be in (0, 1], got {keep_rate}')
         wrong = [number for number in reduction_layers if not 1 <= number <= len(self.layers)]
@@ -57,7 +67,15 @@ class TokenReducedViT(VisionTransformer):
         for number in reduction_layers:
             self.layers[number - 1].called_in_parts = True  # `sacl_mm.engine.sharding` asks
         self.keep_rate, self.fuse = keep_rate, fuse
-        self.text_guided = guide == 'text' and keep_rate < 1
+        self.text_guided = guide != 'class' and keep_rate < 1
+        self.text_queries = None
+        if guide == 'both' and keep_rate < 1:
+            self.text_queries = nn.ModuleDict(
+                {str(number): nn.Linear(self.embed_dims, self.embed_dims) for number in self.reduction_layers}
+            )
+            for layer in self.text_queries.values():
+                nn.init.zeros_(layer.weight)
+                nn.init.zeros_(layer.bias)
 
     def forward(self, images: Tensor, guide_BC: Tensor | None = None) -> tuple[Tensor]:
         """The tokens (B, 1 + N', C) of the last layer, as a tuple of one; `guide_BC` are the texts' first tokens."""
@@ -75,7 +93,7 @@ class TokenReducedViT(VisionTransformer):
         x_BNC = self._embed(images)
         for number, layer in enumerate(self.layers, start=1):
             if number in self.reduction_layers:
-                x_BNC = self._reducing(layer, x_BNC, guide_BC)
+                x_BNC = self._reducing(number, layer, x_BNC, guide_BC)
             else:
                 x_BNC = layer(x_BNC)
         return (self.ln1(x_BNC) if self.final_norm else x_BNC,)
@@ -89,12 +107,15 @@ class TokenReducedViT(VisionTransformer):
         )
         return self.pre_norm(self.drop_after_pos(x_BNC + positions))
 
-    def _reducing(self, layer: torch.nn.Module, x_BNC: Tensor, guide_BC: Tensor | None) -> Tensor:
+    def _reducing(self, number: int, layer: nn.Module, x_BNC: Tensor, guide_BC: Tensor | None) -> Tensor:
         normed_BNC = layer.ln1(x_BNC)
         x_BNC = x_BNC + layer.attn(normed_BNC)
-        if self.text_guided:
+        if self.text_guided and self.text_queries is None:
             score_BN = guided_score(query(layer.attn.qkv, guide_BC), x_BNC)
         else:
             score_BN = first_token_attention(layer.attn.qkv, normed_BNC, layer.attn.num_heads)
+            if self.text_guided:
+                text_BC = F.layer_norm(guide_BC, guide_BC.shape[1:])
+                score_BN = corrected_attention(score_BN, self.text_queries[str(number)](text_BC), x_BNC)
         x_BNC = reduce_tokens(x_BNC, score_BN, self.keep_rate, self.fuse)
         return layer.ffn(layer.ln2(x_BNC), identity=x_BNC)
