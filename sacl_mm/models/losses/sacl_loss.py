@@ -137,7 +137,8 @@ class SACLContrastiveLoss(nn.Module):
 
             def take_sums(needs_gradient: Sequence[bool]) -> ContrastSums:
                 sums = None
-                if others == (None, None) and bank is None and self._both_ways_on(image_features.device):
+                alone = bank is None and all(theirs is None for theirs in others)
+                if alone and self._both_ways_on(image_features.device):
                     _, group_B, size_G = ids['anchor_image_ids'].unique(return_inverse=True, return_counts=True)
                     sums = contrast_both_ways(
                         local,
@@ -161,8 +162,8 @@ class SACLContrastiveLoss(nn.Module):
         return max(1, round(pairs / candidates))  # 8 anchors and 65,544 candidates are one tile
 
     def _both_ways_on(self, device: torch.device) -> bool:
-        """On a GPU the host would wait for the check of the sums."""
-        return device.type == 'cpu' and isinstance(self.policy, SymmetricPolicy)
+        # On a GPU the host would wait for the check of the sums. A subclass may have a `forward` of its own.
+        return device.type == 'cpu' and type(self.policy).forward is SymmetricPolicy.forward
 
     @torch.no_grad()
     def _treat(

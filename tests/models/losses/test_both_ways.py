@@ -5,7 +5,7 @@ import torch
 from plain_loops import direction_loss
 from samples import POLICIES, leaf, pair
 
-from sacl_mm.models.losses import FeaturePair, NegativeBank, SACLContrastiveLoss, sacl_loss
+from sacl_mm.models.losses import FeaturePair, NegativeBank, SACLContrastiveLoss, SimilarityRegulation, sacl_loss
 
 SYMMETRIC = [name for name in POLICIES if not name.startswith(('removal', 'distillation'))]
 
@@ -88,6 +88,19 @@ def test_whose_candidates_are_others_is_done_each_way(answers):
     loss(*features, ids, bank=NegativeBank(pair(3, seed=9), torch.arange(3)))
     SACLContrastiveLoss(POLICIES['removal'])(*features)
     assert not answers
+
+
+def test_a_symmetric_policy_that_looks_further_is_asked_each_way(answers):
+    class Capped(SimilarityRegulation):
+        def forward(self, pairs):
+            treatment = super().forward(pairs)
+            treatment.log_weights_AM.clamp_(max=0)
+            return treatment
+
+    features = pair(9)
+    capped, plain = (SACLContrastiveLoss(policy)(*features) for policy in (Capped(), SimilarityRegulation()))
+    assert capped < plain
+    assert len(answers) == 1
 
 
 def test_only_what_needs_a_gradient_gets_one(answers):
