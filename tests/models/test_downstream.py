@@ -2,12 +2,15 @@
 
 import copy
 import json
+from contextlib import nullcontext
 
 import pytest
 import torch
+import torch.nn.functional as F
 from mmengine.structures import BaseDataElement
 from tiny import TOWERS, VOCAB, batch, build, model_config
 
+from sacl_mm.layers.tied_embedding import TiedEmbedding
 from sacl_mm.models.fusion import PairedFusionEncoder
 from sacl_mm.models.text_assignment import FIRST, NEITHER, SECOND
 from sacl_mm.models.vqa import read_answers
@@ -82,6 +85,18 @@ def test_vqa_loss_is_the_weighted_likelihood_of_the_answers():
         for tokens, weight in zip(sample.answer_token_ids, sample.answer_weights, strict=True):
             expected -= weight * plain_log_likelihood(model, fused[b, :length], tokens.tolist())
     assert model.loss(data)['loss_answer'].item() == pytest.approx(expected / 3, rel=1e-5)
+
+
+def test_the_vocabulary_of_answers_has_one_gradient(monkeypatch):
+    """That of the look-up and that of the head, made in one tensor (`TiedEmbedding`), is PyTorch's."""
+    model = build_vqa()
+    model.loss(questions(model))['loss_answer'].backward()
+    words = model.answer_decoder.embeddings.word_embeddings.weight
+    tied, words.grad = words.grad, None
+    monkeypatch.setattr(TiedEmbedding, 'looked_up', lambda self: nullcontext())
+    monkeypatch.setattr(TiedEmbedding, 'linear', lambda self, x, bias: F.linear(x, self.embedding.weight, bias))
+    model.loss(questions(model))['loss_answer'].backward()
+    torch.testing.assert_close(tied, words.grad)
 
 
 def test_vqa_ranks_by_likelihood_among_the_most_probable_first_tokens():
