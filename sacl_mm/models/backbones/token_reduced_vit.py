@@ -34,7 +34,8 @@ class TokenReducedViT(VisionTransformer):
       text apart from others without a look at what it shows (docs/results.md).
     * `guide='both'`: by the first token's attention, which the text corrects through a linear layer of its own
       (`text_queries`). That begins at zero, so that a model that was trained with `guide='class'` goes on as it was and
-      learns where a text would have it otherwise. Like `guide='text'` for questions and statements, not for contrast.
+      learns where a text would have it otherwise. Like `guide='text'` for questions and statements, not for contrast; worth
+      its while where few tokens stay (docs/results.md).
 
     Args:
         reduction_layers: after which layers' attention, counted from 1.
