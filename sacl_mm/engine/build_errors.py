@@ -17,8 +17,8 @@ def build_mistake(error: Exception) -> str | None:
     """What is wrong with the configuration, if that is why a registered type could not be built; None for any other error.
 
     Registries look a configuration's `type` up and pass its other keys on as arguments. A name that is not registered, an
-    argument that the type does not have, or one that it lacks are the user's mistakes, unlike a KeyError or TypeError from
-    somewhere in the code.
+    argument that the type does not have, one that it lacks, or a value that our code refuses while a type is built are the
+    user's mistakes, unlike a KeyError, TypeError or ValueError from somewhere else.
     """
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     # mmengine's function for it; the innermost, because models build their parts.
@@ -30,6 +30,10 @@ def build_mistake(error: Exception) -> str | None:
         name, registry = (building[-1].f_locals.get(variable) for variable in ('obj_type', 'registry'))
         is_unknown = is_its_own and isinstance(name, str) and isinstance(registry, Registry)
         return unknown_type(name, registry) if is_unknown else None
+    if isinstance(error, ValueError):
+        ours = str(frames[-1].f_globals.get('__name__')).startswith('sacl_mm.')
+        built = building[-1].f_locals.get('obj_cls')
+        return f"the configuration's type '{getattr(built, '__name__', built)}': {error}" if ours and built else None
     return _wrong_argument(building[-1], str(error), is_its_own)
 
 

@@ -126,7 +126,7 @@ def run_tool(main: Callable[[], None]) -> None:
         _leave_together()
     except (UserError, FileNotFoundError) as error:
         sys.exit(f'error: {error}')
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         mistake = build_mistake(error)
         if mistake is None:
             raise

@@ -40,15 +40,23 @@ def test_an_unknown_type():
     assert message in mistake_of(KeyError, dict(type='SACLContrastLoss'))
 
 
+def test_a_refused_value():
+    config = dict(type='TokenReducedViT', arch='deit-t', img_size=32, guide='sound')
+    message = "the configuration's type 'TokenReducedViT': guide must be 'class', 'text' or 'both', got 'sound'"
+    assert mistake_of(ValueError, config) == message
+
+
 @MODELS.register_module()
 class _Buggy:
     def __init__(self, error):
         if error == 'key':
             {}['nothing']
+        if error == 'value':
+            int('one')
         dict.fromkeys(other=1)
 
 
-@pytest.mark.parametrize(('error', 'error_type'), [('key', KeyError), ('type', TypeError)])
+@pytest.mark.parametrize(('error', 'error_type'), [('key', KeyError), ('type', TypeError), ('value', ValueError)])
 def test_a_bug_in_code_is_not_the_configurations(error, error_type):
     assert mistake_of(error_type, dict(type='_Buggy', error=error)) is None
 
