@@ -6,7 +6,11 @@ Shapes: R anchors, G pairs of all processes' batches, K queued ones, M = G + K c
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+from sacl_mm.functional.distributed import gather
+from sacl_mm.models.losses.pairs import FeaturePair
 
 
 class Candidates:
@@ -51,3 +55,17 @@ class CandidatePair(NamedTuple):
 
     image: Candidates
     text: Candidates
+
+
+def normalised(pair: FeaturePair) -> FeaturePair:
+    """Unit rows, in float32 at least: 8 bits of mantissa do not tell similarities apart."""
+    return FeaturePair(*(F.normalize(x if x.dtype == torch.float64 else x.float(), dim=-1) for x in pair))
+
+
+def gathered(pair: FeaturePair) -> FeaturePair:
+    """The unit rows of all processes, without gradient."""
+    return FeaturePair(*(gather(x) for x in normalised(FeaturePair(*(x.detach() for x in pair)))))
+
+
+def with_bank(pair: FeaturePair, bank: FeaturePair | None) -> CandidatePair:
+    return CandidatePair(*map(Candidates, pair, bank or (None, None)))

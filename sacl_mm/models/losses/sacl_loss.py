@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sacl_mm.functional.contrastive import mutual_information, weight_statistics
 from sacl_mm.functional.distributed import gather, gather_with_gradient, rank
 from sacl_mm.models.losses.both_ways import contrast_both_ways
-from sacl_mm.models.losses.candidates import CandidatePair, Candidates
+from sacl_mm.models.losses.candidates import CandidatePair, Candidates, gathered, normalised, with_bank
 from sacl_mm.models.losses.contrast import Contrast, ContrastSums
 from sacl_mm.models.losses.each_way import Treat, contrast_each_way
 from sacl_mm.models.losses.pairs import ContrastivePairs, FeaturePair, NegativeBank, PairTreatment
@@ -109,15 +108,15 @@ class SACLContrastiveLoss(nn.Module):
         )
         self._keep_temperature_within_bounds()
         with torch.autocast(image_features.device.type, enabled=False):
-            local = _normalised(FeaturePair(image_features, text_features))
+            local = normalised(FeaturePair(image_features, text_features))
             ids = self._candidate_ids(len(image_features), image_features.device, image_ids, text_ids, bank)
-            batches = FeaturePair(*map(gather_with_gradient, local)) if candidates is None else _gathered(candidates)
-            everyone = _with_bank(batches, bank and bank.features)
-            reference_everyone = reference and _with_bank(_gathered(reference), bank and bank.reference)
+            batches = FeaturePair(*map(gather_with_gradient, local)) if candidates is None else gathered(candidates)
+            everyone = with_bank(batches, bank and bank.features)
+            reference_everyone = reference and with_bank(gathered(reference), bank and bank.reference)
             if teacher is not None and teacher is candidates:
                 teacher_everyone = everyone
             else:
-                teacher_everyone = teacher and _with_bank(_gathered(teacher), bank and bank.features)
+                teacher_everyone = teacher and with_bank(gathered(teacher), bank and bank.features)
 
             sides = [
                 dict(
@@ -291,23 +290,10 @@ class SACLContrastiveLoss(nn.Module):
             raise ValueError('with reference features the bank needs its own: set bank.reference')
 
 
-def _normalised(pair: FeaturePair) -> FeaturePair:
-    """Unit rows, in float32 at least: 8 bits of mantissa do not tell similarities apart."""
-    return FeaturePair(*(F.normalize(x if x.dtype == torch.float64 else x.float(), dim=-1) for x in pair))
-
-
-def _gathered(pair: FeaturePair) -> FeaturePair:
-    return FeaturePair(*(gather(x) for x in _normalised(FeaturePair(*(x.detach() for x in pair)))))
-
-
-def _with_bank(pair: FeaturePair, bank: FeaturePair | None) -> CandidatePair:
-    return CandidatePair(*map(Candidates, pair, bank or (None, None)))
-
-
 def _normalised_side(
     local: FeaturePair | None, anchor: str, candidates: CandidatePair | None, other: str
 ) -> tuple[Tensor, Candidates] | None:
     """Anchors and candidates as another model sees them, without gradient."""
     if local is None or candidates is None:
         return None
-    return getattr(_normalised(local), anchor).detach(), getattr(candidates, other)
+    return getattr(normalised(local), anchor).detach(), getattr(candidates, other)
