@@ -95,7 +95,8 @@ class _Blocks:
         for rows, columns in product(self.parts, repeat=2):
             similarity_RC = self.anchors.image[rows] @ self.anchors.text[columns].t()
             positive_RC, raw_RC = self.weigh(rows, columns, similarity_RC)
-            yield _Block(rows, columns, similarity_RC, positive_RC.nonzero(as_tuple=True), raw_RC)
+            row_P, column_P = positive_RC.nonzero(as_tuple=True)
+            yield _Block(rows, columns, similarity_RC, (row_P, column_P), raw_RC)
 
 
 class _ExponentialSums:
@@ -104,11 +105,12 @@ class _ExponentialSums:
 
     def __init__(self, like_2B: Tensor) -> None:
         self.sums_2B = torch.zeros_like(like_2B)
-        self.shift: Tensor | None = None
+        self.shift = like_2B.new_zeros(())
+        self.empty = True
 
     def shifted_(self, x_RC: Tensor) -> Tensor:
-        if self.shift is None:
-            self.shift = x_RC.amax()
+        if self.empty:
+            self.shift, self.empty = x_RC.amax(), False
         return x_RC.sub_(self.shift)
 
     def add_(self, shifted_RC: Tensor, block: _Block) -> None:
@@ -137,11 +139,11 @@ class _Sums:
     """The sum over anchors of the mean z of their positives, which is the same for images and for texts."""
 
     def hold(self) -> bool:
-        return self.logits.hold() and (self.weights.shift is None or self.weights.hold())
+        return self.logits.hold() and (self.weights.empty or self.weights.hold())
 
     def log_mean_weight(self, negatives_B: Tensor) -> Tensor:
         """log of the mean of e^(g - its shift) over negatives."""
-        if self.weights.shift is None:
+        if self.weights.empty:
             return torch.zeros_like(self.positive_2B)
         return self.weights.sums_2B.log() - negatives_B.log()
 

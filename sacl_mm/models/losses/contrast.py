@@ -4,7 +4,7 @@ Shapes: A anchors, G candidates of the batches, D features.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,7 +27,7 @@ class Contrast(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx,
+        ctx: Any,
         image_AD: Tensor,
         text_AD: Tensor,
         images_GD: Tensor | None,
@@ -53,7 +53,7 @@ class Contrast(torch.autograd.Function):
         return sums.loss / anchors
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():
             # `once_differentiable` would not see it: the gradients are constants here, whatever came in.
             raise RuntimeError('SACLContrastiveLoss has no second derivative: call backward without create_graph=True')

@@ -12,7 +12,7 @@ from sacl_mm.models.losses.candidates import CandidatePair, Candidates
 from sacl_mm.models.losses.contrast import ContrastSums
 from sacl_mm.models.losses.pairs import ContrastivePairs, FeaturePair, PairTreatment
 
-Treat = Callable[[slice, Tensor], tuple[ContrastivePairs, PairTreatment, Tensor | None]]
+Treat = Callable[[slice, Tensor], tuple[ContrastivePairs, PairTreatment]]
 
 
 def contrast_each_way(
@@ -37,8 +37,8 @@ def contrast_each_way(
         anchors: unit rows.
         others: the batches' candidates, images and texts; None if they are the anchors.
         candidates: the same with a bank's.
-        treats: for images as anchors and for texts: `treat(rows, similarity_RM)` gives a tile's pairs, the policy's
-            treatment of them, and which candidates take part at all (None: all).
+        treats: for images as anchors and for texts: `treat(rows, similarity_RM)` gives a tile's pairs and the policy's
+            treatment of them.
         rows: R.
         needs_gradient: for images and texts as anchors, for those of the batches as candidates, and for the temperature.
     """
@@ -49,13 +49,13 @@ def contrast_each_way(
     loss, similarity_gradient = anchors[0].new_zeros(()), anchors[0].new_zeros(())
     for anchor, other in ((0, 1), (1, 0)):
         anchors_AD, compared = anchors[anchor], candidates[other]
-        of_compared = gradients[other if others[other] is None else 2 + other]
+        of_anchors, of_compared = gradients[anchor], gradients[other if others[other] is None else 2 + other]
         for start in range(0, len(anchors_AD), rows):
             tile = slice(start, start + rows)
             loss_R, similarity_RM, gradient_RM = _tile(anchors_AD[tile], compared, temperature, treats[anchor], tile)
             loss += loss_R.sum()
-            if gradients[anchor] is not None:
-                compared.add_weighted(gradients[anchor][tile], gradient_RM)
+            if of_anchors is not None:
+                compared.add_weighted(of_anchors[tile], gradient_RM)
             if of_compared is not None:
                 of_compared.addmm_(compared.of_batch(gradient_RM).t(), anchors_AD[tile])
             if needs_gradient[4]:
@@ -69,15 +69,15 @@ def _tile(
     """Each anchor's loss (R,), the similarities (R, M), and the gradient of the losses' sum with respect to the logits, which
     are similarities over temperature."""
     similarity_RM = candidates.similarity(anchors_RD)
-    pairs, treatment, valid_RM = treat(rows, similarity_RM)
+    pairs, treatment = treat(rows, similarity_RM)
     targets_RM = pairs.hard_targets_AM if treatment.targets_AM is None else treatment.targets_AM
     product_RM = targets_RM * similarity_RM
     target_logit_R = product_RM.sum(dim=1) / temperature
     # In the same memory: to write to more of it would cost more than the arithmetic. The similarities are left as they are: a
     # policy may have answered with a view of them.
     softmax_RM = torch.addcdiv(treatment.log_weights_AM, similarity_RM, temperature, out=product_RM)
-    if valid_RM is not None:
-        softmax_RM.masked_fill_(~valid_RM, -torch.inf)
+    if pairs.valid_AM is not None:
+        softmax_RM.masked_fill_(~pairs.valid_AM, -torch.inf)
     largest_R1 = softmax_RM.amax(dim=1, keepdim=True)
     total_R1 = softmax_RM.sub_(largest_R1).exp_().sum(dim=1, keepdim=True)
     softmax_RM.div_(total_R1)

@@ -36,6 +36,8 @@ class ContrastivePairs:
     negative_AM: Tensor
     progress: float
     """Share of the training that is done, in [0, 1]: what schedules are a function of."""
+    valid_AM: Tensor | None = None
+    """Which candidates take part at all, where a bank has empty slots; None: all do."""
     reference_similarity_AM: Tensor | None = None
     teacher_similarity_AM: Tensor | None = None
     anchors_are_images: bool = True

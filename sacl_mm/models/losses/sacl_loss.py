@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from sacl_mm.functional.contrastive import mutual_information, weight_statistics
-from sacl_mm.functional.distributed import gather, gather_with_gradient, rank
+from sacl_mm.functional.distributed import gather_with_gradient
 from sacl_mm.models.losses.both_ways import contrast_both_ways
-from sacl_mm.models.losses.candidates import CandidatePair, Candidates, gathered, normalised, with_bank
+from sacl_mm.models.losses.candidates import CandidatePair, gathered, normalised, with_bank
 from sacl_mm.models.losses.contrast import Contrast, ContrastSums
+from sacl_mm.models.losses.direction import Direction, other_view, pair_ids
 from sacl_mm.models.losses.each_way import Treat, contrast_each_way
 from sacl_mm.models.losses.pairs import ContrastivePairs, FeaturePair, NegativeBank, PairTreatment
 from sacl_mm.models.losses.policies import NegativePolicy, SymmetricPolicy
@@ -52,7 +53,9 @@ class SACLContrastiveLoss(nn.Module):
     ) -> None:
         super().__init__()
         policy = dict(type='SimilarityRegulation') if policy is None else policy
-        self.policy = MODELS.build(dict(policy, _scope_='sacl_mm')) if isinstance(policy, dict) else policy
+        self.policy: NegativePolicy = (
+            MODELS.build(dict(policy, _scope_='sacl_mm')) if isinstance(policy, dict) else policy
+        )
         self.tile_pairs = tile_pairs
         low, high = temperature_bounds or (temperature, temperature)
         if not 0 < low <= temperature <= high:
@@ -109,49 +112,51 @@ class SACLContrastiveLoss(nn.Module):
         self._keep_temperature_within_bounds()
         with torch.autocast(image_features.device.type, enabled=False):
             local = normalised(FeaturePair(image_features, text_features))
-            ids = self._candidate_ids(len(image_features), image_features.device, image_ids, text_ids, bank)
+            bank_features, bank_reference = (None, None) if bank is None else (bank.features, bank.reference)
             batches = FeaturePair(*map(gather_with_gradient, local)) if candidates is None else gathered(candidates)
-            everyone = with_bank(batches, bank and bank.features)
-            reference_everyone = reference and with_bank(gathered(reference), bank and bank.reference)
-            if teacher is not None and teacher is candidates:
-                teacher_everyone = everyone
-            else:
-                teacher_everyone = teacher and with_bank(gathered(teacher), bank and bank.features)
+            everyone = with_bank(batches, bank_features)
+            seen_by_reference = None if reference is None else with_bank(gathered(reference), bank_reference)
+            if teacher is None:
+                seen_by_teacher = None
+            else:  # who often gave the candidates as well
+                seen_by_teacher = everyone if teacher is candidates else with_bank(gathered(teacher), bank_features)
+            ids = pair_ids(len(image_features), image_features.device, image_ids, text_ids, bank)
 
-            sides = [
-                dict(
-                    ids=ids,
-                    reference=_normalised_side(reference, anchor, reference_everyone, other),
-                    teacher=_normalised_side(teacher, anchor, teacher_everyone, other),
-                    progress=progress,
-                    anchors_are_images=anchor == 'image',
-                    has_bank=bank is not None,
+            def direction(anchors_are_images: bool) -> Direction:
+                return Direction(
+                    anchors_are_images,
+                    ids,
+                    self.temperature.detach(),
+                    progress,
+                    has_empty_slots=bank is not None,
+                    reference=other_view(reference, seen_by_reference, anchors_are_images),
+                    teacher=other_view(teacher, seen_by_teacher, anchors_are_images),
                 )
-                for anchor, other in (('image', 'text'), ('text', 'image'))
-            ]
-            treats = tuple(partial(self._treat, **side) for side in sides)
-            # Where candidates are the anchors, their gradient is in one place.
-            others = tuple(None if theirs is ours else theirs for theirs, ours in zip(batches, local, strict=True))
+
+            directions = direction(anchors_are_images=True), direction(anchors_are_images=False)
+            treats = partial(self._treat, directions[0]), partial(self._treat, directions[1])
             rows = self._tile_rows(len(everyone.image), image_features.device)
+            # Where candidates are the anchors, their gradient is in one place.
+            images_GD, texts_GD = (
+                None if theirs is ours else theirs for theirs, ours in zip(batches, local, strict=True)
+            )
+            policy = self._symmetric_policy(image_features.device)
+            if bank is not None or images_GD is not None or texts_GD is not None:
+                policy = None
 
             def take_sums(needs_gradient: Sequence[bool]) -> ContrastSums:
                 sums = None
-                alone = bank is None and all(theirs is None for theirs in others)
-                if alone and self._both_ways_on(image_features.device):
-                    _, group_B, size_G = ids['anchor_image_ids'].unique(return_inverse=True, return_counts=True)
-                    sums = contrast_both_ways(
-                        local,
-                        self.temperature,
-                        size_G[group_B],
-                        partial(self._weigh, **sides[0]),
-                        rows * len(local.image),
-                        needs_gradient,
-                    )
+                if policy is not None:
+                    _, group_B, size_G = ids.anchor_images_A.unique(return_inverse=True, return_counts=True)
+                    weigh = partial(self._weigh, policy, directions[0])
+                    pairs = rows * len(local.image)
+                    sums = contrast_both_ways(local, self.temperature, size_G[group_B], weigh, pairs, needs_gradient)
                 if sums is None:
+                    others = images_GD, texts_GD
                     sums = contrast_each_way(local, others, everyone, self.temperature, treats, rows, needs_gradient)
                 return sums
 
-            loss = Contrast.apply(*local, *others, self.temperature, take_sums)
+            loss = Contrast.apply(*local, images_GD, texts_GD, self.temperature, take_sums)
             if not return_diagnostics:
                 return loss
             return loss, self._diagnose(slice(0, rows), local, everyone, treats)
@@ -160,75 +165,45 @@ class SACLContrastiveLoss(nn.Module):
         pairs = self.tile_pairs or (2**19 if device.type == 'cpu' else 2**21)
         return max(1, round(pairs / candidates))  # 8 anchors and 65,544 candidates are one tile
 
-    def _both_ways_on(self, device: torch.device) -> bool:
-        # On a GPU the host would wait for the check of the sums. A subclass may have a `forward` of its own.
-        return device.type == 'cpu' and type(self.policy).forward is SymmetricPolicy.forward
+    def _symmetric_policy(self, device: torch.device) -> SymmetricPolicy | None:
+        """The policy, where one matrix does for both directions."""
+        if device.type != 'cpu':  # the host would wait for the check of the sums
+            return None
+        policy = self.policy
+        # A subclass may have a `forward` of its own.
+        if isinstance(policy, SymmetricPolicy) and type(policy).forward is SymmetricPolicy.forward:
+            return policy
+        return None
 
     @torch.no_grad()
     def _treat(
-        self, rows: slice, similarity_AM: Tensor, **side: object
-    ) -> tuple[ContrastivePairs, PairTreatment, Tensor | None]:
-        """The pairs of the anchors in `rows`, the policy's treatment of them, and which candidates take part (None: all)."""
-        pairs, valid_AM = self._pairs(rows, slice(None), similarity_AM, **side)
-        return pairs, self.policy(pairs), valid_AM
+        self, direction: Direction, rows: slice, similarity_RM: Tensor
+    ) -> tuple[ContrastivePairs, PairTreatment]:
+        """The pairs of the anchors in `rows`, and the policy's treatment of them."""
+        pairs = direction.pairs(rows, slice(None), similarity_RM)
+        return pairs, self.policy(pairs)
 
+    @staticmethod
     @torch.no_grad()
     def _weigh(
-        self, rows: slice, columns: slice, similarity_AM: Tensor, **side: object
+        policy: SymmetricPolicy, direction: Direction, rows: slice, columns: slice, similarity_RC: Tensor
     ) -> tuple[Tensor, Tensor | None]:
         """Which pairs of these images and texts are positive, and a symmetric policy's raw log-weights."""
-        pairs, _ = self._pairs(rows, columns, similarity_AM, **side)
-        raw_AM = self.policy.raw_log_weights(pairs)
-        return pairs.positive_AM, raw_AM if raw_AM is None else raw_AM.to(similarity_AM.dtype)
-
-    def _pairs(
-        self,
-        rows: slice,
-        columns: slice,
-        similarity_AM: Tensor,
-        ids: dict[str, Tensor | None],
-        reference: tuple[Tensor, Candidates] | None,
-        teacher: tuple[Tensor, Candidates] | None,
-        progress: float,
-        anchors_are_images: bool,
-        has_bank: bool,
-    ) -> tuple[ContrastivePairs, Tensor | None]:
-        """Some anchors and candidates, and which candidates take part (None: all)."""
-        ids = {
-            name: None if value is None else value[rows if name.startswith('anchor') else columns]
-            for name, value in ids.items()
-        }
-        positive_AM = ids['anchor_image_ids'][:, None] == ids['candidate_image_ids'][None, :]
-        valid_AM = None
-        if has_bank:  # whose slots may be empty
-            valid_AM = (ids['candidate_image_ids'] >= 0).expand_as(positive_AM)
-        reference_AM, teacher_AM = (
-            side and side[1].similarity(side[0][rows], columns) for side in (reference, teacher)
-        )
-        pairs = ContrastivePairs(
-            similarity_AM=similarity_AM,
-            temperature=self.temperature.detach(),
-            positive_AM=positive_AM,
-            negative_AM=~positive_AM if valid_AM is None else valid_AM & ~positive_AM,
-            progress=progress,
-            reference_similarity_AM=reference_AM,
-            teacher_similarity_AM=teacher_AM,
-            anchors_are_images=anchors_are_images,
-            **ids,
-        )
-        return pairs, valid_AM
+        pairs = direction.pairs(rows, columns, similarity_RC)
+        raw_RC = policy.raw_log_weights(pairs)
+        return pairs.positive_AM, None if raw_RC is None else raw_RC.to(similarity_RC.dtype)
 
     @torch.no_grad()
     def _diagnose(
         self, rows: slice, local: FeaturePair, everyone: CandidatePair, treats: tuple[Treat, Treat]
     ) -> dict[str, Tensor]:
         """Of a tile's anchors, i.e. of all if there is one tile."""
-        diagnostics = {}
+        diagnostics: dict[str, Tensor] = {}
         for direction, anchors_AD, candidates, treat in (
             ('i2t', local.image, everyone.text, treats[0]),
             ('t2i', local.text, everyone.image, treats[1]),
         ):
-            pairs, treatment, _ = treat(rows, candidates.similarity(anchors_AD[rows]))
+            pairs, treatment = treat(rows, candidates.similarity(anchors_AD[rows]))
             log_weights_AM = treatment.log_weights_AM
             logits_AM = pairs.similarity_AM / pairs.temperature
             values = {
@@ -238,24 +213,6 @@ class SACLContrastiveLoss(nn.Module):
             }
             diagnostics |= {f'{direction}/{name}': value for name, value in values.items()}
         return diagnostics
-
-    def _candidate_ids(
-        self, batch: int, device: torch.device, image_ids: Tensor | None, text_ids: Tensor | None, bank
-    ) -> dict[str, Tensor | None]:
-        if image_ids is None:
-            image_ids = torch.arange(batch, device=device) + batch * rank()
-        candidate_image_ids = gather(image_ids)
-        candidate_text_ids = None if text_ids is None else gather(text_ids)
-        if bank is not None:
-            candidate_image_ids = torch.cat([candidate_image_ids, bank.image_ids])
-            if text_ids is not None:
-                candidate_text_ids = None if bank.text_ids is None else torch.cat([candidate_text_ids, bank.text_ids])
-        return dict(
-            anchor_image_ids=image_ids,
-            anchor_text_ids=text_ids,
-            candidate_image_ids=candidate_image_ids,
-            candidate_text_ids=candidate_text_ids,
-        )
 
     @torch.no_grad()
     def _keep_temperature_within_bounds(self) -> None:
@@ -288,12 +245,3 @@ class SACLContrastiveLoss(nn.Module):
             raise ValueError('a bank needs image_ids, or its entries of the same image would count as negatives')
         if bank is not None and others['reference'] is not None and bank.reference is None:
             raise ValueError('with reference features the bank needs its own: set bank.reference')
-
-
-def _normalised_side(
-    local: FeaturePair | None, anchor: str, candidates: CandidatePair | None, other: str
-) -> tuple[Tensor, Candidates] | None:
-    """Anchors and candidates as another model sees them, without gradient."""
-    if local is None or candidates is None:
-        return None
-    return getattr(normalised(local), anchor).detach(), getattr(candidates, other)

@@ -10,10 +10,15 @@ from sacl_mm.models.losses.pairs import ContrastivePairs, PairTreatment
 class NegativePolicy(nn.Module):
     """Decides from similarities and ids how strongly each negative is pushed away, and what is aimed at instead."""
 
-    needs_reference = False
-    """Whether it reads `reference_similarity_AM`."""
-    needs_teacher = False
-    """Whether it reads `teacher_similarity_AM` (momentum features)."""
+    @property
+    def needs_reference(self) -> bool:
+        """Whether it reads `reference_similarity_AM`."""
+        return False
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether it reads `teacher_similarity_AM` (momentum features)."""
+        return False
 
     def forward(self, pairs: ContrastivePairs) -> PairTreatment:
         raise NotImplementedError

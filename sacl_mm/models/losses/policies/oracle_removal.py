@@ -24,8 +24,6 @@ class OracleRemoval(NegativePolicy):
         self.relevance = TASK_UTILS.build(relevance) if isinstance(relevance, dict) else relevance
 
     def forward(self, pairs: ContrastivePairs) -> PairTreatment:
-        if pairs.anchor_text_ids is None or pairs.candidate_text_ids is None:
-            raise ValueError('OracleRemoval needs image_ids and text_ids, of the batch and of the bank')
         if pairs.anchors_are_images:
             matches_AM = self._matches(pairs.anchor_image_ids, pairs.candidate_text_ids)
         else:
@@ -33,7 +31,9 @@ class OracleRemoval(NegativePolicy):
         removed_AM = pairs.negative_AM & matches_AM
         return PairTreatment(torch.zeros_like(pairs.similarity_AM).masked_fill(removed_AM, -math.inf))
 
-    def _matches(self, image_ids: torch.Tensor, text_ids: torch.Tensor) -> torch.Tensor:
+    def _matches(self, image_ids: torch.Tensor | None, text_ids: torch.Tensor | None) -> torch.Tensor:
+        if image_ids is None or text_ids is None:
+            raise ValueError('OracleRemoval needs image_ids and text_ids, of the batch and of the bank')
         # Empty slots of a bank have id -1; any pair will do for them, as they are no negatives.
         matches = self.relevance(image_ids.clamp(min=0).cpu().numpy(), text_ids.clamp(min=0).cpu().numpy())
         return torch.as_tensor(matches, dtype=torch.bool, device=image_ids.device)
