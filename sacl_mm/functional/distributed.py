@@ -1,5 +1,7 @@
 """Communication between processes that keeps gradients and values equal to those of one process with the whole batch."""
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -15,13 +17,13 @@ def rank() -> int:
 
 class _AllGather(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, local: Tensor) -> Tensor:
+    def forward(ctx: Any, local: Tensor) -> Tensor:
         pieces = [torch.empty_like(local) for _ in range(world_size())]
         dist.all_gather(pieces, local.contiguous())
         return torch.cat(pieces)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> Tensor:
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         # Every process's loss used this process's rows: their gradients add up.
         gradient = gradient.contiguous()
         dist.all_reduce(gradient)

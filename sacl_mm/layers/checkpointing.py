@@ -7,7 +7,9 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 
-def in_checkpointed_chunks(encode: Callable[..., tuple[Tensor, ...]], rows: int | None, *inputs: Tensor | None):
+def in_checkpointed_chunks(
+    encode: Callable[..., tuple[Tensor | None, ...]], rows: int | None, *inputs: Tensor | None
+) -> tuple[Tensor | None, ...]:
     """`encode(*inputs)`, some rows at a time, each chunk's activations being made again when its gradient is taken.
 
     The outputs are those of the whole batch, so that a contrastive loss sees all pairs at the memory of a few (what GradCache,

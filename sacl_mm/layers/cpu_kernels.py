@@ -1,6 +1,8 @@
 """Other ways to compute what PyTorch is slow at on CPUs."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -32,7 +34,7 @@ def cpu_kernels(like: Tensor) -> AbstractContextManager:
 
 
 class _CPUKernels(TorchFunctionMode):
-    def __torch_function__(self, function, types, args=(), kwargs=None):
+    def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
         if function is F.scaled_dot_product_attention:
             return _attend(*args, **kwargs)
@@ -42,7 +44,7 @@ class _CPUKernels(TorchFunctionMode):
 
 
 def _attend(
-    query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0, **others
+    query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0, **others: Any
 ) -> Tensor:
     """With the arguments of `scaled_dot_product_attention`."""
     short, training = key.shape[-2] <= _SHORT, torch.is_grad_enabled()

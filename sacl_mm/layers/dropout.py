@@ -1,5 +1,7 @@
 """Dropout whose random numbers come four at a time, for CPUs."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -15,13 +17,13 @@ class _Dropped(torch.autograd.Function):
     """Keeps a byte for each number, and not the factors."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, kept: Tensor, dropout: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, kept: Tensor, dropout: float) -> Tensor:
         ctx.save_for_backward(kept)
         ctx.dropout = dropout
         return x * factor(kept, dropout, x.dtype)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (kept,) = ctx.saved_tensors
         return gradient * factor(kept, ctx.dropout, gradient.dtype), None, None
 

@@ -3,6 +3,8 @@
 Shapes: B rows, H heads, L queries, N keys, D width of a head.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -42,7 +44,7 @@ def matrix_attention(
 class _MatrixAttention(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx, query_BHLD: Tensor, key_BHND: Tensor, value_BHND: Tensor, mask: Tensor | None, dropout: float
+        ctx: Any, query_BHLD: Tensor, key_BHND: Tensor, value_BHND: Tensor, mask: Tensor | None, dropout: float
     ) -> Tensor:
         inputs = query_BHLD, key_BHND, value_BHND
         out_BHLD = _empty_token_major(query_BHLD, value_BHND.shape[3])
@@ -61,7 +63,7 @@ class _MatrixAttention(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, gradient_BHLD: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, gradient_BHLD: Tensor) -> tuple[Tensor | None, ...]:
         query_BHLD, key_BHND, value_BHND, mask, *kept = ctx.saved_tensors
         inputs = query_BHLD, key_BHND, value_BHND
         gradients = tuple(_empty_token_major(x, x.shape[3]) for x in inputs)

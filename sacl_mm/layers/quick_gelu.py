@@ -1,5 +1,7 @@
 """CLIP's activation."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -19,5 +21,5 @@ class QuickGELU(nn.Module):
         activated = F.silu(1.702 * x)
         if torch.compiler.is_compiling():
             return activated / 1.702
-        node = activated.grad_fn
+        node: Any = activated.grad_fn
         return recomputable(activated / 1.702, lambda: F.silu(node._saved_self) / 1.702)

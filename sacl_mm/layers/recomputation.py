@@ -9,6 +9,7 @@ reasoning; checkpointing computes everything again, see `checkpointing.py`.)
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -27,16 +28,19 @@ def recomputed_activations() -> AbstractContextManager:
 def recomputable(x: Tensor, again: Callable[[], Tensor]) -> Tensor:
     """`x`, which `again` gives a second time. Let `again` hold no tensor but what the graph of `x` keeps anyway."""
     if x.requires_grad and not is_kept_otherwise():
-        x.computed_again = again, x._version
+        setattr(x, _AGAIN, (again, x._version))
     return x
 
+
+# The attribute of a tensor that can be computed again.
+_AGAIN = 'computed_again'
 
 # PyTorch has no public way to ask; without this one, nothing is computed again.
 _outer_hooks = getattr(torch._C._autograd, '_top_saved_tensors_default_hooks', None)
 
 
 class _Recomputation(TorchFunctionMode):
-    def __torch_function__(self, function, types, args=(), kwargs=None):
+    def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         if function in _SPECIAL and not is_kept_otherwise():
             function = _SPECIAL[function]
         return function(*args, **(kwargs or {}))
@@ -49,13 +53,19 @@ def is_kept_otherwise() -> bool:
 
 def _gelu(input: Tensor, *, approximate: str = 'none') -> Tensor:
     out = F.gelu(input, approximate=approximate)
-    node = out.grad_fn
+    node: Any = out.grad_fn
     return out if node is None else recomputable(out, lambda: F.gelu(node._saved_self, approximate=approximate))
 
 
-def _layer_norm(input: Tensor, normalized_shape, weight=None, bias=None, eps: float = 1e-5) -> Tensor:
+def _layer_norm(
+    input: Tensor,
+    normalized_shape: list[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
     out = F.layer_norm(input, normalized_shape, weight, bias, eps)
-    node = out.grad_fn
+    node: Any = out.grad_fn
     if node is None:
         return out
     return recomputable(
@@ -70,12 +80,17 @@ def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
         return F.linear(cast_input, cast_weight, bias)
 
 
-def _attention(query: Tensor, key: Tensor, value: Tensor, *args, **options) -> Tensor:
+def _attention(query: Tensor, key: Tensor, value: Tensor, *args: Any, **options: Any) -> Tensor:
     with _recomputing(_again(key, key), _again(value, value)):
         return F.scaled_dot_product_attention(query, key, value, *args, **options)
 
 
-_SPECIAL = {F.gelu: _gelu, F.layer_norm: _layer_norm, F.linear: _linear, F.scaled_dot_product_attention: _attention}
+_SPECIAL: dict[Callable, Callable] = {
+    F.gelu: _gelu,
+    F.layer_norm: _layer_norm,
+    F.linear: _linear,
+    F.scaled_dot_product_attention: _attention,
+}
 
 
 def _as_autocast(x: Tensor) -> Tensor:
@@ -103,7 +118,7 @@ class _Again:
 
 def _again(x: Tensor, used: Tensor) -> _Again | None:
     """For `used`, which is `x` or a cast of it; None where it has to be kept, or is kept by others."""
-    compute, version = getattr(x, 'computed_again', (None, None))
+    compute, version = getattr(x, _AGAIN, (None, None))
     if x._version != version:  # changed in place since
         compute = None
     if compute is None and used is not x and x.is_leaf:
@@ -124,9 +139,9 @@ def _unchanged(parameter: Tensor) -> Callable[[], Tensor]:
     return get
 
 
-def _recomputing(*known: _Again | None) -> AbstractContextManager:
+def _recomputing(*inputs: _Again | None) -> AbstractContextManager:
     """In which autograd keeps no tensor that one of these can give again."""
-    known = [again for again in known if again is not None]
+    known = [again for again in inputs if again is not None]
 
     def pack(kept: Tensor) -> Tensor | tuple:
         again = next((again for again in known if again.gives(kept)), None)

@@ -5,6 +5,7 @@ Shapes: V vocabulary, C width, B texts, L tokens, T rows of the head.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -65,21 +66,25 @@ class _LookUp(Function):
     gradient is 1 where the head left its factors in the same backward pass."""
 
     @staticmethod
-    def forward(ctx, weight_VC: Tensor, ids_BL: Tensor, padding: int | None, factors: list):
+    def forward(
+        ctx: Any, weight_VC: Tensor, ids_BL: Tensor, padding: int | None, factors: list[Tensor]
+    ) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(weight_VC, ids_BL)
         ctx.padding, ctx.factors = padding, factors
         return weight_VC[ids_BL], torch.zeros((), device='cpu')  # where to read it waits for no GPU
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, gradient_BLC: Tensor, of_head: Tensor):
+    def backward(ctx: Any, gradient_BLC: Tensor, of_head: Tensor) -> tuple[Tensor, None, None, None]:
         weight_VC, ids_BL = ctx.saved_tensors
-        gradient_TV, x_TC = ctx.factors if of_head else (None, None)
-        ctx.factors.clear()
-        gradient_VC = torch.empty_like(weight_VC) if of_head else torch.zeros_like(weight_VC)
         if of_head:
+            (gradient_TV, x_TC), gradient_VC = ctx.factors, torch.empty_like(weight_VC)
+            ctx.factors.clear()
             for part, gradient_TW in zip(gradient_VC.split(_WORDS), gradient_TV.split(_WORDS, dim=1), strict=True):
                 part.copy_(gradient_TW.t() @ x_TC)
+        else:
+            ctx.factors.clear()
+            gradient_VC = torch.zeros_like(weight_VC)
         if ctx.padding is not None:
             gradient_BLC = gradient_BLC.masked_fill((ids_BL == ctx.padding)[..., None], 0)
         _add_rows(gradient_VC, ids_BL.flatten(), gradient_BLC.flatten(0, -2).to(gradient_VC.dtype))
@@ -96,14 +101,16 @@ def _add_rows(total_VC: Tensor, ids_N: Tensor, rows_NC: Tensor) -> None:
 
 class _Linear(Function):
     @staticmethod
-    def forward(ctx, x_TC: Tensor, weight_VC: Tensor, bias_V: Tensor, tie: Tensor, factors: list) -> Tensor:
+    def forward(
+        ctx: Any, x_TC: Tensor, weight_VC: Tensor, bias_V: Tensor, tie: Tensor, factors: list[Tensor]
+    ) -> Tensor:
         ctx.save_for_backward(x_TC, weight_VC)
         ctx.factors, ctx.bias_dtype = factors, bias_V.dtype
         return F.linear(x_TC, weight_VC, bias_V)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, gradient_TV: Tensor):
+    def backward(ctx: Any, gradient_TV: Tensor) -> tuple[Tensor | None, ...]:
         x_TC, weight_VC = ctx.saved_tensors
         ctx.factors[:] = gradient_TV, x_TC.to(gradient_TV.dtype)
         gradient_TC = (gradient_TV @ weight_VC.to(gradient_TV.dtype)).to(x_TC.dtype)
