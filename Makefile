@@ -1,6 +1,6 @@
 # make demo    pre-train with SACL and with InfoNCE on the embedded world, evaluate both, write a report
 # make test    the tests
-# make lint    the linter and the formatter's check
+# make lint    the linter, the formatter's check, and types
 # Each makes .venv with the tested set of packages first; nothing but Python >= 3.10 is needed.
 
 PYTHON ?= python3
@@ -20,6 +20,7 @@ test: $(READY)
 lint: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
 
 $(READY): requirements/lock.txt setup.py sacl_mm/__init__.py
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python >= 3.10 is needed: make PYTHON=python3.11")'
