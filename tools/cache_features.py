@@ -54,6 +54,7 @@ def text_features(tokens_TLC: Tensor, mask_TL: Tensor) -> Tensor:
 @torch.inference_mode()
 def compute(loader: DataLoader, preprocessor, image_encoder, text_encoder, dtype: torch.dtype, name: str) -> dict:
     columns: dict[str, list] = dict(image_features=[], text_features=[], image_ids=[], text_ids=[], texts_per_image=[])
+    names: dict[str, list[str]] = dict(img_paths=[], texts=[])
     device = next(image_encoder.parameters()).device
     for data in track(loader, description=f'features of {name}'):
         batch = preprocessor(data, False)
@@ -64,7 +65,10 @@ def compute(loader: DataLoader, preprocessor, image_encoder, text_encoder, dtype
         columns['image_ids'].append(batch['image_ids'].cpu())
         columns['text_ids'].append(batch['text_ids'].cpu())
         columns['texts_per_image'].append(torch.tensor(batch['texts_per_image']))
-    return {key: torch.cat(rows) for key, rows in columns.items()}
+        for sample in batch['data_samples']:
+            names['img_paths'].append(sample.img_path)
+            names['texts'] += sample.text
+    return {key: torch.cat(rows) for key, rows in columns.items()} | names
 
 
 def main() -> None:

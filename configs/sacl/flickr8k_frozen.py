@@ -25,7 +25,7 @@ val_dataloader = dict(
     dataset=dict(type='CachedFeatures', ann_file=features + '/dev.pt'),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='RetrievalMetric')
+val_evaluator = [dict(type='RetrievalMetric'), dict(type='CaptionConsensus')]
 test_evaluator = val_evaluator
 
 model = dict(

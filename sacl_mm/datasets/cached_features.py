@@ -10,11 +10,14 @@ from sacl_mm.registry import DATASETS
 
 # What a file of features holds: N images, T texts; texts_per_image says how the texts are dealt out, in order.
 KEYS = ('image_features', 'text_features', 'image_ids', 'text_ids', 'texts_per_image')
+# And, for measures that ask for them, names and words: lists of N paths and T captions.
+WORDS = ('img_paths', 'texts')
 
 
 @DATASETS.register_module()
 class CachedFeatures(Dataset):
-    """Samples `inputs` (D,) and `data_samples` with `text_inputs` (k, D_t), `image_id` and `text_ids`.
+    """Samples `inputs` (D,) and `data_samples` with `text_inputs` (k, D_t), `image_id` and `text_ids`;
+    for measures also `img_path` and `text` (list of str), if the file has them.
 
     Args:
         ann_file: what `tools/cache_features.py` wrote.
@@ -52,4 +55,7 @@ class CachedFeatures(Dataset):
         sample.text_inputs = self.features['text_features'][start:end]
         sample.image_id = self.features['image_ids'][image].item()
         sample.text_ids = self.features['text_ids'][start:end].tolist()
+        if set(WORDS) <= set(self.features):
+            names = dict(img_path=self.features['img_paths'][image], text=self.features['texts'][start:end])
+            sample.set_metainfo(names)
         return dict(inputs=self.features['image_features'][image], data_samples=sample)

@@ -1,5 +1,6 @@
 """Measures on benchmarks."""
 
+from sacl_mm.evaluation.caption_consensus import CaptionConsensus
 from sacl_mm.evaluation.cell_attribute_accuracy import CellAttributeAccuracy
 from sacl_mm.evaluation.flickr8k_human_judgement import Flickr8kHumanJudgement
 from sacl_mm.evaluation.nlvr2_accuracy import NLVR2Accuracy
@@ -8,6 +9,7 @@ from sacl_mm.evaluation.retrieval_metric import RetrievalMetric
 from sacl_mm.evaluation.vqa_accuracy import VQAAccuracy
 
 __all__ = [
+    'CaptionConsensus',
     'CellAttributeAccuracy',
     'Flickr8kHumanJudgement',
     'NLVR2Accuracy',

@@ -1,6 +1,6 @@
 """Retrieval measures. Shapes: Q queries, M candidates. Ties count against the model: equal scores never help it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -59,6 +59,34 @@ def graded_measures(scores_QM: Tensor, own_QM: Tensor, relevant_QM: Tensor) -> d
         'mAP': 100 * torch.cat(precision).mean().item(),
         'P@1': 100 * torch.cat(first).mean().item(),
         'false_negative_rank': torch.cat(false_negative).mean().item(),
+    }
+
+
+def cumulative_gain(scores_QM: Tensor, worth_QM: Tensor, candidate_QM: Tensor, topk: Sequence[int]) -> dict[str, float]:
+    """The worth of each query's k first candidates as a share of what its k worthiest have together, in percent: `NCS@k`, the
+    mean over the queries that have any (nan if none has); and `chance`, that of a random order at the largest k.
+
+    Args:
+        worth_QM: not negative.
+        candidate_QM: who is ranked at all; at least one of each query.
+        topk: a k beyond M counts as M.
+    """
+    depth, gains, chances = min(max(topk), scores_QM.shape[1]), [], []
+    for scores, worth, candidate in _chunks(scores_QM, worth_QM, candidate_QM):
+        worth = worth.masked_fill(~candidate, 0).double()
+        # Of equal scores the less worthy comes first.
+        order = worth.argsort(dim=1, stable=True)
+        by_worth = scores.masked_fill(~candidate, -torch.inf).gather(1, order)
+        ranked = order.gather(1, by_worth.argsort(dim=1, descending=True, stable=True))
+        found = worth.gather(1, ranked[:, :depth]).cumsum(dim=1)
+        best = worth.topk(depth, dim=1).values.cumsum(dim=1)
+        any_worth = best[:, 0] > 0
+        gains.append((found / best)[any_worth])
+        mean = worth.sum(dim=1) / candidate.sum(dim=1)
+        chances.append((depth * mean / best[:, -1])[any_worth])
+    gain = 100 * torch.cat(gains).mean(dim=0)
+    return {f'NCS@{k}': gain[min(k, depth) - 1].item() for k in topk} | {
+        'chance': 100 * torch.cat(chances).mean().item()
     }
 
 

@@ -36,6 +36,14 @@ def test_per_pair(path):
     assert [dataset[i]['inputs'][0].item() for i in range(6)] == [0, 0, 1, 2, 2, 2]
 
 
+def test_names_and_words_are_there_for_measures(path):
+    features = torch.load(path)
+    assert 'text' not in CachedFeatures(path)[0]['data_samples']
+    torch.save(features | dict(img_paths=['a.jpg', 'b.jpg', 'c.jpg'], texts=list('uvwxyz')), path)
+    sample = CachedFeatures(path)[2]['data_samples']
+    assert (sample.img_path, sample.text) == ('c.jpg', ['x', 'y', 'z'])
+
+
 def test_mistakes_are_named(path, tmp_path):
     with pytest.raises(FileNotFoundError, match=r'make them with tools/cache_features\.py'):
         CachedFeatures(str(tmp_path / 'none.pt'))

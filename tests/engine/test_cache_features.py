@@ -42,6 +42,8 @@ def test_features_are_cached_once_and_train_heads(tmp_path):
     assert torch.equal(features['text_features'][0], features['text_features'][1])  # the same words
     block = features['image_features'].float()[:, :32]  # the mean of stage 3
     torch.testing.assert_close(block.mean(1), torch.zeros(16), atol=1e-3, rtol=0)
+    assert features['texts'][:3] == ['a dark picture', 'a dark picture', 'a bright picture']
+    assert features['img_paths'][1].endswith('1.jpg')
     again = tool('cache_features.py', tmp_path / 'features.py', tmp_path / 'out', env=environment)
     assert again.stdout.count('is there already') == 2
 
@@ -55,4 +57,5 @@ def test_features_are_cached_once_and_train_heads(tmp_path):
         'train.py', 'configs/sacl/flickr8k_frozen.py', '--work-dir', tmp_path / 'work', options=options, env=environment
     )
     assert 'retrieval among 8 images x 16 texts' in trained.stdout
+    assert 'consensus of captions on 8 images x 16 texts' in trained.stdout
     assert (tmp_path / 'work/epoch_5.pth').exists()

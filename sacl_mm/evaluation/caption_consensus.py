@@ -1,0 +1,85 @@
+"""Are captions of other pictures that say much the same ranked high? Without human judgements."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
+
+from sacl_mm.functional.cider import cider_matrix
+from sacl_mm.functional.ranking import cumulative_gain
+from sacl_mm.registry import METRICS
+
+
+@METRICS.register_module()
+class CaptionConsensus(BaseMetric):
+    """How much of what could be found besides the annotated pairs is found, judged by the captions themselves.
+
+    The worth of a caption for another picture is its consensus with that picture's captions (CIDEr,
+    `functional/cider.py`). Annotated pairs are left out: recall counts those. What is left is put in the order of the towers'
+    cosine; `TR/NCS@k` (image -> text) and `IR/NCS@k` (text -> image) are the worth of the first k as a share of the k
+    worthiest ones', the normalised cumulative semantic score of Biten et al. (WACV 2022, arXiv 2110.02623), in percent, and
+    `NCS@mean` the mean of them all. `TR/chance` and `IR/chance` are what a random order gets at the largest k.
+
+    Each predicted sample is a picture with `text` (k captions), `image_id`, `image_feature` (E,) and `text_features` (k, E);
+    one that a sampler repeats is counted once.
+
+    Args:
+        topk: the k of NCS@k.
+        collect_device, prefix: as in MMEngine's BaseMetric.
+
+    Raises:
+        ValueError: samples without `text`, or fewer than two pictures.
+    """
+
+    default_prefix = 'consensus'
+
+    def __init__(
+        self, topk: Sequence[int] = (1, 5, 10), collect_device: str = 'cpu', prefix: str | None = None
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        self.topk = tuple(topk)
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        for sample in data_samples:
+            texts = sample.get('text')
+            if not texts or len(texts) != len(sample['text_features']):
+                raise ValueError(
+                    "CaptionConsensus needs each picture's captions as `text`: name it in meta_keys of PackInputs; features "
+                    'that were cached without it are to be made again'
+                )
+            self.results.append(
+                dict(
+                    texts=list(texts),
+                    image=sample['image_feature'].detach().float().cpu(),
+                    captions=sample['text_features'].detach().float().cpu(),
+                )
+            )
+
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        if len(results) < 2:
+            raise ValueError('CaptionConsensus compares captions of different pictures, the set has one')
+        texts = [result['texts'] for result in results]
+        images_NE = F.normalize(torch.stack([result['image'] for result in results]), dim=-1)
+        captions_TE = F.normalize(torch.cat([result['captions'] for result in results]), dim=-1)
+        scores_NT = images_NE @ captions_TE.t()
+        worth_NT = torch.from_numpy(cider_matrix(texts))
+        owner_T = torch.arange(len(texts)).repeat_interleave(torch.tensor([len(own) for own in texts]))
+        other_NT = torch.arange(len(texts))[:, None] != owner_T[None, :]
+        metrics: dict[str, float] = {}
+        lines = [
+            f'consensus of captions on {len(texts):,} images x {len(owner_T):,} texts, annotated pairs left out; protocol: '
+            'dual encoder, cosine'
+        ]
+        for direction, label, transposed in (('TR', 'image -> text', False), ('IR', 'text -> image', True)):
+            matrices = [matrix.t() if transposed else matrix for matrix in (scores_NT, worth_NT, other_NT)]
+            measures = cumulative_gain(*matrices, self.topk)
+            metrics |= {f'{direction}/{name}': value for name, value in measures.items()}
+            lines.append(
+                f'{direction} {label}  ' + '  '.join(f'{name} {value:.2f}' for name, value in measures.items())
+            )
+        gains = [value for name, value in metrics.items() if '/NCS@' in name]
+        metrics['NCS@mean'] = sum(gains) / len(gains)
+        MMLogger.get_current_instance().info('\n'.join(lines))
+        return metrics
