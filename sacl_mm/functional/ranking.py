@@ -73,16 +73,18 @@ def cumulative_gain(scores_QM: Tensor, worth_QM: Tensor, candidate_QM: Tensor, t
     """
     depth, gains, chances = min(max(topk), scores_QM.shape[1]), [], []
     for scores, worth, candidate in _chunks(scores_QM, worth_QM, candidate_QM):
-        worth = worth.masked_fill(~candidate, 0).double()
-        # Of equal scores the less worthy comes first.
-        order = worth.argsort(dim=1, stable=True)
-        by_worth = scores.masked_fill(~candidate, -torch.inf).gather(1, order)
-        ranked = order.gather(1, by_worth.argsort(dim=1, descending=True, stable=True))
-        found = worth.gather(1, ranked[:, :depth]).cumsum(dim=1)
-        best = worth.topk(depth, dim=1).values.cumsum(dim=1)
+        worth, scores = worth.masked_fill(~candidate, 0), scores.masked_fill(~candidate, -torch.inf)
+        # As many as score like the last one that is asked for: of equal scores the less worthy comes first.
+        last = scores.topk(depth, dim=1).values[:, -1:]
+        first = scores.topk(int((scores >= last).sum(dim=1).max()), dim=1)
+        worth_of_first = worth.gather(1, first.indices).double()
+        order = worth_of_first.argsort(dim=1, stable=True)
+        order = order.gather(1, first.values.gather(1, order).argsort(dim=1, descending=True, stable=True))
+        found = worth_of_first.gather(1, order[:, :depth]).cumsum(dim=1)
+        best = worth.topk(depth, dim=1).values.double().cumsum(dim=1)
         any_worth = best[:, 0] > 0
         gains.append((found / best)[any_worth])
-        mean = worth.sum(dim=1) / candidate.sum(dim=1)
+        mean = worth.sum(dim=1, dtype=torch.float64) / candidate.sum(dim=1)
         chances.append((depth * mean / best[:, -1])[any_worth])
     gain = 100 * torch.cat(gains).mean(dim=0)
     return {f'NCS@{k}': gain[min(k, depth) - 1].item() for k in topk} | {

@@ -68,5 +68,5 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader | dict(dataset=val_dataloader['dataset'] | dict(split='test'))
-val_evaluator = dict(type='RetrievalMetric')
+val_evaluator = [dict(type='RetrievalMetric'), dict(type='CaptionConsensus')]
 test_evaluator = val_evaluator

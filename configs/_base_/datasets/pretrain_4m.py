@@ -67,5 +67,5 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='RetrievalMetric')
+val_evaluator = [dict(type='RetrievalMetric'), dict(type='CaptionConsensus')]
 test_evaluator = val_evaluator
