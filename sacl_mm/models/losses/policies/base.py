@@ -8,7 +8,10 @@ from sacl_mm.models.losses.pairs import ContrastivePairs, PairTreatment
 
 
 class NegativePolicy(nn.Module):
-    """Decides from similarities and ids how strongly each negative is pushed away, and what is aimed at instead."""
+    """Decides from similarities and ids how strongly each negative is pushed away, and what is aimed at instead.
+
+    A subclass says what it needs by a class attribute (`needs_teacher = True`) or a property of its own.
+    """
 
     @property
     def needs_reference(self) -> bool:
