@@ -9,22 +9,21 @@ from torch.utils.data import Dataset
 from sacl_mm.registry import DATASETS
 
 # What a file of features holds: N images, T texts; texts_per_image says how the texts are dealt out, in order.
-KEYS = ('image_features', 'text_features', 'image_ids', 'text_ids', 'texts_per_image')
-# And, for measures that ask for them, names and words: lists of N paths and T captions.
-WORDS = ('img_paths', 'texts')
+# Lists of paths and captions are for measures.
+KEYS = ('image_features', 'text_features', 'image_ids', 'text_ids', 'texts_per_image', 'img_paths', 'texts')
 
 
 @DATASETS.register_module()
 class CachedFeatures(Dataset):
     """Samples `inputs` (D,) and `data_samples` with `text_inputs` (k, D_t), `image_id` and `text_ids`;
-    for measures also `img_path` and `text` (list of str), if the file has them.
+    for measures also `img_path` and `text` (list of str).
 
     Args:
         ann_file: what `tools/cache_features.py` wrote.
         per: 'image': one sample an image with all its texts; 'pair': one sample a text, as in training.
 
     Raises:
-        FileNotFoundError, ValueError: no such file, or not one of features.
+        FileNotFoundError, ValueError: no such file, or not one of features, or an old one.
     """
 
     metainfo = dict(dataset_type='CachedFeatures')
@@ -36,7 +35,9 @@ class CachedFeatures(Dataset):
             raise FileNotFoundError(f"features '{ann_file}' do not exist: make them with tools/cache_features.py")
         features = torch.load(ann_file, map_location='cpu', weights_only=True)
         if not isinstance(features, dict) or not set(KEYS) <= set(features):
-            raise ValueError(f"'{ann_file}' is no file of features: it must hold {', '.join(KEYS)}")
+            raise ValueError(
+                f"'{ann_file}' is no file of features as tools/cache_features.py makes it now: it must hold {', '.join(KEYS)}"
+            )
         self.features = features
         ends = features['texts_per_image'].cumsum(0)
         starts = ends - features['texts_per_image']
@@ -55,7 +56,5 @@ class CachedFeatures(Dataset):
         sample.text_inputs = self.features['text_features'][start:end]
         sample.image_id = self.features['image_ids'][image].item()
         sample.text_ids = self.features['text_ids'][start:end].tolist()
-        if set(WORDS) <= set(self.features):
-            names = dict(img_path=self.features['img_paths'][image], text=self.features['texts'][start:end])
-            sample.set_metainfo(names)
+        sample.set_metainfo(dict(img_path=self.features['img_paths'][image], text=self.features['texts'][start:end]))
         return dict(inputs=self.features['image_features'][image], data_samples=sample)

@@ -46,8 +46,7 @@ class CaptionConsensus(BaseMetric):
             texts = sample.get('text')
             if not texts or len(texts) != len(sample['text_features']):
                 raise ValueError(
-                    "CaptionConsensus needs each picture's captions as `text`: name it in meta_keys of PackInputs; features "
-                    'that were cached without it are to be made again'
+                    "CaptionConsensus needs each picture's captions as `text`: name it in meta_keys of PackInputs"
                 )
             self.results.append(
                 dict(

@@ -14,6 +14,8 @@ def path(tmp_path):
         image_ids=torch.tensor([10, 11, 12]),
         text_ids=torch.arange(100, 106),
         texts_per_image=counts,
+        img_paths=['a.jpg', 'b.jpg', 'c.jpg'],
+        texts=list('uvwxyz'),
     )
     torch.save(features, tmp_path / 'train.pt')
     return str(tmp_path / 'train.pt')
@@ -37,9 +39,6 @@ def test_per_pair(path):
 
 
 def test_names_and_words_are_there_for_measures(path):
-    features = torch.load(path)
-    assert 'text' not in CachedFeatures(path)[0]['data_samples']
-    torch.save(features | dict(img_paths=['a.jpg', 'b.jpg', 'c.jpg'], texts=list('uvwxyz')), path)
     sample = CachedFeatures(path)[2]['data_samples']
     assert (sample.img_path, sample.text) == ('c.jpg', ['x', 'y', 'z'])
 
@@ -49,6 +48,11 @@ def test_mistakes_are_named(path, tmp_path):
         CachedFeatures(str(tmp_path / 'none.pt'))
     with pytest.raises(ValueError, match="per must be 'image' or 'pair'"):
         CachedFeatures(path, per='text')
+    old = torch.load(path)
+    del old['texts']
+    torch.save(old, tmp_path / 'old.pt')
+    with pytest.raises(ValueError, match='as tools/cache_features.py makes it now'):
+        CachedFeatures(str(tmp_path / 'old.pt'))
     torch.save(dict(state_dict={}), tmp_path / 'other.pt')
     with pytest.raises(ValueError, match='is no file of features'):
         CachedFeatures(str(tmp_path / 'other.pt'))
