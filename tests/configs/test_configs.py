@@ -203,3 +203,4 @@ def test_the_papers_recipe_trains_on_small_files(small_files, name):
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     assert 'Epoch(train) [1][2/2]' in done.stdout
     assert 'retrieval among 8 images x 40 texts' in done.stdout
+    assert 'consensus of captions on 8 images x 40 texts' in done.stdout
