@@ -1,7 +1,8 @@
 """Image-text data: where it comes from, in which order it is drawn, how it becomes tensors."""
 
+from sacl_mm.broken_sample import BrokenSampleError
 from sacl_mm.datasets.cached_features import CachedFeatures
-from sacl_mm.datasets.image_text_dataset import BrokenSampleError, ImageTextDataset
+from sacl_mm.datasets.image_text_dataset import ImageTextDataset
 from sacl_mm.datasets.image_text_pairs import ImageTextPairs
 from sacl_mm.datasets.nlvr2 import NLVR2Pairs
 from sacl_mm.datasets.sample_index import SampleIndex

@@ -11,25 +11,13 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from PIL import Image
 
+from sacl_mm.broken_sample import BrokenSampleError
 from sacl_mm.datasets.sample_index import random_state_of
 
 # What the image libraries raise for a file that is missing, unreadable or no image.
 _IMAGE_ERRORS = (OSError, EOFError, ValueError, SyntaxError, AssertionError, cv2.error, Image.DecompressionBombError)
 _A_WORD = re.compile(r'\w')
 _MAX_NAMED = 20
-
-
-class BrokenSampleError(ValueError):
-    """A sample whose picture cannot be read or that has no caption left; the message names the file and the reason.
-
-    Args:
-        message: for the reader.
-        name: the file; it is known by this name in `ImageTextDataset.broken`.
-    """
-
-    def __init__(self, message: str, name: str = '') -> None:
-        super().__init__(message)  # a data loader's worker passes on only the message
-        self.name = name or message
 
 
 class ImageTextDataset(BaseDataset):

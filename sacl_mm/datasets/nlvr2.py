@@ -5,7 +5,8 @@ import re
 
 from mmengine.dataset import BaseDataset
 
-from sacl_mm.datasets.image_text_dataset import BrokenSampleError, ImageTextDataset
+from sacl_mm.broken_sample import BrokenSampleError
+from sacl_mm.datasets.image_text_dataset import ImageTextDataset
 from sacl_mm.datasets.json_files import check, load_json, load_json_lines
 from sacl_mm.datasets.stable_id import stable_id
 from sacl_mm.registry import DATASETS

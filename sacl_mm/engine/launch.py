@@ -11,6 +11,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import FlexibleRunner, Runner
 from mmengine.utils import digit_version
 
+from sacl_mm.broken_sample import BrokenSampleError
 from sacl_mm.engine.build_errors import build_mistake
 from sacl_mm.engine.compilation import compile_layers
 from sacl_mm.engine.config_check import UserError, check_config, check_file
@@ -120,12 +121,15 @@ def use_mixed_precision(cfg: Config) -> None:
 
 
 def run_tool(main: Callable[[], None]) -> None:
-    """Run a tool; a user's mistake or a missing file ends it with one line, Ctrl-C with a hint, a bug with its traceback."""
+    """Run a tool; a user's mistake, a missing file or one that a test cannot do without ends it with one line,
+    Ctrl-C with a hint, a bug with its traceback."""
     try:
         main()
         _leave_together()
     except (UserError, FileNotFoundError) as error:
         sys.exit(f'error: {error}')
+    except BrokenSampleError as error:  # from a data loader's worker with its traceback in front
+        sys.exit(f'error: {str(error).rpartition("BrokenSampleError: ")[2].strip()}')
     except (KeyError, TypeError, ValueError) as error:
         mistake = build_mistake(error)
         if mistake is None:

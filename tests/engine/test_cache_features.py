@@ -36,6 +36,24 @@ def test_features_are_cached_once_and_train_heads(tmp_path):
     )
     environment = dict(FLICKR8K=str(tmp_path), MINILM=str(bert), FEATURES=str(tmp_path / 'out'))
 
+    whole = (tmp_path / 'images/3.jpg').read_bytes()
+    (tmp_path / 'images/3.jpg').write_bytes(whole[:10])
+    for workers in (0, 1):
+        broken = tool(
+            'cache_features.py',
+            tmp_path / 'features.py',
+            tmp_path / 'out',
+            '--num-workers',
+            workers,
+            check=False,
+            env=environment,
+        )
+        assert broken.returncode == 1
+        assert 'Traceback' not in broken.stderr
+        assert broken.stderr.splitlines()[-1].startswith(f'error: {tmp_path}/images/3.jpg: ')
+    assert not list((tmp_path / 'out').iterdir())
+    (tmp_path / 'images/3.jpg').write_bytes(whole)
+
     made = tool('cache_features.py', tmp_path / 'features.py', tmp_path / 'out', env=environment)
     assert 'train.pt: image_features (16, 160), text_features (32, 32)' in made.stdout.replace('\n', '')
     features = torch.load(tmp_path / 'out/train.pt', weights_only=True)
