@@ -12,7 +12,7 @@ def _child(name: str, *locations: str) -> Registry:
     return Registry(parent.name, parent=parent, scope='sacl_mm', locations=list(locations))
 
 
-MODELS = _child('MODELS', 'sacl_mm.models')
+MODELS = _child('MODELS', 'sacl_mm.models', 'sacl_mm.models.backbones')  # the latter imports mmpretrain's models
 DATASETS = _child('DATASETS', 'sacl_mm.datasets')
 DATA_SAMPLERS = _child('DATA_SAMPLERS', 'sacl_mm.datasets')
 TRANSFORMS = _child('TRANSFORMS', 'sacl_mm.datasets')

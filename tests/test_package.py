@@ -114,6 +114,17 @@ def test_importing_the_package_imports_no_other_library_and_registers_it():
     assert heavy.splitlines() == ['[]', 'InfoNCE()']
 
 
+def test_the_backbone_is_found_by_its_name_in_another_librarys_configuration():
+    out = run(
+        'from sacl_mm.compatibility import load_mmpretrain\n'
+        'load_mmpretrain()\n'
+        'from mmpretrain.registry import MODELS\n'
+        'backbone = dict(type="sacl_mm.TokenReducedViT", arch="deit-tiny", img_size=32, keep_rate=0.7)\n'
+        'print(MODELS.build(dict(type="ImageClassifier", backbone=backbone)).backbone.keep_rate)'
+    )
+    assert out.splitlines()[-1] == '0.7'
+
+
 def test_torchvision_imports_and_its_operators_are_what_they_were():
     code = 'import sacl_mm, torchvision.transforms, torchvision.extension; print(torchvision.extension._has_ops())'
     assert run(code).strip() in ('True', 'False')

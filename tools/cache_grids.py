@@ -3,7 +3,8 @@
 
 The configuration has `pictures` (a folder), `pipeline` (ends with `mmpretrain.PackInputs`), `data_preprocessor` and
 `image_encoder` (of MODELS). OUT_FOLDER/NAME.npy, for the transform `LoadImageGrid`, is the grid (H, W, C), float16, of
-NAME.jpg: the stages that the backbone yields, each averaged to the last one's H x W, one after the other along C.
+NAME.jpg: the stages that the backbone yields, each averaged to the last one's H x W, one after the other along C. Of a
+backbone that yields a sequence (a ViT, `out_type='raw'`) it is the last layer's tokens (N, C), for `LoadImageTokens`.
 
 Grids that are there already are kept: after an interruption, the same command goes on.
 """
@@ -19,7 +20,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from mmcv.transforms import Compose
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from rich.progress import track
@@ -27,7 +28,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from sacl_mm.compatibility import load_mmpretrain
-from sacl_mm.engine.config_check import UserError, check_file
+from sacl_mm.engine.config_check import UserError, check_config, check_file
 from sacl_mm.engine.launch import run_tool
 from sacl_mm.registry import MODELS
 
@@ -41,6 +42,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--batch-size', type=int, default=25, help='1 for pictures that the pipeline leaves unequal')
     parser.add_argument('--num-workers', type=int, default=0)
     parser.add_argument('--fp32', action='store_true', help='run the backbone in float32 instead of bfloat16')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, help='override settings of the configuration, as key=value'
+    )
     return parser.parse_args()
 
 
@@ -84,17 +88,19 @@ def keep_config(cfg: Config, folder: Path) -> None:
         raise UserError(f"'{folder}' holds grids of another configuration ({path}): choose another folder or delete it")
 
 
-def grids(stages: tuple[Tensor, ...]) -> Tensor:
-    """(B, H, W, C) from stages (B, C_s, H_s, W_s)."""
+def features(stages: tuple[Tensor, ...]) -> Tensor:
+    """Grids (B, H, W, C) from stages (B, C_s, H_s, W_s); of sequences the last one's tokens (B, N, C)."""
+    if stages[-1].ndim == 3:
+        return stages[-1]
     size = stages[-1].shape[-2:]
     return torch.cat([F.adaptive_avg_pool2d(stage.float(), size) for stage in stages], dim=1).permute(0, 2, 3, 1)
 
 
-def save(grid_HWC: Tensor, path: Path) -> None:
+def save(array: Tensor, path: Path) -> None:
     """Renamed when complete: an interrupted run leaves no half of a file under the final name."""
     part = path.with_suffix('.part')
     with part.open('wb') as file:
-        np.save(file, np.ascontiguousarray(grid_HWC.half().cpu().numpy()))
+        np.save(file, np.ascontiguousarray(array.half().cpu().numpy()))
     part.rename(path)
 
 
@@ -131,10 +137,11 @@ def compute(batches: Iterator[list], preprocessor, image_encoder, dtype: torch.d
             continue
         images = preprocessor(dict(inputs=[picture for _, picture in batch]), False)['inputs']
         stages = image_encoder(images.to(device, dtype, memory_format=torch.channels_last))
-        if stages[-1].ndim != 4:
-            raise UserError(f'image_encoder must yield grids (B, C, H, W), got {tuple(stages[-1].shape)}')
-        for (name, _), grid in zip(batch, grids(stages), strict=True):
-            save(grid, folder / f'{Path(name).stem}.npy')
+        if stages[-1].ndim not in (3, 4):
+            shape = tuple(stages[-1].shape)
+            raise UserError(f'image_encoder must yield grids (B, C, H, W) or tokens (B, N, C), got {shape}')
+        for (name, _), array in zip(batch, features(stages), strict=True):
+            save(array, folder / f'{Path(name).stem}.npy')
     return broken
 
 
@@ -144,6 +151,8 @@ def main() -> None:
     check_file(args.config, 'configuration')
     MMLogger.get_instance('mmengine', log_level='WARNING')  # else MMEngine lists every weight as it is initialised
     cfg = Config.fromfile(args.config)
+    check_config(cfg, args.cfg_options)
+    cfg.merge_from_dict(args.cfg_options or {})
     load_mmpretrain()
     paths = find_pictures(cfg.pictures)
     folder = Path(args.out_folder)

@@ -15,7 +15,7 @@ from sacl_mm.datasets.shape_world import (
     ShapeWorldRelevance,
 )
 from sacl_mm.datasets.tokenizer import WordPieceTokenizer, build_tokenizer
-from sacl_mm.datasets.transforms import LoadImageGrid, SampleCaption, TokenizeText
+from sacl_mm.datasets.transforms import LoadImageGrid, LoadImageTokens, SampleCaption, TokenizeText
 from sacl_mm.datasets.visual_questions import VisualQuestions
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     'ImageTextDataset',
     'ImageTextPairs',
     'LoadImageGrid',
+    'LoadImageTokens',
     'NLVR2Pairs',
     'SampleCaption',
     'SampleIndex',

@@ -81,8 +81,8 @@ def _replace_loader(pipeline: Sequence[dict]) -> tuple[list[dict], bool]:
     for step in pipeline:
         kind = step['type'] if isinstance(step['type'], str) else step['type'].__name__
         kind = kind.split('.')[-1]
-        if kind == 'LoadImageGrid':
-            raise ValueError(f'the model sees grids of features (LoadImageGrid), not pictures: {_NEEDED}')
+        if kind in ('LoadImageGrid', 'LoadImageTokens'):
+            raise ValueError(f'the model sees stored features ({kind}), not pictures: {_NEEDED}')
         if kind == 'LoadImageFromFile':
             step, loads = dict(step, type=LoadPicture), True
         elif 'transforms' in step:

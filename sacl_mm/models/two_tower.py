@@ -3,7 +3,6 @@
 Shapes: B pictures, N image tokens (after a first token for the whole picture), T texts, L text tokens, C width, E embedding.
 """
 
-import importlib
 from typing import NamedTuple
 
 import torch
@@ -37,7 +36,7 @@ class TwoTower(BaseModule):
 
     Args:
         backbone: any of mmpretrain's or timm's (`mmpretrain.TIMMBackbone`), or of ours; None where "images" are what a
-            frozen backbone yielded (`LoadImageGrid`).
+            frozen backbone yielded (`LoadImageGrid`, `LoadImageTokens`).
         neck: makes tokens of what the backbone yields; has `out_channels`.
         text_encoder: has `width`.
         embed_dims: E; None for tasks without contrast: no projections.
@@ -61,7 +60,6 @@ class TwoTower(BaseModule):
     ) -> None:
         super().__init__()
         load_mmpretrain()
-        importlib.import_module('sacl_mm.models.backbones')  # here, because it needs mmpretrain's models
         self.backbone = nn.Identity() if backbone is None else MODELS.build(backbone)
         self.neck = MODELS.build(neck)
         self.text_encoder = MODELS.build(text_encoder)
@@ -114,8 +112,9 @@ class TwoTower(BaseModule):
         return Encoded(*in_checkpointed_chunks(self._encode_text, self.checkpoint_rows, token_ids_TL, mask_TL))
 
     def _encode_image(self, images_BCHW: Tensor, guide_BC: Tensor | None) -> Encoded:
-        # Convolutions run faster in this layout, on CPUs and in mixed precision on GPUs.
-        images_BCHW = images_BCHW.contiguous(memory_format=torch.channels_last)
+        if images_BCHW.ndim == 4:  # else stored tokens (B, 1 + N, C)
+            # Convolutions run faster in this layout, on CPUs and in mixed precision on GPUs.
+            images_BCHW = images_BCHW.contiguous(memory_format=torch.channels_last)
         with cpu_kernels(images_BCHW), recomputed_activations():
             features = self.backbone(images_BCHW, guide_BC) if self.is_text_guided else self.backbone(images_BCHW)
         tokens_BNC = self.neck(features)

@@ -17,7 +17,9 @@ from sacl_mm.registry import MODELS
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted(
-    path for path in (ROOT / 'configs' / 'sacl').glob('*.py') if not path.stem.endswith(('_features', '_grids'))
+    path
+    for path in (ROOT / 'configs' / 'sacl').glob('*.py')
+    if not path.stem.endswith(('_features', '_grids', '_tokens'))
 )
 SMALL_VIT = dict(embed_dims=32, num_layers=1, num_heads=2, feedforward_channels=32)
 

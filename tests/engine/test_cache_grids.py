@@ -90,6 +90,44 @@ def test_grids_are_the_encoders_stages_side_by_side(pictures):
     assert not list((folder / 'out').glob('*.part'))
 
 
+def test_a_vits_tokens(pictures, run):
+    folder, _ = pictures
+    vit = dict(
+        type='TokenReducedViT',
+        arch=dict(embed_dims=8, num_layers=2, num_heads=2, feedforward_channels=16),
+        img_size=(64, 96),
+        patch_size=16,
+        reduction_layers=(1,),
+    )
+    config = (folder / 'grids.py').read_text()
+    config = config[: config.index('image_encoder')]  # of the base remains what reads pictures
+    weights = f"init_cfg=dict(type='Pretrained', checkpoint='{folder}/vit.pth')"
+    (folder / 'grids.py').write_text(
+        f'{config}\nimage_encoder = dict(_delete_=True, keep_rate=1.0, {weights}, **{vit!r})\n{pipeline(96, 64)}\n'
+    )
+    torch.manual_seed(0)
+    encoder = encoder_of(folder / 'grids.py')
+    torch.save(encoder.state_dict(), folder / 'vit.pth')
+    run('--fp32')
+    mean = np.array([103.939, 116.779, 123.68])
+    picture = cv2.resize(cv2.imread(str(folder / 'images/3.png')), (96, 64), interpolation=cv2.INTER_CUBIC)
+    with torch.no_grad():
+        (tokens,) = encoder(torch.tensor((picture - mean).transpose(2, 0, 1)[None]).float())
+    stored = np.load(folder / 'out/3.npy')
+    assert stored.shape == (1 + 24, 8)
+    assert stored.dtype == np.float16
+    np.testing.assert_allclose(stored, tokens[0].numpy(), rtol=2e-3, atol=1e-3)
+    keep = ['--cfg-options', 'image_encoder.keep_rate=0.5']
+    with pytest.raises(UserError, match='holds grids of another configuration'):
+        run('--fp32', *keep)
+    for path in (folder / 'out').iterdir():
+        path.unlink()
+    run('--fp32', *keep)
+    assert np.load(folder / 'out/3.npy').shape == (1 + 12 + 1, 8)
+    with pytest.raises(UserError, match="did you mean 'keep_rate'"):
+        run('--cfg-options', 'image_encoder.keep_rat=0.5')
+
+
 def test_an_interrupted_run_goes_on(pictures, run):
     folder, _ = pictures
     run()

@@ -61,9 +61,9 @@ def test_bad_checkpoints(tmp_path, spoil, message):
     ('dataset', 'message'),
     [
         (dict(type='CachedFeatures', ann_file='x.pt'), r'\(CachedFeatures\) has no pipeline for pictures'),
-        (
-            dict(WORLD, pipeline=[dict(type='LoadImageGrid', root='x'), *PIPELINE]),
-            r'grids of features \(LoadImageGrid\)',
+        *(
+            (dict(WORLD, pipeline=[dict(type=kind, root='x'), *PIPELINE]), rf'stored features \({kind}\)')
+            for kind in ('LoadImageGrid', 'LoadImageTokens')
         ),
         (dict(type='ShapeWorld', num_images=6, pipeline=PIPELINE), 'set test_dataloader.dataset.image_size'),
     ],

@@ -228,7 +228,8 @@ def test_pooled_head_ignores_padding_and_reads_what_it_says():
 
 
 @pytest.mark.parametrize('freeze', [False, True])
-def test_towers_on_grids_with_pooled_heads(freeze):
+@pytest.mark.parametrize('shape', [(2, 12, 3, 4), (2, 13, 12)], ids=['grid', 'tokens'])
+def test_towers_on_stored_features_with_pooled_heads(freeze, shape):
     towers = MODELS.build(
         dict(
             type='TwoTower',
@@ -241,10 +242,10 @@ def test_towers_on_grids_with_pooled_heads(freeze):
             freeze_backbone=freeze,
         )
     ).eval()
-    grid, ids, mask = torch.randn(2, 12, 3, 4), torch.randint(5, 80, (3, 6)), torch.ones(3, 6, dtype=torch.bool)
-    image, text = towers.encode_image(grid), towers.encode_text(ids, mask)
+    stored, ids, mask = torch.randn(shape), torch.randint(5, 80, (3, 6)), torch.ones(3, 6, dtype=torch.bool)
+    image, text = towers.encode_image(stored), towers.encode_text(ids, mask)
     assert image.tokens.shape == (2, 13, 32)
     for encoded in (image, text):
         torch.testing.assert_close(encoded.feature.norm(dim=1), torch.ones(len(encoded.feature)))
-    expected = towers.image_projection(grid.flatten(2).transpose(1, 2))
+    expected = towers.image_projection(stored.flatten(2).transpose(1, 2) if stored.ndim == 4 else stored)
     torch.testing.assert_close(image.feature, torch.nn.functional.normalize(expected, dim=-1))

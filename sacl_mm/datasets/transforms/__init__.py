@@ -1,6 +1,6 @@
 """Transforms that mmcv and mmpretrain do not have."""
 
-from sacl_mm.datasets.transforms.load_grid import LoadImageGrid
+from sacl_mm.datasets.transforms.load_grid import LoadImageGrid, LoadImageTokens
 from sacl_mm.datasets.transforms.text import SampleCaption, TokenizeText
 
-__all__ = ['LoadImageGrid', 'SampleCaption', 'TokenizeText']
+__all__ = ['LoadImageGrid', 'LoadImageTokens', 'SampleCaption', 'TokenizeText']

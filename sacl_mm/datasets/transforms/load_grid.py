@@ -1,4 +1,4 @@
-"""Grids of features in place of pixels."""
+"""What a frozen backbone made of a picture, in place of its pixels: a grid, or a sequence of tokens."""
 
 import os
 from functools import lru_cache
@@ -32,9 +32,8 @@ class LoadImageGrid(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Read the grid of `img_path`."""
-        name = os.path.splitext(os.path.basename(results['img_path']))[0]
-        path = os.path.join(self.root, f'{name}.npy')
-        grid = _read(path, results['img_path'])
+        path = _path(self.root, results['img_path'])
+        grid = _read(path, results['img_path'], 3)
         if self.size is not None and grid.shape[:2] != tuple(self.size):
             grid = _averaged(grid, self.size, path)
         results['img'] = grid
@@ -42,23 +41,54 @@ class LoadImageGrid(BaseTransform):
         return results
 
 
-def _read(path: str, picture: str) -> np.ndarray:
+@TRANSFORMS.register_module()
+class LoadImageTokens(BaseTransform):
+    """As `LoadImageGrid`, for a backbone that yields a sequence (a ViT): `img` becomes the tensor (N, C), floating point.
+
+    A sequence has no sides to flip; `mmpretrain.RandomFlip` after it raises.
+
+    Args:
+        root: the folder that `tools/cache_grids.py` wrote.
+
+    Raises:
+        FileNotFoundError, ValueError: no such file, or no tokens in it.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+
+    def transform(self, results: dict) -> dict:
+        """Read the tokens of `img_path`."""
+        tokens = _read(_path(self.root, results['img_path']), results['img_path'], 2)
+        results['img'] = torch.from_numpy(tokens)  # as an array, PackInputs would take it for a grey picture
+        results['img_shape'] = results['ori_shape'] = tokens.shape[:1]
+        return results
+
+
+_KINDS = {2: 'tokens (N, C)', 3: 'a grid of features (H, W, C)'}
+
+
+def _path(root: str, picture: str) -> str:
+    return os.path.join(root, os.path.splitext(os.path.basename(picture))[0] + '.npy')
+
+
+def _read(path: str, picture: str, dimensions: int) -> np.ndarray:
     try:
-        grid = np.load(path, allow_pickle=False)
+        features = np.load(path, allow_pickle=False)
     except FileNotFoundError as error:
         raise FileNotFoundError(
-            f"grid '{path}' of the picture '{picture}' does not exist: make it with tools/cache_grids.py"
+            f"'{path}' for the picture '{picture}' does not exist: make it with tools/cache_grids.py"
         ) from error
     except (ValueError, OSError, EOFError) as error:
         raise ValueError(
             f"'{path}' cannot be read ({error}): delete it and make it anew with tools/cache_grids.py"
         ) from error
-    if grid.ndim != 3 or not np.issubdtype(grid.dtype, np.floating):
+    if features.ndim != dimensions or not np.issubdtype(features.dtype, np.floating):
         raise ValueError(
-            f"'{path}' holds {grid.dtype} of shape {grid.shape}, not a grid of features (H, W, C): delete it and make it "
-            'anew with tools/cache_grids.py'
+            f"'{path}' holds {features.dtype} of shape {features.shape}, not {_KINDS[dimensions]}: delete it and make it anew "
+            'with tools/cache_grids.py'
         )
-    return grid
+    return features
 
 
 def _averaged(grid_HWC: np.ndarray, size: tuple[int, int], path: str) -> np.ndarray:

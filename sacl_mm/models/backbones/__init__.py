@@ -1,4 +1,4 @@
-"""Image encoders of ours. Importing this imports mmpretrain's models; `TwoTower` does it."""
+"""Image encoders of ours. Importing this imports mmpretrain's models; the registry does it."""
 
 from sacl_mm.models.backbones.token_reduced_vit import TokenReducedViT
 

@@ -1,4 +1,4 @@
-"""LoadImageGrid: by itself, and from a caption file to the tensors that a model takes."""
+"""LoadImageGrid and LoadImageTokens: by themselves, and from a caption file to the tensors that a model takes."""
 
 import cv2
 import numpy as np
@@ -9,6 +9,8 @@ from mmengine.registry import DefaultScope
 
 from sacl_mm.compatibility import load_mmpretrain
 from sacl_mm.registry import DATASETS, MODELS, TRANSFORMS
+
+FLIP = dict(type='mmpretrain.RandomFlip', prob=1.0, direction='horizontal')
 
 
 @pytest.fixture
@@ -54,8 +56,8 @@ def test_a_grid_is_never_made_finer(grids):
         load(root, '1.jpg', size=(3, 3))
 
 
-def test_from_a_caption_file_to_a_batch(grids):
-    root, arrays = grids
+def batch(root, kind):
+    """The pictures of two captions, as a model takes them, flipped."""
     (root / 'captions.txt').write_text('1.jpg#0\ta dog\nb.c.jpg#0\ta cat\n')
     config = dict(
         type='ImageTextPairs',
@@ -63,8 +65,8 @@ def test_from_a_caption_file_to_a_batch(grids):
         data_prefix=dict(img_path=str(root)),
         test_mode=True,
         pipeline=[
-            dict(type='LoadImageGrid', root=str(root)),
-            dict(type='mmpretrain.RandomFlip', prob=1.0, direction='horizontal'),
+            dict(type=kind, root=str(root)),
+            *([FLIP] if kind == 'LoadImageGrid' else []),
             dict(type='TokenizeText', tokenizer=dict(type='WordPieceTokenizer', vocab=['a', 'dog', 'cat'])),
             dict(type='mmpretrain.PackInputs', algorithm_keys=['token_ids', 'image_id', 'text_ids']),
         ],
@@ -72,15 +74,47 @@ def test_from_a_caption_file_to_a_batch(grids):
     with DefaultScope.overwrite_default_scope('sacl_mm'):
         dataset = DATASETS.build(config)
     preprocessor = MODELS.build(dict(type='ImageTextPreprocessor', vocab_size=10))
-    images = preprocessor(pseudo_collate([dataset[0], dataset[1]]))['images']
+    return preprocessor(pseudo_collate([dataset[0], dataset[1]]))['images']
+
+
+def test_from_a_caption_file_to_a_batch(grids):
+    root, arrays = grids
+    images = batch(root, 'LoadImageGrid')
     assert images.dtype == torch.float32
     expected = np.stack([arrays['1'], arrays['b.c']])[:, :, ::-1].transpose(0, 3, 1, 2).astype(np.float32)
     np.testing.assert_array_equal(images.numpy(), expected)
 
 
+def test_tokens_from_a_caption_file_to_a_batch(grids):
+    root, arrays = grids
+    tokens = {name: array.reshape(6, 5) for name, array in arrays.items()}
+    for name, array in tokens.items():
+        np.save(root / f'{name}.npy', array)
+    images = batch(root, 'LoadImageTokens')
+    assert images.dtype == torch.float32
+    np.testing.assert_array_equal(images.numpy(), np.stack([tokens['1'], tokens['b.c']]).astype(np.float32))
+
+
+def test_tokens_are_not_flipped(grids):
+    root, _ = grids
+    np.save(root / '1.npy', np.zeros((6, 5), np.float16))
+    results = TRANSFORMS.build(dict(type='LoadImageTokens', root=str(root))).transform(dict(img_path='1.jpg'))
+    with pytest.raises(ValueError, match='step'):
+        TRANSFORMS.build(FLIP)(results)
+
+
+def test_tokens_and_grids_are_told_apart(grids):
+    root, _ = grids
+    tokens = TRANSFORMS.build(dict(type='LoadImageTokens', root=str(root)))
+    with pytest.raises(ValueError, match=r'1\.npy\' holds float16 of shape \(2, 3, 5\), not tokens \(N, C\).*anew'):
+        tokens.transform(dict(img_path='1.jpg'))
+    with pytest.raises(FileNotFoundError, match=r"2\.npy' for the picture '2\.jpg'.*tools/cache_grids\.py"):
+        tokens.transform(dict(img_path='2.jpg'))
+
+
 def test_a_missing_grid_names_the_file_and_the_tool(grids):
     root, _ = grids
-    with pytest.raises(FileNotFoundError, match=r"2\.npy' of the picture 'x/2\.jpg'.*tools/cache_grids\.py"):
+    with pytest.raises(FileNotFoundError, match=r"2\.npy' for the picture 'x/2\.jpg'.*tools/cache_grids\.py"):
         load(root, 'x/2.jpg')
 
 

@@ -1,0 +1,32 @@
+"""Tokens of Flickr8k from a frozen DINOv2 ViT-S/14 at 224 px: 257 x 384, 200 kB a picture; with 70 % kept twice, 128.
+
+    export FLICKR8K=... VIT=...
+    python tools/cache_grids.py configs/sacl/flickr8k_vit_tokens.py data/flickr8k_tokens
+    python tools/cache_grids.py configs/sacl/flickr8k_vit_tokens.py data/flickr8k_tokens_70 \\
+        --cfg-options image_encoder.keep_rate=0.7
+
+$VIT: mmpretrain's file of the model.
+"""
+
+pictures = '{{$FLICKR8K:data/flickr8k}}/images'
+pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='mmpretrain.Resize', scale=(224, 224), interpolation='bicubic', backend='pillow'),
+    dict(type='mmpretrain.PackInputs'),
+]
+data_preprocessor = dict(
+    type='ImgDataPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True
+)
+image_encoder = dict(
+    type='TokenReducedViT',
+    arch='dinov2-small',
+    img_size=518,  # of its positions
+    patch_size=14,
+    layer_scale_init_value=1e-5,
+    guide='class',
+    reduction_layers=(5, 10),
+    keep_rate=1.0,
+    init_cfg=dict(
+        type='Pretrained', checkpoint='{{$VIT:checkpoints/vit-small-p14_dinov2-pre_3rdparty.pth}}', prefix='backbone.'
+    ),
+)
