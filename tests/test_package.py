@@ -114,15 +114,24 @@ def test_importing_the_package_imports_no_other_library_and_registers_it():
     assert heavy.splitlines() == ['[]', 'InfoNCE()']
 
 
-def test_the_backbone_is_found_by_its_name_in_another_librarys_configuration():
+def registered(path: Path) -> set[tuple[str, str]]:
+    """(registry, class) of what a file registers."""
+    return {
+        (decorator.func.value.id, node.name)
+        for node in ast.walk(ast.parse(path.read_text()))
+        for decorator in getattr(node, 'decorator_list', [])
+        if isinstance(decorator, ast.Call) and getattr(decorator.func, 'attr', None) == 'register_module'
+    }
+
+
+def test_all_that_is_registered_is_found_by_name_once_the_package_is_imported():
+    names = set().union(*map(registered, PACKAGE.rglob('*.py')))
+    assert {('MODELS', 'TokenReducedViT'), ('HOOKS', 'PlainCheckpointHook')} < names
     out = run(
-        'from sacl_mm.compatibility import load_mmpretrain\n'
-        'load_mmpretrain()\n'
-        'from mmpretrain.registry import MODELS\n'
-        'backbone = dict(type="sacl_mm.TokenReducedViT", arch="deit-tiny", img_size=32, keep_rate=0.7)\n'
-        'print(MODELS.build(dict(type="ImageClassifier", backbone=backbone)).backbone.keep_rate)'
+        'import sacl_mm, mmengine.registry as root\n'
+        f'print([x for x in {sorted(names)} if getattr(root, x[0]).get("sacl_mm." + x[1]) is None])'
     )
-    assert out.splitlines()[-1] == '0.7'
+    assert out.splitlines()[-1] == '[]'
 
 
 def test_torchvision_imports_and_its_operators_are_what_they_were():
