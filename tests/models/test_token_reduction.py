@@ -6,7 +6,13 @@ import pytest
 import torch
 
 from sacl_mm.compatibility import load_mmpretrain
-from sacl_mm.layers.token_reduction import corrected_attention, first_token_attention, guided_score, reduce_tokens
+from sacl_mm.layers.token_reduction import (
+    corrected_attention,
+    first_token_attention,
+    guided_score,
+    received_attention,
+    reduce_tokens,
+)
 from sacl_mm.models.necks import ImageTokenNeck, TokenReductionNeck
 from sacl_mm.registry import MODELS
 
@@ -69,7 +75,21 @@ def test_scores_equal_plain_loops():
     )
 
 
-@pytest.mark.parametrize('guide', ['text', 'class', 'both'])
+@pytest.mark.parametrize('bias', [True, False])
+def test_received_attention_equals_plain_loops(bias):
+    tokens, qkv = torch.randn(2, 4, 8), torch.nn.Linear(8, 24, bias=bias)
+    expected = torch.zeros(2, 3)
+    for b in range(2):
+        query, key = qkv(tokens[b])[:, :8], qkv(tokens[b])[:, 8:16]
+        for part in (slice(0, 4), slice(4, 8)):
+            for row in range(4):
+                expected[b] += (key[:, part] @ query[row, part] / 2).softmax(dim=0)[1:].detach() / 8
+    found = received_attention(qkv, tokens, heads=2)
+    torch.testing.assert_close(found, expected)
+    assert not found.requires_grad
+
+
+@pytest.mark.parametrize('guide', ['text', 'class', 'received', 'both'])
 def test_keeping_everything_is_no_reduction(guide):
     plain, reduced = plain_vit(), vit(guide=guide, keep_rate=1.0, reduction_layers=(2, 3))
     reduced.load_state_dict(plain.state_dict())  # mmpretrain's weights load unchanged
@@ -77,7 +97,7 @@ def test_keeping_everything_is_no_reduction(guide):
     torch.testing.assert_close(reduced(images, texts)[0], plain(images)[0])
 
 
-@pytest.mark.parametrize('guide', ['text', 'class', 'both'])
+@pytest.mark.parametrize('guide', ['text', 'class', 'received', 'both'])
 @pytest.mark.parametrize(('fuse', 'tokens'), [(True, 1 + 10), (False, 1 + 8)])
 def test_tokens_that_are_left(guide, fuse, tokens):
     # 16 patches: 12 (and 1) after layer 2, ceil(0.7 * 13) = 10 (and 1), without fusing 12 and 9, after layer 3
@@ -104,14 +124,14 @@ def test_the_texts_correction_of_attention():
     torch.testing.assert_close(corrected_attention(attention, query, tokens), expected)
 
 
-def test_both_begins_as_class_and_learns_from_the_text():
+def test_both_begins_as_received_and_learns_from_the_text():
     torch.manual_seed(0)
     options = dict(keep_rate=0.5, reduction_layers=(2, 3))
-    by_class, both = vit(guide='class', **options), vit(guide='both', **options)
-    fits = both.load_state_dict(by_class.state_dict(), strict=False)
+    received, both = vit(guide='received', **options), vit(guide='both', **options)
+    fits = both.load_state_dict(received.state_dict(), strict=False)
     assert fits.missing_keys == [f'text_queries.{layer}.{kind}' for layer in (2, 3) for kind in ('weight', 'bias')]
     images, texts = torch.randn(1, 3, 64, 64).expand(2, -1, -1, -1), torch.randn(2, 16)
-    torch.testing.assert_close(both(images, texts)[0], by_class(images)[0])
+    torch.testing.assert_close(both(images, texts)[0], received(images)[0])
     both(images, texts)[0].square().sum().backward()
     assert all(layer.weight.grad.abs().max() > 0 for layer in both.text_queries.values())
     both.text_queries['2'].weight.data = 10 * torch.eye(16)
@@ -126,7 +146,7 @@ def test_larger_pictures_get_resized_positions():
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (dict(guide='sound'), "'class', 'text' or 'both'"),
+        (dict(guide='sound'), "'class', 'received', 'text' or 'both'"),
         (dict(keep_rate=0.0), 'keep_rate'),
         (dict(reduction_layers=(5,)), r'1 to 4, got \[5\]'),
         (dict(out_type='featmap'), "out_type='raw'"),

@@ -12,6 +12,7 @@ from sacl_mm.layers.token_reduction import (
     first_token_attention,
     guided_score,
     query,
+    received_attention,
     reduce_tokens,
 )
 from sacl_mm.registry import MODELS
@@ -28,20 +29,21 @@ class TokenReducedViT(VisionTransformer):
     After such a layer's attention the tokens are scored; the best `keep_rate` of them stay, the others are fused into one.
 
     * `guide='class'` (EViT, arXiv 2202.07800): by the attention of the picture's own first token.
+    * `guide='received'`: by the attention that all of the picture's tokens pay, for models whose first token is not trained to
+      stand for the whole; after training on questions it finds what matters better (docs/results.md).
     * `guide='text'` (TRIPS, arXiv 2305.04474v4, EMNLP 2022): by the text's first token through the layer's own query
       projection; no new parameters. Picture features then depend on the text: each picture needs one, of the same width,
       and they cannot be kept for retrieval among many texts. Not for contrastive losses: what stays of a picture tells its
       text apart from others without a look at what it shows (docs/results.md).
-    * `guide='both'`: by the first token's attention, which the text corrects through a linear layer of its own
-      (`text_queries`). That begins at zero, so that a model that was trained with `guide='class'` goes on as it was and
-      learns where a text would have it otherwise. Like `guide='text'` for questions and statements, not for contrast; worth
-      its while where few tokens stay (docs/results.md).
+    * `guide='both'`: by the attention that all tokens pay, which the text corrects through a linear layer of its own
+      (`text_queries`). That begins at zero, so that a model that was trained with `guide='received'` goes on as it was and
+      learns where a text would have it otherwise. Like `guide='text'` for questions and statements, not for contrast.
 
     Args:
         reduction_layers: after which layers' attention, counted from 1.
         keep_rate: share of the tokens that stay, each time.
         fuse: whether the others become a token; without, they are gone.
-        guide: 'class', 'text' or 'both'.
+        guide: 'class', 'received', 'text' or 'both'.
         others: as in mmpretrain; needs a class token, and yields all tokens of the last layer (`out_type='raw'`).
     """
 
@@ -55,8 +57,8 @@ class TokenReducedViT(VisionTransformer):
         **options,
     ) -> None:
         super().__init__(*args, **dict(out_type='raw') | options)
-        if guide not in ('class', 'text', 'both'):
-            raise ValueError(f"guide must be 'class', 'text' or 'both', got {guide!r}")
+        if guide not in ('class', 'received', 'text', 'both'):
+            raise ValueError(f"guide must be 'class', 'received', 'text' or 'both', got {guide!r}")
         if not 0 < keep_rate <= 1:
             raise ValueError(f'keep_rate must be in (0, 1], got {keep_rate}')
         wrong = [number for number in reduction_layers if not 1 <= number <= len(self.layers)]
@@ -67,8 +69,8 @@ class TokenReducedViT(VisionTransformer):
         self.reduction_layers = tuple(reduction_layers)
         for number in reduction_layers:
             self.layers[number - 1].called_in_parts = True  # `sacl_mm.engine.sharding` asks
-        self.keep_rate, self.fuse = keep_rate, fuse
-        self.text_guided = guide != 'class' and keep_rate < 1
+        self.keep_rate, self.fuse, self.guide = keep_rate, fuse, guide
+        self.text_guided = guide in ('text', 'both') and keep_rate < 1
         self.text_queries = None
         if guide == 'both' and keep_rate < 1:
             self.text_queries = nn.ModuleDict(
@@ -93,7 +95,7 @@ class TokenReducedViT(VisionTransformer):
             )
         x_BNC = self._embed(images)
         for number, layer in enumerate(self.layers, start=1):
-            if number in self.reduction_layers:
+            if number in self.reduction_layers and self.keep_rate < 1:
                 x_BNC = self._reducing(number, layer, x_BNC, guide_BC)
             else:
                 x_BNC = layer(x_BNC)
@@ -111,11 +113,12 @@ class TokenReducedViT(VisionTransformer):
     def _reducing(self, number: int, layer: nn.Module, x_BNC: Tensor, guide_BC: Tensor | None) -> Tensor:
         normed_BNC = layer.ln1(x_BNC)
         x_BNC = x_BNC + layer.attn(normed_BNC)
-        if self.text_guided and self.text_queries is None:
+        if self.guide == 'text':
             score_BN = guided_score(query(layer.attn.qkv, guide_BC), x_BNC)
         else:
-            score_BN = first_token_attention(layer.attn.qkv, normed_BNC, layer.attn.num_heads)
-            if self.text_guided:
+            attention = first_token_attention if self.guide == 'class' else received_attention
+            score_BN = attention(layer.attn.qkv, normed_BNC, layer.attn.num_heads)
+            if self.text_queries is not None:
                 text_BC = F.layer_norm(guide_BC, guide_BC.shape[1:])
                 score_BN = corrected_attention(score_BN, self.text_queries[str(number)](text_BC), x_BNC)
         x_BNC = reduce_tokens(x_BNC, score_BN, self.keep_rate, self.fuse)
