@@ -25,6 +25,7 @@ from torch.utils.data import DataLoader
 from sacl_mm.compatibility import load_mmpretrain
 from sacl_mm.engine.config_check import check_file
 from sacl_mm.engine.launch import run_tool
+from sacl_mm.engine.pretrained_parts import check_pretrained_parts
 from sacl_mm.registry import DATASETS, MODELS
 
 
@@ -85,6 +86,7 @@ def main() -> None:
         preprocessor = MODELS.build(cfg.data_preprocessor)
         image_encoder, text_encoder = MODELS.build(cfg.image_encoder), MODELS.build(cfg.text_encoder)
         for encoder in (image_encoder, text_encoder):
+            check_pretrained_parts(encoder)
             encoder.init_weights()
             encoder.to(device).eval()
         image_encoder.to(dtype=dtype, memory_format=torch.channels_last)

@@ -30,6 +30,7 @@ from torch.utils.data import DataLoader, Dataset
 from sacl_mm.compatibility import load_mmpretrain
 from sacl_mm.engine.config_check import UserError, check_config, check_file
 from sacl_mm.engine.launch import run_tool
+from sacl_mm.engine.pretrained_parts import check_pretrained_parts
 from sacl_mm.registry import MODELS
 
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
@@ -82,10 +83,9 @@ def find_pictures(folder: str) -> list[Path]:
 def keep_config(cfg: Config, folder: Path) -> None:
     """One folder holds the grids of one configuration."""
     path = folder / 'config.py'
-    if not path.exists():
-        path.write_text(cfg.pretty_text)
-    elif path.read_text() != cfg.pretty_text:
+    if path.exists() and path.read_text() != cfg.pretty_text and any(folder.glob('*.npy')):
         raise UserError(f"'{folder}' holds grids of another configuration ({path}): choose another folder or delete it")
+    path.write_text(cfg.pretty_text)
 
 
 def features(stages: tuple[Tensor, ...]) -> Tensor:
@@ -165,6 +165,7 @@ def main() -> None:
     if missing:
         with DefaultScope.overwrite_default_scope('sacl_mm'):
             preprocessor, image_encoder = MODELS.build(cfg.data_preprocessor), MODELS.build(cfg.image_encoder)
+            check_pretrained_parts(image_encoder)
             image_encoder.init_weights()
             image_encoder.to('cuda' if torch.cuda.is_available() else 'cpu').eval()
             image_encoder.to(dtype=dtype, memory_format=torch.channels_last)

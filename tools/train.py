@@ -4,6 +4,7 @@
 import argparse
 
 from mmengine.runner import find_latest_checkpoint
+from torch import nn
 
 from sacl_mm.engine.config_check import UserError, check_file
 from sacl_mm.engine.launch import (
@@ -14,6 +15,7 @@ from sacl_mm.engine.launch import (
     run_tool,
     use_mixed_precision,
 )
+from sacl_mm.engine.pretrained_parts import check_pretrained_parts
 
 
 def parse_args() -> argparse.Namespace:
@@ -56,7 +58,10 @@ def main() -> None:
         check_file(args.resume, 'checkpoint (--resume)')
         cfg.resume, cfg.load_from = True, args.resume
     check_start(cfg)
-    build_runner(cfg).train()
+    runner = build_runner(cfg)
+    if isinstance(runner.model, nn.Module):  # else it is built, and checked, when weights are shared out
+        check_pretrained_parts(runner.model)
+    runner.train()
 
 
 if __name__ == '__main__':

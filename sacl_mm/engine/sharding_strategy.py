@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from sacl_mm.engine.compilation import compile_layers
+from sacl_mm.engine.pretrained_parts import check_pretrained_parts
 from sacl_mm.engine.sharding import part_of, shard, whole
 
 
@@ -29,6 +30,10 @@ class ShardingStrategy(DDPStrategy):
     def __init__(self, *, compile: bool | dict = False, **options) -> None:
         super().__init__(**options)
         self.compile = compile
+
+    def _init_model_weights(self, model: nn.Module) -> nn.Module:
+        check_pretrained_parts(model)
+        return super()._init_model_weights(model)
 
     def _wrap_model(self, model: nn.Module) -> nn.Module:
         device = get_device()

@@ -120,9 +120,13 @@ def test_a_vits_tokens(pictures, run):
     keep = ['--cfg-options', 'image_encoder.keep_rate=0.5']
     with pytest.raises(UserError, match='holds grids of another configuration'):
         run('--fp32', *keep)
-    for path in (folder / 'out').iterdir():
+    for path in (folder / 'out').glob('*.npy'):
         path.unlink()
-    run('--fp32', *keep)
+    (folder / 'vit.pth').rename(folder / 'weights.pth')
+    with pytest.raises(UserError, match=r'vit\.pth.*does not exist'):
+        run('--fp32', *keep)
+    (folder / 'weights.pth').rename(folder / 'vit.pth')
+    run('--fp32', *keep)  # nothing of the mistake is left
     assert np.load(folder / 'out/3.npy').shape == (1 + 12 + 1, 8)
     with pytest.raises(UserError, match="did you mean 'keep_rate'"):
         run('--cfg-options', 'image_encoder.keep_rat=0.5')
