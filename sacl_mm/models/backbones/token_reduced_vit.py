@@ -29,15 +29,16 @@ class TokenReducedViT(VisionTransformer):
     After such a layer's attention the tokens are scored; the best `keep_rate` of them stay, the others are fused into one.
 
     * `guide='class'` (EViT, arXiv 2202.07800): by the attention of the picture's own first token.
-    * `guide='received'`: by the attention that all of the picture's tokens pay, for models whose first token is not trained to
-      stand for the whole; after training on questions it finds what matters better (docs/results.md).
+    * `guide='received'`: by the attention that all of the picture's tokens pay. Better where reduction is switched on without
+      training with it, in a model whose first token does not stand for the whole (docs/results.md).
     * `guide='text'` (TRIPS, arXiv 2305.04474v4, EMNLP 2022): by the text's first token through the layer's own query
       projection; no new parameters. Picture features then depend on the text: each picture needs one, of the same width,
       and they cannot be kept for retrieval among many texts. Not for contrastive losses: what stays of a picture tells its
       text apart from others without a look at what it shows (docs/results.md).
-    * `guide='both'`: by the attention that all tokens pay, which the text corrects through a linear layer of its own
-      (`text_queries`). That begins at zero, so that a model that was trained with `guide='received'` goes on as it was and
-      learns where a text would have it otherwise. Like `guide='text'` for questions and statements, not for contrast.
+    * `guide='both'`: by the first token's attention, which the text corrects through a linear layer of its own
+      (`text_queries`). That begins at zero, so that a model that was trained with `guide='class'` goes on as it was and
+      learns where a text would have it otherwise. Like `guide='text'` for questions and statements, not for contrast; worth
+      its while where few tokens stay (docs/results.md).
 
     Args:
         reduction_layers: after which layers' attention, counted from 1.
@@ -116,7 +117,7 @@ class TokenReducedViT(VisionTransformer):
         if self.guide == 'text':
             score_BN = guided_score(query(layer.attn.qkv, guide_BC), x_BNC)
         else:
-            attention = first_token_attention if self.guide == 'class' else received_attention
+            attention = received_attention if self.guide == 'received' else first_token_attention
             score_BN = attention(layer.attn.qkv, normed_BNC, layer.attn.num_heads)
             if self.text_queries is not None:
                 text_BC = F.layer_norm(guide_BC, guide_BC.shape[1:])
