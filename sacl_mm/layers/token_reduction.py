@@ -56,21 +56,19 @@ def first_token_attention(qkv: nn.Linear, tokens_BNC: Tensor, heads: int) -> Ten
     return logits_BHN.float().softmax(dim=2).mean(dim=1)[:, 1:]
 
 
-def received_attention(qkv: nn.Linear, tokens_BNC: Tensor, heads: int) -> Tensor:
+def received_attention(projected_BNT: Tensor, heads: int) -> Tensor:
     """Attention that all tokens pay to each but the first in such a layer, (B, N): the mean over heads and queries of
     softmax(q . k / sqrt(C / H)), the first step of Zero-TPrune's ranking (CVPR 2024, arXiv 2305.17328).
 
     Without gradient, so that no activation is kept for it; one head after the other, for it takes N^2 numbers.
 
     Args:
-        tokens_BNC: all tokens, (B, 1 + N, C), as the projection gets them.
+        projected_BNT: what the projection made of all tokens, (B, 1 + N, 3C).
     """
-    width = qkv.out_features // 3
     with torch.no_grad():
-        bias = None if qkv.bias is None else qkv.bias[: 2 * width]
-        pairs_BNPHD = F.linear(tokens_BNC, qkv.weight[: 2 * width], bias).unflatten(-1, (2, heads, -1))
-        received_BN = torch.zeros_like(tokens_BNC[..., 0], dtype=torch.float32)
-        for query_BND, key_BND in zip(*pairs_BNPHD.permute(2, 3, 0, 1, 4), strict=True):
+        queries, keys, _ = projected_BNT.unflatten(-1, (3, heads, -1)).permute(2, 3, 0, 1, 4)
+        received_BN = torch.zeros_like(projected_BNT[..., 0], dtype=torch.float32)
+        for query_BND, key_BND in zip(queries, keys, strict=True):
             logits_BNN = query_BND @ key_BND.transpose(1, 2) / query_BND.shape[-1] ** 0.5
             received_BN += logits_BNN.float().softmax(dim=2).mean(dim=1)
         return received_BN[:, 1:] / heads

@@ -75,16 +75,15 @@ def test_scores_equal_plain_loops():
     )
 
 
-@pytest.mark.parametrize('bias', [True, False])
-def test_received_attention_equals_plain_loops(bias):
-    tokens, qkv = torch.randn(2, 4, 8), torch.nn.Linear(8, 24, bias=bias)
+def test_received_attention_equals_plain_loops():
+    tokens, qkv = torch.randn(2, 4, 8), torch.nn.Linear(8, 24)
     expected = torch.zeros(2, 3)
     for b in range(2):
         query, key = qkv(tokens[b])[:, :8], qkv(tokens[b])[:, 8:16]
         for part in (slice(0, 4), slice(4, 8)):
             for row in range(4):
                 expected[b] += (key[:, part] @ query[row, part] / 2).softmax(dim=0)[1:].detach() / 8
-    found = received_attention(qkv, tokens, heads=2)
+    found = received_attention(qkv(tokens), heads=2)
     torch.testing.assert_close(found, expected)
     assert not found.requires_grad
 
@@ -113,6 +112,20 @@ def test_the_text_decides_what_stays():
     assert not torch.allclose(first, second)
     alone = model(image[:1], torch.zeros(1, 16))[0]
     assert alone.shape[1] == len(first)
+
+
+def test_received_attention_is_the_layers_own():
+    model = vit(guide='received', keep_rate=0.5, reduction_layers=(1,))
+    image, layer = torch.randn(1, 3, 64, 64), model.layers[0]
+    before = model._embed(image)
+    after = before + layer.attn(layer.ln1(before))
+    score = received_attention(layer.attn.qkv(layer.ln1(before)), heads=2)
+    expected = reduce_tokens(after, score, 0.5)
+    expected = layer.ffn(layer.ln2(expected), identity=expected)
+    for following in model.layers[1:]:
+        expected = following(expected)
+    torch.testing.assert_close(model(image)[0], model.ln1(expected))
+    assert not layer.attn.qkv._forward_hooks
 
 
 def test_the_texts_correction_of_attention():

@@ -1,6 +1,7 @@
 """A vision transformer that drops tokens on its way. Shapes: B pictures, N image tokens, C width."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -113,14 +114,27 @@ class TokenReducedViT(VisionTransformer):
 
     def _reducing(self, number: int, layer: nn.Module, x_BNC: Tensor, guide_BC: Tensor | None) -> Tensor:
         normed_BNC = layer.ln1(x_BNC)
-        x_BNC = x_BNC + layer.attn(normed_BNC)
+        with output_of(layer.attn.qkv) if self.guide == 'received' else nullcontext() as projected:
+            x_BNC = x_BNC + layer.attn(normed_BNC)
         if self.guide == 'text':
             score_BN = guided_score(query(layer.attn.qkv, guide_BC), x_BNC)
+        elif self.guide == 'received':
+            score_BN = received_attention(projected[0], layer.attn.num_heads)
         else:
-            attention = received_attention if self.guide == 'received' else first_token_attention
-            score_BN = attention(layer.attn.qkv, normed_BNC, layer.attn.num_heads)
-            if self.text_queries is not None:
-                text_BC = F.layer_norm(guide_BC, guide_BC.shape[1:])
-                score_BN = corrected_attention(score_BN, self.text_queries[str(number)](text_BC), x_BNC)
+            score_BN = first_token_attention(layer.attn.qkv, normed_BNC, layer.attn.num_heads)
+        if self.text_queries is not None:
+            text_BC = F.layer_norm(guide_BC, guide_BC.shape[1:])
+            score_BN = corrected_attention(score_BN, self.text_queries[str(number)](text_BC), x_BNC)
         x_BNC = reduce_tokens(x_BNC, score_BN, self.keep_rate, self.fuse)
         return layer.ffn(layer.ln2(x_BNC), identity=x_BNC)
+
+
+@contextmanager
+def output_of(layer: nn.Module) -> Iterator[list[Tensor]]:
+    """What a layer inside of another library's yields, while that runs."""
+    found: list[Tensor] = []
+    handle = layer.register_forward_hook(lambda module, args, output: found.append(output))
+    try:
+        yield found
+    finally:
+        handle.remove()
