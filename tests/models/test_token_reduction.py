@@ -137,14 +137,14 @@ def test_the_texts_correction_of_attention():
     torch.testing.assert_close(corrected_attention(attention, query, tokens), expected)
 
 
-def test_both_begins_as_class_and_learns_from_the_text():
+def test_both_begins_as_received_and_learns_from_the_text():
     torch.manual_seed(0)
     options = dict(keep_rate=0.5, reduction_layers=(2, 3))
-    by_class, both = vit(guide='class', **options), vit(guide='both', **options)
-    fits = both.load_state_dict(by_class.state_dict(), strict=False)
+    received, both = vit(guide='received', **options), vit(guide='both', **options)
+    fits = both.load_state_dict(received.state_dict(), strict=False)
     assert fits.missing_keys == [f'text_queries.{layer}.{kind}' for layer in (2, 3) for kind in ('weight', 'bias')]
     images, texts = torch.randn(1, 3, 64, 64).expand(2, -1, -1, -1), torch.randn(2, 16)
-    torch.testing.assert_close(both(images, texts)[0], by_class(images)[0])
+    torch.testing.assert_close(both(images, texts)[0], received(images)[0])
     both(images, texts)[0].square().sum().backward()
     assert all(layer.weight.grad.abs().max() > 0 for layer in both.text_queries.values())
     both.text_queries['2'].weight.data = 10 * torch.eye(16)

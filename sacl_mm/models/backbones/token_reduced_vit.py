@@ -36,8 +36,8 @@ class TokenReducedViT(VisionTransformer):
       projection; no new parameters. Picture features then depend on the text: each picture needs one, of the same width,
       and they cannot be kept for retrieval among many texts. Not for contrastive losses: what stays of a picture tells its
       text apart from others without a look at what it shows (docs/results.md).
-    * `guide='both'`: by the first token's attention, which the text corrects through a linear layer of its own
-      (`text_queries`). That begins at zero, so that a model that was trained with `guide='class'` goes on as it was and
+    * `guide='both'`: by the attention that all tokens pay, which the text corrects through a linear layer of its own
+      (`text_queries`). That begins at zero, so that a model that was trained with `guide='received'` goes on as it was and
       learns where a text would have it otherwise. Like `guide='text'` for questions and statements, not for contrast; worth
       its while where few tokens stay (docs/results.md).
 
@@ -114,14 +114,14 @@ class TokenReducedViT(VisionTransformer):
 
     def _reducing(self, number: int, layer: nn.Module, x_BNC: Tensor, guide_BC: Tensor | None) -> Tensor:
         normed_BNC = layer.ln1(x_BNC)
-        with output_of(layer.attn.qkv) if self.guide == 'received' else nullcontext() as projected:
+        with output_of(layer.attn.qkv) if self.guide in ('received', 'both') else nullcontext() as projected:
             x_BNC = x_BNC + layer.attn(normed_BNC)
         if self.guide == 'text':
             score_BN = guided_score(query(layer.attn.qkv, guide_BC), x_BNC)
-        elif self.guide == 'received':
-            score_BN = received_attention(projected[0], layer.attn.num_heads)
-        else:
+        elif self.guide == 'class':
             score_BN = first_token_attention(layer.attn.qkv, normed_BNC, layer.attn.num_heads)
+        else:
+            score_BN = received_attention(projected[0], layer.attn.num_heads)
         if self.text_queries is not None:
             text_BC = F.layer_norm(guide_BC, guide_BC.shape[1:])
             score_BN = corrected_attention(score_BN, self.text_queries[str(number)](text_BC), x_BNC)
