@@ -2,7 +2,7 @@
 
     python tools/train.py configs/sacl/flickr8k_vit_retrieval.py --amp
 
-$CONTRAST: another checkpoint of the first stage; $TOKENS: where the tokens are. docs/results.md has the numbers.
+$CONTRAST: another checkpoint of the first stage; $TOKENS: where the tokens are.
 """
 
 _base_ = ['./flickr8k_retrieval.py']

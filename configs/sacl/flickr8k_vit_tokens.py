@@ -1,4 +1,4 @@
-"""Tokens of Flickr8k from a frozen DINOv2 ViT-S/14 at 224 px: 257 x 384, 200 kB a picture; with 70 % kept twice, 128.
+"""Tokens of Flickr8k from a frozen DINOv2 ViT-S/14 at 224 px: 257 x 384, 200 kB a picture; with 70 % kept twice, 129.
 
     export FLICKR8K=... VIT=...
     python tools/cache_grids.py configs/sacl/flickr8k_vit_tokens.py data/flickr8k_tokens

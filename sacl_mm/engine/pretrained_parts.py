@@ -1,5 +1,6 @@
 """Parts of a model that start from a file of their own, `init_cfg=dict(type='Pretrained', checkpoint=..., prefix=...)`."""
 
+import copy
 import os
 import pickle
 
@@ -16,17 +17,22 @@ _DISPENSABLE = ('num_batches_tracked', 'text_queries')
 def check_pretrained_parts(model: nn.Module) -> None:
     """MMEngine warns of weights that such a file lacks, and goes on with random ones; a frozen part would stay random.
 
-    Files are loaded, so that the parts' own adaptions (of position embeddings, say) count; remote ones are left to MMEngine.
-    More than a part needs may be in a file. Call it before `init_weights`, which loads them again.
+    Files are loaded into copies, so that the parts' own adaptions (of position embeddings, say) count; remote ones are left
+    to MMEngine. More than a part needs may be in a file.
 
     Raises:
         UserError: names the file, the part, and what is missing or of another shape.
     """
+    checked = set()
     for name, part in model.named_modules():
         found = getattr(part, 'init_cfg', None) or []
         for options in [found] if isinstance(found, dict) else found:
-            if options.get('type') == 'Pretrained' and '://' not in options['checkpoint']:
-                _check(part, name or type(part).__name__, options['checkpoint'], options.get('prefix'))
+            if options.get('type') != 'Pretrained' or '://' in options['checkpoint']:
+                continue
+            start = (type(part), options['checkpoint'], options.get('prefix'))
+            if start not in checked:  # a momentum teacher's part is a copy of the student's
+                _check(part, name or type(part).__name__, *start[1:])
+            checked.add(start)
 
 
 def _check(part: nn.Module, name: str, path: str, prefix: str | None) -> None:
@@ -36,7 +42,7 @@ def _check(part: nn.Module, name: str, path: str, prefix: str | None) -> None:
     state = {key.removeprefix('module.'): value for key, value in _read(path, what).items()}
     own = {key.removeprefix(prefix or ''): value for key, value in state.items() if key.startswith(prefix or '')}
     try:
-        missing = part.load_state_dict(own, strict=False).missing_keys
+        missing = copy.deepcopy(part).load_state_dict(own, strict=False).missing_keys
     except RuntimeError as error:  # shapes
         raise UserError(f'{what} does not fit: {" ".join(str(error).split())}') from None
     missing = [key for key in missing if not any(kind in key for kind in _DISPENSABLE)]

@@ -30,8 +30,8 @@ class TokenReducedViT(VisionTransformer):
     After such a layer's attention the tokens are scored; the best `keep_rate` of them stay, the others are fused into one.
 
     * `guide='class'` (EViT, arXiv 2202.07800): by the attention of the picture's own first token.
-    * `guide='received'`: by the attention that all of the picture's tokens pay. Better where reduction is switched on without
-      training with it, in a model whose first token does not stand for the whole (docs/results.md).
+    * `guide='received'`: by the attention that all of the picture's tokens pay; for models that answer questions, whose first
+      token nothing trains to stand for the whole (docs/results.md).
     * `guide='text'` (TRIPS, arXiv 2305.04474v4, EMNLP 2022): by the text's first token through the layer's own query
       projection; no new parameters. Picture features then depend on the text: each picture needs one, of the same width,
       and they cannot be kept for retrieval among many texts. Not for contrastive losses: what stays of a picture tells its
