@@ -137,6 +137,10 @@ def compute(batches: Iterator[list], preprocessor, image_encoder, dtype: torch.d
             continue
         images = preprocessor(dict(inputs=[picture for _, picture in batch]), False)['inputs']
         stages = image_encoder(images.to(device, dtype, memory_format=torch.channels_last))
+        if getattr(stages, 'sizes', None) is not None:
+            raise UserError(
+                "tokens that were merged (guide='similarity') cannot be stored: how many each stands for would be lost"
+            )
         if stages[-1].ndim not in (3, 4):
             shape = tuple(stages[-1].shape)
             raise UserError(f'image_encoder must yield grids (B, C, H, W) or tokens (B, N, C), got {shape}')

@@ -5,7 +5,7 @@
 
 A ViT over a CNN's cells instead of pixels is the hybrid of Dosovitskiy et al. (arXiv 2010.11929, section 3.1). Here it has
 49 cells and a class token, whose attention says what stays. With 70 % of the tokens, twice:
---cfg-options model.towers.backbone.keep_rate=0.7.
+--cfg-options model.towers.backbone.keep_rate=0.7. docs/results.md has the numbers.
 """
 
 _base_ = ['./flickr8k_contrast.py']
@@ -25,7 +25,7 @@ model = dict(
         ),
         neck=dict(_delete_=True, type='ImageTokenNeck', in_channels=256),
         image_head=None,
-    ),
+    )
 )
 # The schedule gives backbones five times the rate, for those that are trained already; this one is new.
 optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'towers.backbone': dict(lr_mult=1.0)}))

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from sacl_mm.functional.padding import pad_texts
-from sacl_mm.layers import KeyValue
 
 # Bounds memory, not results.
 _TEXTS_AT_A_TIME = 128
@@ -39,7 +38,7 @@ class EncodedTexts:
         scores_R = torch.empty(len(text_R))
         for picture in picture_R.unique().tolist():
             rows = (picture_R == picture).nonzero()[:, 0]
-            one = [KeyValue(*(x[picture : picture + 1] for x in key_value)) for key_value in keys_values]
+            one = [key_value.part(slice(picture, picture + 1)) for key_value in keys_values]
             for chunk in rows[self.length_T[text_R[rows]].argsort(stable=True)].split(_TEXTS_AT_A_TIME):
                 tokens, mask = self._padded(text_R[chunk])
                 scores_R[chunk] = model.matching_logits(one, tokens, mask, None)[:, 1].float().cpu()

@@ -112,7 +112,8 @@ class _Reranking:
         text_R = torch.cat(text_of_B)
         picture_R = torch.arange(len(samples)).repeat_interleave(torch.tensor([len(t) for t in text_of_B]))
         if number not in partial.scores:
-            keys_values = model.fusion.project(model.towers.encode_image(batch['images']).tokens)
+            image = model.towers.encode_image(batch['images'])
+            keys_values = model.fusion.project(image.tokens, image.sizes)
             partial.add(number, texts.match(model, keys_values, text_R, picture_R))
         scores_R = partial.scores[number]
         temperature = model.contrastive_loss.temperature.float().cpu()

@@ -189,7 +189,8 @@ class ImageTextInferencer:
         scores_NT = torch.zeros(chosen_NT.shape)
         for some in used_n.split(self.batch_size):
             images = self._batch([pictures[n] for n in some], [_NO_TEXT] * len(some))['images']
-            keys_values = self.model.fusion.project(self.model.towers.encode_image(images).tokens)
+            image = self.model.towers.encode_image(images)
+            keys_values = self.model.fusion.project(image.tokens, image.sizes)
             picture_R, text_R = chosen_NT[some][:, used_t].nonzero(as_tuple=True)
             scores_NT[some[picture_R], used_t[text_R]] = encoded.match(self.model, keys_values, text_R, picture_R)
         return scores_NT
@@ -207,7 +208,7 @@ class ImageTextInferencer:
             batch = self._batch([pictures[i] for i in some], [[texts[i]] for i in some])
             image, text = self.model.encode(batch)
             each = torch.arange(len(some), device=image.tokens.device)
-            keys_values = self.model.fusion.project(image.tokens)
+            keys_values = self.model.fusion.project(image.tokens, image.sizes)
             logits = self.model.matching_logits(keys_values, text.tokens, batch['text_mask'], each)
             parts.append(logits.float().softmax(dim=1)[:, 1].cpu())
         return torch.cat(parts)

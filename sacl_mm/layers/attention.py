@@ -19,15 +19,33 @@ class KeyValue(NamedTuple):
 
     key: Tensor
     value: Tensor
+    size: Tensor | None = None
+    """How many tokens each stands for, (P, N); None: one each."""
 
     def rows(self, index_B: Tensor) -> 'KeyValue':
         """Those of the pictures in `index_B`, which may repeat and permute."""
-        return KeyValue(*(recomputable(pick(x, index_B), partial(pick, x, index_B)) for x in self))
+        key, value = (recomputable(pick(x, index_B), partial(pick, x, index_B)) for x in (self.key, self.value))
+        return KeyValue(key, value, None if self.size is None else self.size[index_B])
+
+    def part(self, rows: slice) -> 'KeyValue':
+        """Those of some pictures in a row, without a copy."""
+        return KeyValue(self.key[rows], self.value[rows], None if self.size is None else self.size[rows])
 
     def parted(self, last: int) -> tuple['KeyValue', 'KeyValue']:
         """Those of all but the last pictures, and of these."""
-        keys, values = (x.split([len(x) - last, last]) for x in self)
-        return KeyValue(keys[0], values[0]), KeyValue(keys[1], values[1])
+        # Not by `part`: `split` has one gradient, two slices would add up two as large as all.
+        counts = [len(self.key) - last, last]
+        sizes = (None, None) if self.size is None else self.size.split(counts)
+        first, second = map(KeyValue, self.key.split(counts), self.value.split(counts), sizes)
+        return first, second
+
+    def mask(self, seen_PN: Tensor | None) -> Tensor | None:
+        """What attention adds to scores, or where it looks, (P, 1, 1, N). A token that stands for s counts as s alike ones:
+        e^(score + log s) is s times e^score (ToMe, arXiv 2210.09461, eq. 1)."""
+        if self.size is None:
+            return None if seen_PN is None else seen_PN[:, None, None, :]
+        added_PN = self.size.log().to(self.key.dtype)
+        return (added_PN if seen_PN is None else added_PN.masked_fill(~seen_PN, -torch.inf))[:, None, None, :]
 
 
 def split_heads(x_BLC: Tensor, heads: int) -> Tensor:
@@ -77,8 +95,9 @@ class CrossAttention(nn.Module):
         self.value = nn.Linear(image_width, width)
         self.output = nn.Linear(width, width)
 
-    def project(self, image_PNC: Tensor) -> KeyValue:
-        return KeyValue(split_heads(self.key(image_PNC), self.heads), split_heads(self.value(image_PNC), self.heads))
+    def project(self, image_PNC: Tensor, size_PN: Tensor | None = None) -> KeyValue:
+        key, value = (split_heads(layer(image_PNC), self.heads) for layer in (self.key, self.value))
+        return KeyValue(key, value, size_PN)
 
     def forward(
         self,
@@ -120,6 +139,6 @@ class CrossAttention(nn.Module):
         query_PKLC = query_BLC.view(-1, pictures, length, width).transpose(0, 1)
         query_PHKD = split_heads(query_PKLC.reshape(pictures, -1, width), self.heads)
         dropout = self.dropout if self.training else 0.0
-        mask = None if key_mask_PN is None else key_mask_PN[:, None, None, :]
+        mask = key_value.mask(key_mask_PN)
         x_PHKD = F.scaled_dot_product_attention(query_PHKD, key_value.key, key_value.value, mask, dropout)
         return merge_heads(x_PHKD).view(query_PKLC.shape).transpose(0, 1).reshape(batch, length, width)

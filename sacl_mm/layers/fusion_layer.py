@@ -32,10 +32,10 @@ class FusionLayer(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(width, eps=1e-12)
         self.dropout = nn.Dropout(dropout)
 
-    def project(self, image_PNC: Tensor) -> KeyValue:
-        """The keys and values of P pictures, for `forward`."""
+    def project(self, image_PNC: Tensor, size_PN: Tensor | None = None) -> KeyValue:
+        """The keys and values of P pictures, for `forward`; `size_PN`: how many tokens each of theirs stands for."""
         with recomputed_activations():
-            return self.cross_attention.project(image_PNC)
+            return self.cross_attention.project(image_PNC, size_PN)
 
     def forward(
         self,

@@ -1,4 +1,4 @@
-"""Fewer image tokens: the ones that matter stay, the others become one.
+"""Fewer image tokens: the ones that matter stay and the others become one, or those that are alike become one.
 
 Shapes: B pictures, N image tokens after the first (for the whole picture), K of them kept, C width, H heads.
 """
@@ -27,11 +27,58 @@ def reduce_tokens(tokens_BNC: Tensor, score_BN: Tensor, keep_rate: float, fuse: 
     if kept >= rest_BNC.shape[1]:
         return tokens_BNC
     index_BK = score_BN.topk(kept, dim=1).indices.sort(dim=1).values
-    parts = [first_B1C, rest_BNC.gather(1, index_BK[..., None].expand(-1, -1, rest_BNC.shape[2]))]
+    parts = [first_B1C, _rows(rest_BNC, index_BK)]
     if fuse:
         left_BN = score_BN.to(rest_BNC.dtype).scatter(1, index_BK, 0.0)
         parts.append(left_BN[:, None] @ rest_BNC)
     return torch.cat(parts, dim=1)
+
+
+def merge_alike(tokens_BNC: Tensor, sizes_BN: Tensor | None, keep_rate: float) -> tuple[Tensor, Tensor]:
+    """The first token and K = ceil(keep_rate * N) others, made of all N by merging those that resemble each other the most
+    (bipartite soft matching: ToMe, arXiv 2210.09461, Sec. 3): every second token has its most similar one among the others
+    (cosine), and the pairs that are most alike become one, the mean of the tokens that they stand for.
+
+    Args:
+        tokens_BNC: (B, 1 + N, C).
+        sizes_BN: how many tokens each stands for, (B, 1 + N); None: one each.
+        keep_rate: in (0, 1]. As a round of matching can at most halve the number, low ones take several.
+
+    Returns:
+        tokens (B, 1 + K, C), whose sum weighted by size is that of before, and their sizes (B, 1 + K), float32.
+    """
+    if sizes_BN is None:
+        sizes_BN = torch.ones_like(tokens_BNC[..., 0], dtype=torch.float32)
+    wanted = math.ceil(keep_rate * (tokens_BNC.shape[1] - 1))
+    while (surplus := tokens_BNC.shape[1] - 1 - wanted) > 0:
+        tokens_BNC, sizes_BN = _merge_pairs(tokens_BNC, sizes_BN, surplus)
+    return tokens_BNC, sizes_BN
+
+
+def _merge_pairs(tokens_BNC: Tensor, sizes_BN: Tensor, surplus: int) -> tuple[Tensor, Tensor]:
+    """One round: G = min(surplus, half of all) tokens go into others."""
+    # Half of the numbers would round the mean of many tokens.
+    exact_BNC = tokens_BNC.to(torch.promote_types(tokens_BNC.dtype, torch.float32))
+    receivers_BRC, senders_BSC = exact_BNC[:, 1::2], exact_BNC[:, 2::2]
+    received_BR, sent_BS = sizes_BN[:, 1::2], sizes_BN[:, 2::2]
+    with torch.autocast(tokens_BNC.device.type, enabled=False):
+        with torch.no_grad():
+            likeness_BSR = F.normalize(senders_BSC, dim=2) @ F.normalize(receivers_BRC, dim=2).transpose(1, 2)
+            likeness_BS, receiver_BS = likeness_BSR.max(dim=2)
+            order_BS = likeness_BS.argsort(dim=1, descending=True, stable=True)
+            going_BG, staying_BS = order_BS[:, :surplus], order_BS[:, surplus:].sort(dim=1).values
+            # Who goes to whom, as a matrix: a scattered sum adds up in another order every time on GPUs.
+            to_BGR = F.one_hot(receiver_BS.gather(1, going_BG), receivers_BRC.shape[1])
+            to_BRG = (to_BGR * sent_BS.gather(1, going_BG)[..., None]).transpose(1, 2).to(exact_BNC.dtype)
+            sum_BR = received_BR + to_BRG.sum(dim=2).to(received_BR.dtype)
+        sum_BRC = receivers_BRC * received_BR[..., None] + to_BRG @ _rows(senders_BSC, going_BG)
+        merged_BRC = (sum_BRC / sum_BR[..., None]).to(tokens_BNC.dtype)
+    tokens = torch.cat([tokens_BNC[:, :1], merged_BRC, _rows(tokens_BNC[:, 2::2], staying_BS)], dim=1)
+    return tokens, torch.cat([sizes_BN[:, :1], sum_BR, sent_BS.gather(1, staying_BS)], dim=1)
+
+
+def _rows(x_BNC: Tensor, index_BK: Tensor) -> Tensor:
+    return x_BNC.gather(1, index_BK[..., None].expand(-1, -1, x_BNC.shape[2]))
 
 
 def guided_score(guide_BC: Tensor, tokens_BNC: Tensor) -> Tensor:

@@ -47,7 +47,7 @@ class PicturePairModel(BaseModel):
     def fuse(self, batch: dict, first_B: Tensor, second_B: Tensor) -> Tensor:
         """The fused [CLS] (B, C) of text b with the batch's pictures `first_B[b]` and `second_B[b]`."""
         image, text = self.towers.encode(batch['images'], batch['token_ids'], batch['text_mask'])
-        keys_values = self.fusion.projections(image.tokens)
+        keys_values = self.fusion.projections(image.tokens, image.sizes)
         return self.fusion(text.tokens, batch['text_mask'], keys_values, first_B, second_B, first=1)[:, 0]
 
     def forward(self, mode: str = 'tensor', **batch) -> dict | list | Tensor:

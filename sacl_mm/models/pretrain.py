@@ -14,6 +14,7 @@ from sacl_mm.functional.masking import PredictedFirst, mask_tokens
 from sacl_mm.layers.tied_embedding import TiedEmbedding
 from sacl_mm.models.losses.policies.momentum_distillation import ramped
 from sacl_mm.models.retrieval import ImageTextRetrieval, check_one_text_each
+from sacl_mm.models.two_tower import Encoded
 from sacl_mm.registry import MODELS
 
 
@@ -101,26 +102,24 @@ class SACLPretrain(ImageTextRetrieval):
             pairs,
             torch.cat([F.pad(masked_BLC, (0, 0, 0, padding)), rows.tokens]),
             torch.cat([F.pad(batch['text_mask'], (0, padding)), rows.mask]),
-            self.fusion.projections(rows.pictures),
+            self.fusion.projections(rows.pictures, rows.sizes),
             rows.picture,
             first=(predicted.most, 1),
         )
         losses['loss_itm'] = self._matching_loss(first_R1C, rows)
         soft_TV = None
         if self.mlm_distillation > 0:
-            soft_TV = self._taught_tokens(taught[0].tokens, taught[1].tokens[other], batch['text_mask'], predicted)
+            soft_TV = self._taught_tokens(taught[0], taught[1].tokens[other], batch['text_mask'], predicted)
         share = ramped(self.mlm_distillation, self.progress, self.ramp)
         each_T = self.masked_language_head.loss(predicted.take(masked_BPC), words, target_T, soft_TV, share)
         losses['loss_mlm'] = mean_over_processes(each_T.sum(), masked.predict_BL.sum())
         return losses
 
     @torch.no_grad()
-    def _taught_tokens(
-        self, image_BNC: Tensor, masked_BLC: Tensor, mask_BL: Tensor, predicted: PredictedFirst
-    ) -> Tensor:
+    def _taught_tokens(self, image: Encoded, masked_BLC: Tensor, mask_BL: Tensor, predicted: PredictedFirst) -> Tensor:
         """The teacher's distribution over the vocabulary at each masked position, (T, V)."""
         teacher = self.teacher
-        keys_values = teacher.fusion.projections(image_BNC)
+        keys_values = teacher.fusion.projections(image.tokens, image.sizes)
         fused_BPC = teacher.fusion(predicted.sort(masked_BLC), mask_BL, keys_values, first=predicted.most)
         words_VC = teacher.towers.text_encoder.word_embeddings.weight
         return teacher.masked_language_head(predicted.take(fused_BPC), words_VC).float().softmax(dim=1)

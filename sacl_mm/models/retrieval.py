@@ -28,6 +28,8 @@ class MatchingRows:
 
     pictures: Tensor
     """(P, N, C)"""
+    sizes: Tensor | None
+    """(P, N), as in `Encoded`."""
     tokens: Tensor
     """(3 B, L, C), of the texts."""
     mask: Tensor
@@ -135,7 +137,7 @@ class ImageTextRetrieval(DualEncoder):
         image, text = self.encode(batch)
         losses = self._contrast(image, text, self._teach(batch), batch)
         rows = self._matching_rows(image, text, batch, self.draw)
-        keys_values = self.fusion.projections(rows.pictures)
+        keys_values = self.fusion.projections(rows.pictures, rows.sizes)
         first_R1C = self.fusion(rows.tokens, rows.mask, keys_values, rows.picture, first=1)
         losses['loss_itm'] = self._matching_loss(first_R1C, rows)
         return losses
@@ -194,14 +196,17 @@ class ImageTextRetrieval(DualEncoder):
         length = tokens_GLC.shape[1] - mask_BL.shape[1]
         own_tokens, own_mask = F.pad(text.tokens, (0, 0, 0, length)), F.pad(mask_BL, (0, length))
         own, negative = (own_tokens, own_mask), (pick(tokens_GLC, negative_text_B), mask_GL[negative_text_B])
-        pictures, picture = image.tokens, negative_image_B
+        pictures, sizes, picture = image.tokens, image.sizes, negative_image_B
         if world_size() > 1:
             # Only the chosen pictures of other processes are projected to keys and values here.
             pictures = torch.cat([image.tokens, pick(gather_with_gradient(image.tokens), negative_image_B)])
+            if sizes is not None:
+                sizes = torch.cat([sizes, gather(sizes)[negative_image_B]])
             picture = len(negative_image_B)
         counts_B = has_negative(positive_BG).float()
         return MatchingRows(
             pictures,
+            sizes,
             *(torch.cat(parts) for parts in zip(own, negative, own, strict=True)),
             picture,
             torch.cat([torch.ones_like(counts_B), counts_B, counts_B]),

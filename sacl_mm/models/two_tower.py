@@ -25,6 +25,8 @@ class Encoded(NamedTuple):
     """(B, 1 + N, C) of pictures or (T, L, C) of texts."""
     feature: Tensor | None
     """(B, E) or (T, E), unit length; None without a common space."""
+    sizes: Tensor | None = None
+    """(B, 1 + N): how many of a picture's tokens each stands for, where a backbone merged some; None: one each."""
 
     def rows(self, index: slice | Tensor) -> 'Encoded':
         return Encoded(*(None if x is None else x[index] for x in self))
@@ -118,11 +120,19 @@ class TwoTower(BaseModule):
         with cpu_kernels(images_BCHW), recomputed_activations():
             features = self.backbone(images_BCHW, guide_BC) if self.is_text_guided else self.backbone(images_BCHW)
         tokens_BNC = self.neck(features)
+        sizes_BN = getattr(features, 'sizes', None)
+        if sizes_BN is not None and sizes_BN.shape[1] != tokens_BNC.shape[1]:
+            raise ValueError(
+                f'the backbone merges tokens, of which {sizes_BN.shape[1]} are left, and the neck makes '
+                f'{tokens_BNC.shape[1]} of them, so that nobody knows how many each stands for: let one of them reduce'
+            )
         if isinstance(self.image_projection, PooledHead):
             last = features[-1] if isinstance(features, (tuple, list)) else features
             grid_BNC = last.flatten(2).transpose(1, 2) if last.ndim == 4 else last
-            return Encoded(tokens_BNC, F.normalize(self.image_projection(grid_BNC), dim=-1))
-        return Encoded(tokens_BNC, _of_first_token(tokens_BNC, self.image_projection))
+            feature_BE = F.normalize(self.image_projection(grid_BNC, size_BN=sizes_BN), dim=-1)
+        else:
+            feature_BE = _of_first_token(tokens_BNC, self.image_projection)
+        return Encoded(tokens_BNC, feature_BE, sizes_BN)
 
     def _encode_text(self, token_ids_TL: Tensor, mask_TL: Tensor) -> Encoded:
         tokens_TLC = self.text_encoder(token_ids_TL, mask_TL)

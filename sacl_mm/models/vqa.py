@@ -93,7 +93,7 @@ class VisualQuestionAnswering(BaseModel):
                 f'{len(batch["images"])} pictures'
             )
         image, text = self.towers.encode(batch['images'], batch['token_ids'], batch['text_mask'])
-        return self.fusion(text.tokens, batch['text_mask'], self.fusion.projections(image.tokens))
+        return self.fusion(text.tokens, batch['text_mask'], self.fusion.projections(image.tokens, image.sizes))
 
     def loss(self, batch: dict) -> dict[str, Tensor]:
         fused_BLC = self.fuse(batch)

@@ -122,6 +122,8 @@ def test_a_vits_tokens(pictures, run):
         run('--fp32', *keep)
     for path in (folder / 'out').glob('*.npy'):
         path.unlink()
+    with pytest.raises(UserError, match='how many each stands for would be lost'):
+        run('--fp32', *keep, 'image_encoder.guide=similarity')
     (folder / 'vit.pth').rename(folder / 'weights.pth')
     with pytest.raises(UserError, match=r'vit\.pth.*does not exist'):
         run('--fp32', *keep)

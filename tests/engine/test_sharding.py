@@ -24,6 +24,7 @@ FULL = dict(
     momentum=dict(decay=0.9, mlm_distillation=0.4),
 )
 REDUCED = dict(TOWERS['backbone'], type='TokenReducedViT', reduction_layers=(1,), guide='class')
+MERGING = dict(FULL, towers=dict(TOWERS, backbone=dict(REDUCED, guide='similarity', keep_rate=0.5)))
 FROZEN_AND_CHECKPOINTED = dict(
     FULL,
     towers=dict(TOWERS, backbone=REDUCED, freeze_backbone=True, checkpoint_rows=2),
@@ -60,8 +61,9 @@ def train_sharded(rank: int, changes: dict) -> tuple[int, float, list, dict]:
 
 @pytest.mark.parametrize(
     ('changes', 'layers'),
-    # Two layers each of image, text and fusion encoder, and of the teacher's; a layer that reduces tokens is called in parts.
-    [(FULL, 12), (FROZEN_AND_CHECKPOINTED, 10)],
+    # Two layers each of image, text and fusion encoder, and of the teacher's; a layer that reduces tokens is called in parts,
+    # and one that reads merged ones.
+    [(FULL, 12), (FROZEN_AND_CHECKPOINTED, 10), (MERGING, 8)],
 )
 def test_two_sharded_processes_train_as_one_plain_one(changes, layers):
     curve, weights = train(build(**changes))

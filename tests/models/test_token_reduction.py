@@ -88,7 +88,7 @@ def test_received_attention_equals_plain_loops():
     assert not found.requires_grad
 
 
-@pytest.mark.parametrize('guide', ['text', 'class', 'received', 'both'])
+@pytest.mark.parametrize('guide', ['similarity', 'text', 'class', 'received', 'both'])
 def test_keeping_everything_is_no_reduction(guide):
     plain, reduced = plain_vit(), vit(guide=guide, keep_rate=1.0, reduction_layers=(2, 3))
     reduced.load_state_dict(plain.state_dict())  # mmpretrain's weights load unchanged

@@ -2,16 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sacl_mm.compatibility import load_mmpretrain
+from sacl_mm.layers.attention import KeyValue
 from sacl_mm.layers.token_reduction import (
     corrected_attention,
     first_token_attention,
     guided_score,
+    merge_alike,
     query,
     received_attention,
     reduce_tokens,
@@ -23,12 +26,25 @@ from mmpretrain.models import VisionTransformer  # noqa: E402  (needs the above)
 from mmpretrain.models.utils import resize_pos_embed  # noqa: E402
 
 
+class MergedTokens(NamedTuple):
+    """What a backbone that merges tokens yields; a neck reads the last of it."""
+
+    sizes: Tensor
+    """How many tokens each stands for, (B, 1 + N')."""
+    tokens: Tensor
+    """(B, 1 + N', C)"""
+
+
 @MODELS.register_module()
 class TokenReducedViT(VisionTransformer):
     """mmpretrain's `VisionTransformer` with the same weights, in which some layers pass on only a share of the tokens.
 
     After such a layer's attention the tokens are scored; the best `keep_rate` of them stay, the others are fused into one.
+    Or they are merged:
 
+    * `guide='similarity'` (ToMe, arXiv 2210.09461): those that are most alike become one, until `keep_rate` of them are left.
+      How many each stands for goes with them and weighs it, in the layers that follow and in the fusion encoder. Of all
+      guides it changes least where a model was not trained with it (docs/results.md).
     * `guide='class'` (EViT, arXiv 2202.07800): by the attention of the picture's own first token.
     * `guide='received'`: by the attention that all of the picture's tokens pay; for models that answer questions, whose first
       token nothing trains to stand for the whole (docs/results.md).
@@ -45,7 +61,7 @@ class TokenReducedViT(VisionTransformer):
         reduction_layers: after which layers' attention, counted from 1.
         keep_rate: share of the tokens that stay, each time.
         fuse: whether the others become a token; without, they are gone.
-        guide: 'class', 'received', 'text' or 'both'.
+        guide: 'similarity', 'class', 'received', 'text' or 'both'.
         others: as in mmpretrain; needs a class token, and yields all tokens of the last layer (`out_type='raw'`).
     """
 
@@ -59,8 +75,12 @@ class TokenReducedViT(VisionTransformer):
         **options,
     ) -> None:
         super().__init__(*args, **dict(out_type='raw') | options)
-        if guide not in ('class', 'received', 'text', 'both'):
-            raise ValueError(f"guide must be 'class', 'received', 'text' or 'both', got {guide!r}")
+        if guide not in ('similarity', 'class', 'received', 'text', 'both'):
+            raise ValueError(f"guide must be 'similarity', 'class', 'received', 'text' or 'both', got {guide!r}")
+        if guide == 'similarity' and not fuse:
+            raise ValueError(
+                "guide='similarity' merges tokens, and has none to leave out: fuse=False is for the other guides"
+            )
         if not 0 < keep_rate <= 1:
             raise ValueError(f'keep_rate must be in (0, 1], got {keep_rate}')
         wrong = [number for number in reduction_layers if not 1 <= number <= len(self.layers)]
@@ -69,8 +89,10 @@ class TokenReducedViT(VisionTransformer):
         if self.out_type != 'raw' or self.cls_token is None or list(self.out_indices) != [len(self.layers) - 1]:
             raise ValueError("token reduction needs a class token, out_type='raw' and the last layer's output only")
         self.reduction_layers = tuple(reduction_layers)
-        for number in reduction_layers:
-            self.layers[number - 1].called_in_parts = True  # `sacl_mm.engine.sharding` asks
+        for number, layer in enumerate(self.layers, start=1):
+            weighs_sizes = guide == 'similarity' and number > min(reduction_layers, default=number)
+            if number in reduction_layers or weighs_sizes:
+                layer.called_in_parts = True  # `sacl_mm.engine.sharding` asks
         self.keep_rate, self.fuse, self.guide = keep_rate, fuse, guide
         self.text_guided = guide in ('text', 'both') and keep_rate < 1
         self.text_queries = None
@@ -82,8 +104,9 @@ class TokenReducedViT(VisionTransformer):
                 nn.init.zeros_(layer.weight)
                 nn.init.zeros_(layer.bias)
 
-    def forward(self, images: Tensor, guide_BC: Tensor | None = None) -> tuple[Tensor]:
-        """The tokens (B, 1 + N', C) of the last layer, as a tuple of one; `guide_BC` are the texts' first tokens."""
+    def forward(self, images: Tensor, guide_BC: Tensor | None = None) -> tuple[Tensor] | MergedTokens:
+        """The tokens (B, 1 + N', C) of the last layer, as a tuple of one, or with their sizes where they were merged;
+        `guide_BC` are the texts' first tokens."""
         if self.text_guided and (guide_BC is None or len(guide_BC) != len(images)):
             texts = 'none' if guide_BC is None else f'{len(guide_BC)}'
             raise ValueError(
@@ -95,13 +118,20 @@ class TokenReducedViT(VisionTransformer):
             raise ValueError(
                 f'text-guided token reduction needs texts as wide as pictures, got {guide_BC.shape[1]} and {self.embed_dims}'
             )
-        x_BNC = self._embed(images)
+        x_BNC, sizes_BN = self._embed(images), None
         for number, layer in enumerate(self.layers, start=1):
-            if number in self.reduction_layers and self.keep_rate < 1:
+            reduces = number in self.reduction_layers and self.keep_rate < 1
+            if sizes_BN is not None or (reduces and self.guide == 'similarity'):
+                x_BNC = x_BNC + sized_attention(layer.attn, layer.ln1(x_BNC), sizes_BN)
+                if reduces:
+                    x_BNC, sizes_BN = merge_alike(x_BNC, sizes_BN, self.keep_rate)
+                x_BNC = layer.ffn(layer.ln2(x_BNC), identity=x_BNC)
+            elif reduces:
                 x_BNC = self._reducing(number, layer, x_BNC, guide_BC)
             else:
                 x_BNC = layer(x_BNC)
-        return (self.ln1(x_BNC) if self.final_norm else x_BNC,)
+        x_BNC = self.ln1(x_BNC) if self.final_norm else x_BNC
+        return (x_BNC,) if sizes_BN is None else MergedTokens(sizes_BN, x_BNC)
 
     def _embed(self, images: Tensor) -> Tensor:
         """Patches and class token with their positions."""
@@ -127,6 +157,20 @@ class TokenReducedViT(VisionTransformer):
             score_BN = corrected_attention(score_BN, self.text_queries[str(number)](text_BC), x_BNC)
         x_BNC = reduce_tokens(x_BNC, score_BN, self.keep_rate, self.fuse)
         return layer.ffn(layer.ln2(x_BNC), identity=x_BNC)
+
+
+def sized_attention(attention: nn.Module, x_BNC: Tensor, sizes_BN: Tensor | None) -> Tensor:
+    """mmpretrain's `MultiheadAttention` among tokens of which each counts as many times as it stands for tokens."""
+    if sizes_BN is None:
+        return attention(x_BNC)
+    query_BHND, key_BHND, value_BHND = (
+        attention.qkv(x_BNC).unflatten(-1, (3, attention.num_heads, -1)).permute(2, 0, 3, 1, 4)
+    )
+    mask = KeyValue(key_BHND, value_BHND, sizes_BN).mask(None)
+    dropout = attention.attn_drop if attention.training else 0.0
+    read_BHND = F.scaled_dot_product_attention(query_BHND, key_BHND, value_BHND, mask, dropout)
+    read_BNC = attention.proj_drop(attention.proj(read_BHND.transpose(1, 2).flatten(2)))
+    return attention.out_drop(attention.gamma1(read_BNC))
 
 
 @contextmanager

@@ -89,14 +89,14 @@ class FusionEncoder(BaseModule):
             for ours, theirs in BERT_LAYER_NAMES.items():
                 layer.get_submodule(ours).load_state_dict(bert_layer.get_submodule(theirs).state_dict())
 
-    def project(self, image_PNC: Tensor) -> list[KeyValue]:
-        """Every layer's keys and values of P pictures."""
-        return list(self.projections(image_PNC))
+    def project(self, image_PNC: Tensor, size_PN: Tensor | None = None) -> list[KeyValue]:
+        """Every layer's keys and values of P pictures; `size_PN`: how many tokens each of theirs stands for (None: one)."""
+        return list(self.projections(image_PNC, size_PN))
 
-    def projections(self, image_PNC: Tensor) -> Iterator[KeyValue]:
+    def projections(self, image_PNC: Tensor, size_PN: Tensor | None = None) -> Iterator[KeyValue]:
         """The same for one pass, each layer's when it is its turn: the backward pass then frees them and their gradients
         before it comes to the layer below."""
-        return (layer.project(image_PNC) for layer in self.layers)
+        return (layer.project(image_PNC, size_PN) for layer in self.layers)
 
     def forward(
         self,

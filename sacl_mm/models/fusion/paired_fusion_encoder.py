@@ -49,9 +49,9 @@ class PairedFusionEncoder(FusionEncoder):
             second.cross_attention.key = first.cross_attention.key
             second.cross_attention.value = first.cross_attention.value
 
-    def projections(self, image_PNC: Tensor) -> Iterator[KeyValue]:
+    def projections(self, image_PNC: Tensor, size_PN: Tensor | None = None) -> Iterator[KeyValue]:
         """As in `FusionEncoder`, one for each two layers."""
-        return (layer.project(image_PNC) for layer in self.layers[::2])
+        return (layer.project(image_PNC, size_PN) for layer in self.layers[::2])
 
     def forward(
         self,

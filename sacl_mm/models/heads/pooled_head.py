@@ -48,10 +48,14 @@ class PooledHead(BaseModule):
         self.maximum = maximum
         self.head = ResidualHead((1 + maximum) * in_channels, hidden, embed_dims, dropout, input_dropout)
 
-    def forward(self, tokens_BNC: Tensor, mask_BN: Tensor | None = None) -> Tensor:
-        """(B, E), not normalised; `mask_BN` is False where a text is padded."""
-        count_B1 = tokens_BNC.shape[1] if mask_BN is None else mask_BN.sum(dim=1, keepdim=True)
-        pooled = [_padded_with(0.0, tokens_BNC, mask_BN).sum(dim=1) / count_B1]
+    def forward(self, tokens_BNC: Tensor, mask_BN: Tensor | None = None, size_BN: Tensor | None = None) -> Tensor:
+        """(B, E), not normalised; `mask_BN` is False where a text is padded, or `size_BN` says how many tokens each of a
+        picture's stands for in the mean."""
+        if size_BN is not None:
+            pooled = [(tokens_BNC * (size_BN / size_BN.sum(dim=1, keepdim=True))[..., None]).sum(dim=1)]
+        else:
+            count_B1 = tokens_BNC.shape[1] if mask_BN is None else mask_BN.sum(dim=1, keepdim=True)
+            pooled = [_padded_with(0.0, tokens_BNC, mask_BN).sum(dim=1) / count_B1]
         if self.maximum:
             pooled.append(_padded_with(-torch.inf, tokens_BNC, mask_BN).amax(dim=1))
         return self.head(torch.cat(pooled, dim=1))
