@@ -24,6 +24,8 @@ TOWERS = dict(
     ),
     embed_dims=16,
 )
+# In the place of that backbone: half of the tokens, merged.
+MERGING = dict(TOWERS['backbone'], type='TokenReducedViT', guide='similarity', reduction_layers=(1,), keep_rate=0.5)
 
 
 def model_config(**changes) -> dict:

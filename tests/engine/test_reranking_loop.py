@@ -9,7 +9,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.evaluator import Evaluator
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
-from tiny import model_config, world
+from tiny import MERGING, TOWERS, model_config, world
 
 from sacl_mm.evaluation import RetrievalMetric
 from sacl_mm.registry import LOOPS, MODELS
@@ -17,17 +17,20 @@ from sacl_mm.registry import LOOPS, MODELS
 IMAGES, CAPTIONS, K = 13, 2, 4
 
 
-def retrieval_model():
-    config = model_config(type='ImageTextRetrieval')
+def retrieval_model(backbone=TOWERS['backbone']):
+    config = model_config(type='ImageTextRetrieval', towers=dict(TOWERS, backbone=backbone))
     del config['masked_language_head'], config['mask_token']
     torch.manual_seed(0)
     model = MODELS.build(config).eval()
     with torch.no_grad():  # spread the scores, so that ranks do not hang on rounding
         model.matching_head.classifier.weight.normal_(std=3.0)
+        for layer in model.fusion.layers:  # and hang on what is seen
+            layer.cross_attention.key.weight.normal_()
+            layer.cross_attention.value.weight.normal_()
     return model
 
 
-def metrics_of(rank, score='itm', kind='RerankingTestLoop', k=K, folder=None):
+def metrics_of(rank, score='itm', kind='RerankingTestLoop', k=K, folder=None, backbone=TOWERS['backbone']):
     with tempfile.TemporaryDirectory() as temporary, DefaultScope.overwrite_default_scope('sacl_mm'):
         sampler = dict(type='DefaultSampler', shuffle=False)
         loader = dict(batch_size=3, num_workers=0, sampler=sampler, collate_fn=dict(type='pseudo_collate'))
@@ -36,7 +39,7 @@ def metrics_of(rank, score='itm', kind='RerankingTestLoop', k=K, folder=None):
         name = 'val' if 'Val' in kind else 'test'
         relevance = dict(type='ShapeWorldRelevance', captions_per_image=CAPTIONS)
         runner = Runner(
-            model=retrieval_model(),
+            model=retrieval_model(backbone),
             work_dir=str(folder or temporary),
             default_scope='sacl_mm',
             experiment_name=f'rerank{rank}',
@@ -58,11 +61,11 @@ def plain_scores(model, score):
     cosine = image.feature @ text.feature.t()
 
     def itm(i, t):
-        length = int(batch['text_mask'][t].sum())
+        length, one = int(batch['text_mask'][t].sum()), image.rows(slice(i, i + 1))
         fused = model.fusion(
             text.tokens[t : t + 1, :length],
             batch['text_mask'][t : t + 1, :length],
-            model.fusion.project(image.tokens[i : i + 1]),
+            model.fusion.project(one.tokens, one.sizes),
             torch.tensor([0]),
         )
         logit = model.matching_head(fused)[0, 1].item()
@@ -79,13 +82,16 @@ def plain_scores(model, score):
     return by_image, by_text
 
 
-@pytest.mark.parametrize('score', ['itm', 'itm+itc', 'itm+itc/temperature'])
+@pytest.mark.parametrize(
+    ('score', 'backbone'),
+    [(score, TOWERS['backbone']) for score in ('itm', 'itm+itc', 'itm+itc/temperature')] + [('itm', MERGING)],
+)
 @torch.no_grad()
-def test_united_reranking_equals_per_query_reranking(score):
-    model = retrieval_model()
+def test_united_reranking_equals_per_query_reranking(score, backbone):
+    model = retrieval_model(backbone)
     by_image, by_text = plain_scores(model, score)
     own = torch.arange(IMAGES).repeat_interleave(CAPTIONS)[None] == torch.arange(IMAGES)[:, None]
-    got = metrics_of(0, score)
+    got = metrics_of(0, score, backbone=backbone)
     for name, scores, mine in (('TR', by_image, own), ('IR', by_text, own.t())):
         ranks = [
             1 + sum(scores[q, c] >= scores[q][mine[q]].max() for c in range(scores.shape[1]) if not mine[q, c])
@@ -93,7 +99,7 @@ def test_united_reranking_equals_per_query_reranking(score):
         ]
         for k in (1, 5, 10):
             assert got[f'retrieval/{name}/R@{k}'] == pytest.approx(100 * sum(r <= k for r in ranks) / len(ranks))
-    assert got == metrics_of(0, score, 'RerankingValLoop')
+    assert got == metrics_of(0, score, 'RerankingValLoop', backbone=backbone)
 
 
 def test_two_processes_give_the_metrics_of_one():

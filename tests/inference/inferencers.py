@@ -24,9 +24,9 @@ FILES = [
 ]
 
 
-def model_of(kind: str) -> dict:
+def model_of(kind: str, backbone: dict = TOWERS['backbone']) -> dict:
     """The model's configuration."""
-    config = model_config(type=kind)
+    config = model_config(type=kind, towers=dict(TOWERS, backbone=backbone))
     for key in ('masked_language_head', 'mask_token') if kind != 'SACLPretrain' else ():
         del config[key]
     if kind == 'DualEncoder':
@@ -45,12 +45,12 @@ def model_of(kind: str) -> dict:
     return config
 
 
-def saved(folder: Path, kind: str, dataset: dict | None = None, **settings):
+def saved(folder: Path, kind: str, dataset: dict | None = None, backbone: dict = TOWERS['backbone'], **settings):
     """Configuration file, checkpoint file and the model itself, with random weights."""
     cfg = Config(
         dict(
             default_scope='sacl_mm',
-            model=model_of(kind),
+            model=model_of(kind, backbone),
             test_dataloader=dict(dataset=dataset or dict(WORLD, pipeline=PIPELINE)),
             **settings,
         )
@@ -102,10 +102,11 @@ def plain_logits(model) -> torch.Tensor:
     batch, image, text = encoded(model)
     logits = torch.empty(len(image.feature), len(text.feature), 2)
     for n in range(logits.shape[0]):
+        one = image.rows(slice(n, n + 1))
         for t in range(logits.shape[1]):
             length = int(batch['text_mask'][t].sum())
             tokens, mask = text.tokens[t : t + 1, :length], batch['text_mask'][t : t + 1, :length]
-            keys_values = model.fusion.project(image.tokens[n : n + 1])
+            keys_values = model.fusion.project(one.tokens, one.sizes)
             logits[n, t] = model.matching_logits(keys_values, tokens, mask, torch.tensor([0]))[0]
     return logits
 

@@ -9,7 +9,7 @@ import torch
 from inferencers import FILES, PICTURES, arrays, captions, encoded, load, plain_logits, write
 from mmengine.dataset import pseudo_collate
 from PIL import Image
-from tiny import PIPELINE
+from tiny import MERGING, PIPELINE, TOWERS
 
 from sacl_mm.datasets import ImageTextPairs
 from sacl_mm.inference.sample_preparation import LoadPicture
@@ -85,10 +85,11 @@ def assert_hits(got, expected):
         assert [hit.score for hit in ours] == pytest.approx([score for _, score in theirs], abs=1e-4)
 
 
+@pytest.mark.parametrize('backbone', [TOWERS['backbone'], MERGING], ids=['all tokens', 'merged'])
 @pytest.mark.parametrize('score', ['itm', 'itm+itc', 'itm+itc/temperature'])
-def test_search_reranks_each_querys_candidates(tmp_path, score):
+def test_search_reranks_each_querys_candidates(tmp_path, score, backbone):
     loop = dict(type='RerankingTestLoop', k=3, score=score)
-    inferencer, model = load(tmp_path, 'ImageTextRetrieval', test_cfg=loop)
+    inferencer, model = load(tmp_path, 'ImageTextRetrieval', test_cfg=loop, backbone=backbone)
     _, image, text = encoded(model)
     cosine, matches = image.feature @ text.feature.t(), plain_logits(model)[..., 1]
     second = matches + {'itm': 0, 'itm+itc': 1, 'itm+itc/temperature': 1 / 0.07}[score] * cosine
@@ -120,8 +121,9 @@ def test_of_a_gallery_with_features_only_candidates_are_opened(tmp_path):
 
 
 # ------------------------------------------------------------------------------------------------ tasks
-def test_match_is_the_matching_heads_probability(tmp_path):
-    inferencer, model = load(tmp_path, 'SACLPretrain')
+@pytest.mark.parametrize('backbone', [TOWERS['backbone'], MERGING], ids=['all tokens', 'merged'])
+def test_match_is_the_matching_heads_probability(tmp_path, backbone):
+    inferencer, model = load(tmp_path, 'SACLPretrain', backbone=backbone)
     probabilities = plain_logits(model).softmax(dim=-1)[..., 1]
     pictures, texts = arrays(), captions()
     pairs = [(n, (5 * n + 1) % len(texts)) for n in range(PICTURES)]

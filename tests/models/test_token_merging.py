@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from gloo import run_on_processes
 from test_downstream import build_pair, build_vqa, pairs, questions
-from tiny import TOWERS, batch, build
+from tiny import MERGING, TOWERS, batch, build, model_config
 
 from sacl_mm.compatibility import load_mmpretrain
 from sacl_mm.engine.encoded_texts import EncodedTexts
@@ -19,7 +19,6 @@ from sacl_mm.registry import MODELS
 load_mmpretrain()
 from sacl_mm.models.backbones.token_reduced_vit import sized_attention  # noqa: E402
 
-MERGING = dict(TOWERS['backbone'], type='TokenReducedViT', guide='similarity', reduction_layers=(1,), keep_rate=0.5)
 TEACHER = dict(queue_size=8, momentum=dict(decay=0.9, mlm_distillation=0.4, ramp=0.5))
 
 
@@ -142,8 +141,9 @@ def towers_of(backbone, **options):
     return copy.deepcopy(dict(TOWERS, backbone=backbone) | options)
 
 
-def test_fewer_tokens_and_as_many_meanings():
-    merging, plain = merging_and_not(lambda backbone: build(towers=towers_of(backbone)))
+@pytest.mark.parametrize('head', [None, dict(maximum=True)], ids=['first token', 'mean and maximum'])
+def test_fewer_tokens_and_as_many_meanings(head):
+    merging, plain = merging_and_not(lambda backbone: build(towers=towers_of(backbone, image_head=head)))
     data = with_twins(batch(merging))
     image, unmerged = (model.towers.encode_image(data['images']) for model in (merging, plain))
     assert image.tokens.shape == (8, 1 + 8, 32)
@@ -172,13 +172,20 @@ def test_pretraining_does_not_notice(changes):
     assert losses[0].keys() == {'loss_itc', 'loss_itm', 'loss_mlm', 'gradient'}
 
 
+def build_retrieval():
+    config = model_config(type='ImageTextRetrieval')
+    del config['masked_language_head'], config['mask_token']
+    return MODELS.build(config)
+
+
 @pytest.mark.parametrize(
     ('build_task', 'data_of', 'read'),
     [
+        (build_retrieval, batch, lambda model, data: model.loss(data)['loss_itm']),
         (build_vqa, questions, lambda model, data: model.fuse(data)),
         (build_pair, pairs, lambda model, data: model.logits(data)),
     ],
-    ids=['questions', 'picture pairs'],
+    ids=['retrieval', 'questions', 'picture pairs'],
 )
 def test_tasks_do_not_notice(build_task, data_of, read):
     def build_one(backbone):
