@@ -260,6 +260,7 @@ def make_sides() -> dict[str, Callable]:
         'SACL, checkpointed': ('pretrain', regulated | checkpointed, False),
         'SACL, TRIPS 70 %': ('pretrain', regulated | reduced | {'towers.backbone.guide': 'text'}, False),
         'SACL, class-guided 70 %': ('pretrain', regulated | reduced | {'towers.backbone.guide': 'class'}, False),
+        'SACL, merged 70 %': ('pretrain', regulated | reduced | {'towers.backbone.guide': 'similarity'}, False),
         'SACL light': ('pretrain_light', {}, False),
     }
     return {name: partial(ours, *options) for name, options in sides.items()}

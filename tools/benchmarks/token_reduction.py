@@ -23,6 +23,7 @@ SIDES = {
     'no reduction': dict(keep_rate=1.0),
     '70 %': dict(keep_rate=0.7, reduction_layers=TRIPS),
     '70 %, guided by all tokens': dict(keep_rate=0.7, reduction_layers=TRIPS, guide='received'),
+    '70 %, merged': dict(keep_rate=0.7, reduction_layers=TRIPS, guide='similarity'),
     '50 %': dict(keep_rate=0.5, reduction_layers=TRIPS),
     '30 %': dict(keep_rate=0.3, reduction_layers=TRIPS),
     '60 %, three times': dict(keep_rate=0.6, reduction_layers=(3, 6, 9)),
@@ -44,7 +45,7 @@ def main() -> None:
     for model in models.values():
         model.eval()
     with torch.inference_mode():
-        tokens = {name: model(images[:1])[0].shape[1] for name, model in models.items()}
+        tokens = {name: model(images[:1])[-1].shape[1] for name, model in models.items()}
         counted = {name: operations(partial(model, images[:1])) for name, model in models.items()}
         times = alternate({name: partial(model, images) for name, model in models.items()}, args.repeats, device)
     first = next(iter(SIDES))
