@@ -24,8 +24,8 @@ TOWERS = dict(
     ),
     embed_dims=16,
 )
-# In the place of that backbone: half of the tokens, merged.
-MERGING = dict(TOWERS['backbone'], type='TokenReducedViT', guide='similarity', reduction_layers=(1,), keep_rate=0.5)
+# In the place of that backbone: a quarter of the tokens go into others.
+MERGING = dict(TOWERS['backbone'], type='TokenReducedViT', guide='similarity', reduction_layers=(1,), keep_rate=0.75)
 
 
 def model_config(**changes) -> dict:

@@ -42,7 +42,8 @@ def merge_alike(tokens_BNC: Tensor, sizes_BN: Tensor | None, keep_rate: float) -
     Args:
         tokens_BNC: (B, 1 + N, C).
         sizes_BN: how many tokens each stands for, (B, 1 + N); None: one each.
-        keep_rate: in (0, 1]. As a round of matching can at most halve the number, low ones take several.
+        keep_rate: in (0, 1]. A round of matching merges at most a quarter, so that low ones take several: to halve the number
+            at once, half of the tokens would have to go, alike or not (docs/results.md).
 
     Returns:
         tokens (B, 1 + K, C), whose sum weighted by size is that of before, and their sizes (B, 1 + K), float32.
@@ -51,12 +52,13 @@ def merge_alike(tokens_BNC: Tensor, sizes_BN: Tensor | None, keep_rate: float) -
         sizes_BN = torch.ones_like(tokens_BNC[..., 0], dtype=torch.float32)
     wanted = math.ceil(keep_rate * (tokens_BNC.shape[1] - 1))
     while (surplus := tokens_BNC.shape[1] - 1 - wanted) > 0:
-        tokens_BNC, sizes_BN = _merge_pairs(tokens_BNC, sizes_BN, surplus)
+        at_once = max(1, (tokens_BNC.shape[1] - 1) // 4)
+        tokens_BNC, sizes_BN = _merge_pairs(tokens_BNC, sizes_BN, min(surplus, at_once))
     return tokens_BNC, sizes_BN
 
 
-def _merge_pairs(tokens_BNC: Tensor, sizes_BN: Tensor, surplus: int) -> tuple[Tensor, Tensor]:
-    """One round: G = min(surplus, half of all) tokens go into others."""
+def _merge_pairs(tokens_BNC: Tensor, sizes_BN: Tensor, going: int) -> tuple[Tensor, Tensor]:
+    """One round: G = `going` tokens, at most half of all, go into others."""
     # Half of the numbers would round the mean of many tokens.
     exact_BNC = tokens_BNC.to(torch.promote_types(tokens_BNC.dtype, torch.float32))
     receivers_BRC, senders_BSC = exact_BNC[:, 1::2], exact_BNC[:, 2::2]
@@ -66,7 +68,7 @@ def _merge_pairs(tokens_BNC: Tensor, sizes_BN: Tensor, surplus: int) -> tuple[Te
             likeness_BSR = F.normalize(senders_BSC, dim=2) @ F.normalize(receivers_BRC, dim=2).transpose(1, 2)
             likeness_BS, receiver_BS = likeness_BSR.max(dim=2)
             order_BS = likeness_BS.argsort(dim=1, descending=True, stable=True)
-            going_BG, staying_BS = order_BS[:, :surplus], order_BS[:, surplus:].sort(dim=1).values
+            going_BG, staying_BS = order_BS[:, :going], order_BS[:, going:].sort(dim=1).values
             # Who goes to whom, as a matrix: a scattered sum adds up in another order every time on GPUs.
             to_BGR = F.one_hot(receiver_BS.gather(1, going_BG), receivers_BRC.shape[1])
             to_BRG = (to_BGR * sent_BS.gather(1, going_BG)[..., None]).transpose(1, 2).to(exact_BNC.dtype)
