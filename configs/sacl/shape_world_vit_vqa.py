@@ -9,7 +9,8 @@ a model that has learned to ($PRETRAINED, docs/results.md):
     python tools/train.py configs/sacl/shape_world_vit_vqa.py --amp --work-dir work_dirs/both70 --cfg-options \\
         model.towers.backbone.guide=both model.towers.backbone.keep_rate=0.7 train_cfg.max_epochs=4
 
-guide=text: by the text alone (TRIPS); guide=class, guide=received: without it (docs/results.md).
+guide=text: by the text alone (TRIPS); guide=class, guide=received: without it. guide=similarity merges tokens that are alike,
+which costs least and needs no training with it (docs/results.md).
 """
 
 _base_ = ['./shape_world_vqa.py', '../_base_/models/tiny_vit.py']

@@ -59,7 +59,7 @@ def merge_alike(tokens_BNC: Tensor, sizes_BN: Tensor | None, keep_rate: float) -
 
 def _merge_pairs(tokens_BNC: Tensor, sizes_BN: Tensor, going: int) -> tuple[Tensor, Tensor]:
     """One round: G = `going` tokens, at most half of all, go into others."""
-    # Half of the numbers would round the mean of many tokens.
+    # In half precision the mean of many tokens would be rounded.
     exact_BNC = tokens_BNC.to(torch.promote_types(tokens_BNC.dtype, torch.float32))
     receivers_BRC, senders_BSC = exact_BNC[:, 1::2], exact_BNC[:, 2::2]
     received_BR, sent_BS = sizes_BN[:, 1::2], sizes_BN[:, 2::2]
