@@ -1,10 +1,10 @@
-"""flickr8k_contrast.py with a small ViT over the frozen ResNet-50's cells, which may drop or merge some of them on its way.
+"""flickr8k_contrast.py with a small ViT over the frozen ResNet-50's cells, which may merge some of them on its way.
 
     python tools/cache_grids.py configs/sacl/flickr8k_grids.py data/flickr8k_grids    # once
     python tools/train.py configs/sacl/flickr8k_hybrid_contrast.py --amp
     python tools/train.py configs/sacl/flickr8k_hybrid_retrieval.py --amp             # second stage
 
-With 70 % of the tokens, twice: --cfg-options model.towers.backbone.keep_rate=0.7. docs/results.md has the numbers.
+With half of the tokens, twice: --cfg-options model.towers.backbone.keep_rate=0.5. docs/results.md has the numbers.
 """
 
 _base_ = ['./flickr8k_contrast.py', '../_base_/models/hybrid_vit.py']

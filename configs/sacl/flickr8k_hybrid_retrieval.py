@@ -5,7 +5,7 @@
 With half of the tokens, twice, and one fusion layer:
 
     python tools/train.py configs/sacl/flickr8k_hybrid_retrieval.py --amp --cfg-options \\
-        model.towers.backbone.guide=similarity model.towers.backbone.keep_rate=0.5 model.fusion.num_layers=1
+        model.towers.backbone.keep_rate=0.5 model.fusion.num_layers=1
 
 $CONTRAST: another checkpoint of the first stage. docs/results.md has the numbers.
 """

@@ -2,25 +2,24 @@
 
     tools/dist_train.sh configs/sacl/pretrain_light.py 8 --amp
 
-* After layers 5 and 10 the ViT keeps 70 % of a picture's tokens, those that its own first token attends to the most, and
-  fuses the rest into one (EViT): of 256 tokens 127 and the last fused one reach the fusion encoder. Features stay independent
-  of texts, so that retrieval can keep them.
+* After layers 5 and 10 the ViT merges those of a picture's tokens that are most alike, until half of them are left (ToMe): of
+  256 tokens 64 reach the fusion encoder. Features stay independent of texts, so that retrieval can keep them.
 * Negatives are those of all processes' batches, without teacher, queue and distillation; weights are self-regulated.
 * Three fusion layers instead of six.
 
 Tokens and layers were chosen by what they cost a small model and what they save (docs/results.md): less than 1 % of graded mAP
-in the embedded world and of recall on Flickr8k; keep_rate=0.5 is lighter and costs 2 %. docs/benchmarks.md has its speed. Not
-trained at full scale. Fine-tuning takes the same form:
+in the embedded world and of recall on Flickr8k. docs/benchmarks.md has its speed. Not trained at full scale. Fine-tuning takes
+the same form:
 
     export PRETRAINED=work_dirs/pretrain_light/epoch_30.pth
     tools/dist_train.sh configs/sacl/retrieval_coco.py 8 --amp --cfg-options \\
-        model.towers.backbone.type=TokenReducedViT model.towers.backbone.keep_rate=0.7 model.fusion.num_layers=3
+        model.towers.backbone.type=TokenReducedViT model.towers.backbone.keep_rate=0.5 model.fusion.num_layers=3
 """
 
 _base_ = ['./pretrain.py']
 
 model = dict(
-    towers=dict(backbone=dict(type='TokenReducedViT', guide='class', reduction_layers=(5, 10), keep_rate=0.7)),
+    towers=dict(backbone=dict(type='TokenReducedViT', guide='similarity', reduction_layers=(5, 10), keep_rate=0.5)),
     contrastive_loss=dict(policy=dict(_delete_=True, type='SimilarityRegulation', similarity_temperature=0.3)),
     fusion=dict(num_layers=3),
     queue_size=0,

@@ -1,8 +1,8 @@
-"""shape_world_pretrain.py with a ViT that learns on and may drop tokens.
+"""shape_world_pretrain.py with a ViT that learns on and may merge tokens.
 
     python tools/train.py configs/sacl/shape_world_vit_backbone.py --amp
     python tools/train.py configs/sacl/shape_world_vit_pretrain.py --amp
-    python tools/train.py configs/sacl/shape_world_vit_pretrain.py --amp --cfg-options model.towers.backbone.keep_rate=0.7
+    python tools/train.py configs/sacl/shape_world_vit_pretrain.py --amp --cfg-options model.towers.backbone.keep_rate=0.5
 
 The last with the share of tokens that pretrain_light.py keeps. $BACKBONE: another checkpoint of the ViT.
 """
@@ -19,7 +19,7 @@ model = dict(
             patch_size={{_base_.vit.patch_size}},
             patch_cfg={{_base_.vit.patch_cfg}},
             frozen_stages={{_base_.vit.frozen_stages}},
-            guide='class',
+            guide={{_base_.vit.guide}},
             reduction_layers={{_base_.vit.reduction_layers}},
             keep_rate=1.0,
             init_cfg=dict(

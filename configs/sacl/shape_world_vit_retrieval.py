@@ -1,9 +1,10 @@
-"""shape_world_retrieval.py with a ViT that may drop tokens: what token reduction costs in retrieval with re-ranking.
+"""shape_world_retrieval.py with a ViT that may merge tokens: what token reduction costs in retrieval with re-ranking.
 
     python tools/train.py configs/sacl/shape_world_vit_retrieval.py --amp
-    python tools/train.py configs/sacl/shape_world_vit_retrieval.py --amp --cfg-options model.towers.backbone.keep_rate=0.7
+    python tools/train.py configs/sacl/shape_world_vit_retrieval.py --amp --cfg-options model.towers.backbone.keep_rate=0.5
 
-What came of it: docs/results.md. Guided by the picture's own class token: features have to be independent of texts.
+What came of it: docs/results.md. By likeness or the picture's own class token (guide=class), but not by a text: features
+have to be independent of texts.
 $PRETRAINED: another checkpoint to start from, best one that was pre-trained with the same settings.
 """
 

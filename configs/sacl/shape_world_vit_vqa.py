@@ -1,4 +1,4 @@
-"""shape_world_vqa.py with a ViT that may drop tokens: what token reduction costs in answers.
+"""shape_world_vqa.py with a ViT that may merge or drop tokens: what token reduction costs in answers.
 
     python tools/train.py configs/sacl/shape_world_vit_vqa.py --amp
 
@@ -9,8 +9,8 @@ a model that has learned to ($PRETRAINED, docs/results.md):
     python tools/train.py configs/sacl/shape_world_vit_vqa.py --amp --work-dir work_dirs/both70 --cfg-options \\
         model.towers.backbone.guide=both model.towers.backbone.keep_rate=0.7 train_cfg.max_epochs=4
 
-guide=text: by the text alone (TRIPS); guide=class, guide=received: without it. guide=similarity merges tokens that are alike,
-which costs least at 70 and 50 % without training with it (docs/results.md).
+guide=text: by the text alone (TRIPS); guide=class, guide=received: without it. guide=similarity (default) merges tokens that
+are alike, which costs least at 70 and 50 %, without training with it, too (docs/results.md).
 """
 
 _base_ = ['./shape_world_vqa.py', '../_base_/models/tiny_vit.py']

@@ -48,8 +48,8 @@ def _check_validation(model: torch.nn.Module) -> None:
     """Raises UserError for retrieval with pictures that have no features of their own."""
     if isinstance(model, DualEncoder) and getattr(model.towers, 'is_text_guided', False):
         raise UserError(
-            "retrieval can't be measured while texts guide what is kept of pictures: set guide='class' in the backbone, or "
-            'train without validation (val_dataloader=None val_cfg=None val_evaluator=None)'
+            "retrieval can't be measured while texts guide what is kept of pictures: set guide='similarity' in the backbone, "
+            'or train without validation (val_dataloader=None val_cfg=None val_evaluator=None)'
         )
 
 

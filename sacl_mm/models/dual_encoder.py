@@ -43,7 +43,7 @@ class DualEncoder(BaseModel):
             print_log(
                 'pictures are encoded with their own texts (guide=text), under a contrastive loss: it can tell pairs by the '
                 'traces that texts leave in their pictures, and hardly learns from what these show (docs/results.md, "Token '
-                'reduction"). guide=class leaves none',
+                'reduction"). guide=similarity leaves none',
                 logger='current',
                 level=logging.WARNING,
             )

@@ -152,6 +152,13 @@ def test_both_begins_as_received_and_learns_from_the_text():
     assert not torch.allclose(first, second)
 
 
+def test_merging_is_the_default():
+    model = vit(keep_rate=0.5, reduction_layers=(1,))
+    sizes, tokens = model(torch.randn(2, 3, 64, 64))
+    assert tokens.shape == (2, 1 + 8, 16)
+    assert sizes.sum() == 2 * (1 + 16)
+
+
 def test_larger_pictures_get_resized_positions():
     assert vit(guide='class', keep_rate=0.5, reduction_layers=(1,))(torch.randn(1, 3, 96, 96))[0].shape[1] == 1 + 18 + 1
 
@@ -172,7 +179,7 @@ def test_bad_options(options, message):
 
 def test_guide_must_fit():
     model, images = vit(guide='text', reduction_layers=(2,)), torch.randn(2, 3, 64, 64)
-    with pytest.raises(ValueError, match="got none.*guide='class'"):
+    with pytest.raises(ValueError, match="got none.*guide='similarity'"):
         model(images)
     with pytest.raises(ValueError, match='each of the 2 pictures, got 10'):
         model(images, torch.randn(10, 16))
@@ -249,10 +256,10 @@ def test_contrast_of_text_guided_pictures_is_warned_of(options, warns, monkeypat
             data_preprocessor=dict(type='ImageTextPreprocessor', vocab_size=9),
         )
     )
-    assert ['guide=class' in message for message in said] == [True] * warns
+    assert ['guide=similarity' in message for message in said] == [True] * warns
 
 
-@pytest.mark.parametrize('guide', ['text', 'class'])
+@pytest.mark.parametrize('guide', ['text', 'class', 'similarity'])
 def test_only_guidance_by_text_leaves_traces_of_it(guide):
     """Why contrast is warned of: the same picture with other texts has other features."""
     torch.manual_seed(0)

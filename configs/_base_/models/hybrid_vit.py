@@ -10,7 +10,7 @@ hybrid = dict(
             in_channels=3072,
             img_size=7,  # cells a side
             patch_size=1,
-            guide='class',
+            guide='similarity',
             reduction_layers=(2, 3),
             keep_rate=1.0,  # no reduction
         ),

@@ -1,7 +1,7 @@
 """A small ViT for 64-pixel pictures, as wide as sacl_tiny.py's texts, which may so guide what is kept of its 64 tokens.
 
 Patches overlap (kernels of twice their side): a plain patch of 8 pixels holds a quarter of a small object.
-pretrain_light.py's form is keep_rate=0.7.
+pretrain_light.py's form is keep_rate=0.5.
 """
 
 vit = dict(
@@ -12,7 +12,7 @@ vit = dict(
     patch_size=8,
     patch_cfg=dict(kernel_size=16, padding=4),
     frozen_stages=2,  # those before the first selection; saves a fifth of the ViT's time
-    guide='class',
+    guide='similarity',
     reduction_layers=(3, 5),  # as TRIPS spaces two selections in six layers
     keep_rate=1.0,  # no reduction
 )

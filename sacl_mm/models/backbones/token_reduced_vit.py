@@ -39,12 +39,11 @@ class MergedTokens(NamedTuple):
 class TokenReducedViT(VisionTransformer):
     """mmpretrain's `VisionTransformer` with the same weights, in which some layers pass on only a share of the tokens.
 
-    After such a layer's attention the tokens are scored; the best `keep_rate` of them stay, the others are fused into one.
-    Or they are merged:
+    After such a layer's attention tokens are merged until `keep_rate` of them are left, or they are scored, the best
+    `keep_rate` of them stay and the others are fused into one:
 
-    * `guide='similarity'` (ToMe, arXiv 2210.09461): those that are most alike become one, until `keep_rate` of them are left.
-      How many each stands for goes with them and weighs it, in the layers that follow and in the fusion encoder. At 70 and
-      50 % it costs answers least where a model was not trained with reduction (docs/results.md).
+    * `guide='similarity'` (ToMe, arXiv 2210.09461): those that are most alike become one. How many each stands for goes with
+      them and weighs it, in the layers that follow and in the fusion encoder. It costs least (docs/results.md).
     * `guide='class'` (EViT, arXiv 2202.07800): by the attention of the picture's own first token.
     * `guide='received'`: by the attention that all of the picture's tokens pay; for models that answer questions, whose first
       token nothing trains to stand for the whole (docs/results.md).
@@ -71,7 +70,7 @@ class TokenReducedViT(VisionTransformer):
         reduction_layers: Sequence[int] = (5, 10),
         keep_rate: float = 0.7,
         fuse: bool = True,
-        guide: str = 'class',
+        guide: str = 'similarity',
         **options,
     ) -> None:
         super().__init__(*args, **dict(out_type='raw') | options)
@@ -111,7 +110,7 @@ class TokenReducedViT(VisionTransformer):
             texts = 'none' if guide_BC is None else f'{len(guide_BC)}'
             raise ValueError(
                 f'text-guided token reduction needs one text for each of the {len(images)} pictures, got {texts}. For '
-                "retrieval among many texts use guide='class' or a TokenReductionNeck, which keep pictures' features "
+                "retrieval among many texts use guide='similarity' or a TokenReductionNeck, which keep pictures' features "
                 'independent of texts'
             )
         if self.text_guided and guide_BC.shape[1] != self.embed_dims:
