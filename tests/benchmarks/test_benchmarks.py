@@ -94,7 +94,7 @@ def test_token_reduction():
     assert [int(share) for share in shares[1:4]] == sorted((int(share) for share in shares[1:4]), reverse=True)
 
 
-def a_trained_run(folder, keep_rate, score):
+def a_trained_run(folder, keep_rate, score, guide='text'):
     """A work directory as a training leaves it, as far as it is read."""
     logs = folder / '20260101_000000' / 'vis_data'
     logs.mkdir(parents=True)
@@ -105,7 +105,7 @@ def a_trained_run(folder, keep_rate, score):
         arch=arch,
         img_size=32,
         patch_size=8,
-        guide='text',
+        guide=guide,
         keep_rate=keep_rate,
         reduction_layers=(2,),
     )
@@ -117,14 +117,18 @@ def test_speed_and_quality(tmp_path):
     whole = [a_trained_run(tmp_path / f'whole{seed}', 1.0, score) for seed, score in enumerate((30, 32))]
     half = a_trained_run(tmp_path / 'half', 0.5, 27.9)
     chart = tmp_path / 'charts' / 'chart.svg'
-    runs = [f'all={whole[0]},{whole[1]}', f'half={half}']
+    merged = a_trained_run(tmp_path / 'merged', 0.5, 29.5, guide='similarity')
+    runs = [f'all={whole[0]},{whole[1]}', f'half={half}', f'merged={merged}']
     out = run('speed_quality.py', *runs, '--metric', 'retrieval/mAP', '--svg', str(chart))
     assert '31.00 ± 1.41' in out
+    assert '27.90 ±' not in out  # one seed has no spread
     assert '-10.0%' in out
     shares = [int(share) for share in re.findall(r'(\d+) %', out)]
     assert shares[0] == 100
     assert 40 < shares[1] < 90
-    assert 'guided by the text' in chart.read_text()
+    for form in ('all tokens', 'guided by the text', 'alike tokens merged'):
+        assert chart.read_text().count(form) == 1, form
+    assert 'guided by the picture' not in chart.read_text()
 
 
 @pytest.mark.parametrize(

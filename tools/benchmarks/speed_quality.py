@@ -26,6 +26,14 @@ from sacl_mm.models.backbones import TokenReducedViT  # noqa: E402  (needs the a
 from sacl_mm.report.point_chart import Point, point_chart  # noqa: E402
 from sacl_mm.report.runs import last_values, named_runs  # noqa: E402
 
+# Of the report's charts.
+COLOURS = {
+    'all tokens': 'true-negative',
+    'guided by the picture': 'sacl',
+    'guided by the text': 'infonce',
+    'alike tokens merged': 'false-negative',
+}
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -39,7 +47,7 @@ def main() -> None:
     }
     first_cost, _, first_values = next(iter(measured.values()))
     rows, points = [], []
-    for name, (cost, is_text_guided, values) in measured.items():
+    for name, (cost, form, values) in measured.items():
         mean, spread = statistics.mean(values), statistics.stdev(values) if len(values) > 1 else 0.0
         share, change = 100 * cost / first_cost, mean / statistics.mean(first_values) - 1
         rows.append(
@@ -48,25 +56,24 @@ def main() -> None:
                 f'{cost / 1e6:.1f}',
                 f'{share:.0f} %',
                 f'{len(values)}',
-                f'{mean:.2f} ± {spread:.2f}',
+                f'{mean:.2f} ± {spread:.2f}' if len(values) > 1 else f'{mean:.2f}',
                 f'{change:+.1%}',
             ]
         )
-        points.append(Point(name, share, mean, spread, 'infonce' if is_text_guided else 'sacl'))
+        points.append(Point(name, share, mean, spread, COLOURS[form]))
     columns = ['tokens that stay', 'MFLOP a picture', 'of all', 'seeds', args.metric, 'against the first']
     print_table('Image encoder, forward; mean and standard deviation over seeds', columns, rows)
     if args.svg:
         args.svg.parent.mkdir(parents=True, exist_ok=True)
-        guides = {'sacl': 'guided by the picture', 'infonce': 'guided by the text'}
-        legend = {colour: guide for colour, guide in guides.items() if any(point.colour == colour for point in points)}
+        legend = {COLOURS[form]: form for form in dict.fromkeys(form for _, form, _ in measured.values())}
         title = f'{args.metric} by operations of the image encoder'
         args.svg.write_text(
             point_chart(title, points, 'operations of the image encoder, %', args.metric, legend) + '\n'
         )
 
 
-def encoder_of(folder: Path) -> tuple[int, bool]:
-    """Operations of a picture in the run's image encoder, and whether texts guide what it keeps."""
+def encoder_of(folder: Path) -> tuple[int, str]:
+    """Operations of a picture in the run's image encoder, and how it has fewer tokens: a key of `COLOURS`."""
     files = sorted(folder.glob('*.py'))
     if not files:
         raise UserError(f'{folder} has no configuration (*.py): it is no work directory of a training')
@@ -77,7 +84,12 @@ def encoder_of(folder: Path) -> tuple[int, bool]:
     vit.eval()
     size, guide_1C = options['img_size'], torch.randn(1, vit.embed_dims) if vit.text_guided else None
     with torch.inference_mode():
-        return operations(partial(vit, torch.randn(1, 3, size, size), guide_1C)), vit.text_guided
+        cost = operations(partial(vit, torch.randn(1, 3, size, size), guide_1C))
+    if vit.keep_rate == 1:
+        return cost, 'all tokens'
+    if vit.guide == 'similarity':
+        return cost, 'alike tokens merged'
+    return cost, 'guided by the text' if vit.text_guided else 'guided by the picture'
 
 
 def last_value(folder: Path, metric: str) -> float:
