@@ -43,7 +43,8 @@ class TokenReducedViT(VisionTransformer):
     `keep_rate` of them stay and the others are fused into one:
 
     * `guide='similarity'` (ToMe, arXiv 2210.09461): those that are most alike become one. How many each stands for goes with
-      them and weighs it, in the layers that follow and in the fusion encoder. It costs least (docs/results.md).
+      them and weighs it, in the layers that follow and in the fusion encoder. At 70 and 50 % it costs least
+      (docs/results.md).
     * `guide='class'` (EViT, arXiv 2202.07800): by the attention of the picture's own first token.
     * `guide='received'`: by the attention that all of the picture's tokens pay; for models that answer questions, whose first
       token nothing trains to stand for the whole (docs/results.md).
