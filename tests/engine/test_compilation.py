@@ -1,13 +1,15 @@
 """Compiled layers compute what they computed before, and leave checkpoints as they are."""
 
+import pytest
 import torch
-from tiny import batch, build
+from tiny import MERGING, TOWERS, batch, build
 
 from sacl_mm.engine.compilation import compile_layers
 
 
-def test_compiled_layers_give_the_same_loss_and_gradient():
-    models = build(), build()
+@pytest.mark.parametrize('changes', [dict(), dict(towers=dict(TOWERS, backbone=MERGING))])
+def test_compiled_layers_give_the_same_loss_and_gradient(changes):
+    models = build(**changes), build(**changes)
     names = list(models[1].state_dict())
     # The backend without a C++ compiler, which takes the same graphs.
     assert compile_layers(models[1], backend='aot_eager') == 2 + 2 + 2  # of the ViT, the text and the fusion encoder
