@@ -139,7 +139,8 @@ def compute(batches: Iterator[list], preprocessor, image_encoder, dtype: torch.d
         stages = image_encoder(images.to(device, dtype, memory_format=torch.channels_last))
         if getattr(stages, 'sizes', None) is not None:
             raise UserError(
-                "tokens that were merged (guide='similarity') cannot be stored: how many each stands for would be lost"
+                "tokens that were merged (guide='similarity') cannot be stored: how many each stands for would be lost; "
+                "image_encoder.guide='class' drops some instead"
             )
         if stages[-1].ndim not in (3, 4):
             shape = tuple(stages[-1].shape)

@@ -97,6 +97,7 @@ def test_a_vits_tokens(pictures, run):
         arch=dict(embed_dims=8, num_layers=2, num_heads=2, feedforward_channels=16),
         img_size=(64, 96),
         patch_size=16,
+        guide='class',
         reduction_layers=(1,),
     )
     config = (folder / 'grids.py').read_text()
