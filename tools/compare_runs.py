@@ -1,5 +1,6 @@
 #!/usr/bin/env python
-"""Last validation of several runs side by side, mean and standard deviation over seeds.
+"""Last validation of several trainings (or last test, of work directories of tools/test.py) side by side, mean and standard
+deviation over seeds.
 
 python tools/compare_runs.py InfoNCE=work_dirs/a0,work_dirs/a1 SACL=work_dirs/b0,work_dirs/b1 [--metrics mAP TR/R@1 ...]
 """

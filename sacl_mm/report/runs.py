@@ -1,5 +1,6 @@
-"""Finished trainings by name, as tools take them from the command line."""
+"""Finished trainings and tests by name, as tools take them from the command line."""
 
+import json
 from pathlib import Path
 
 from sacl_mm.engine.config_check import UserError
@@ -22,13 +23,23 @@ def named_runs(arguments: list[str]) -> dict[str, list[Path]]:
 
 
 def last_values(work_dir: Path) -> dict[str, float]:
-    """Every measure of the last validation.
+    """Every measure of a training's last validation, or of the last test where nothing was trained.
 
     Raises:
-        UserError: nothing was logged there.
+        UserError: neither wrote anything there, or the file is no JSON.
     """
+    tests = [file for file in sorted(work_dir.glob('*/*.json')) if file.stem == file.parent.name]
     try:
         scalars = read_scalars(work_dir)
     except FileNotFoundError as error:
-        raise UserError(str(error)) from error
+        if not tests:
+            raise UserError(f'{error}, nor did a test') from error
+        return _test_values(tests[-1])
     return {name: curve[-1][1] for name, curve in scalars.items() if '/' in name}
+
+
+def _test_values(file: Path) -> dict[str, float]:
+    try:
+        return {name: value for name, value in json.loads(file.read_text()).items() if '/' in name}
+    except json.JSONDecodeError as error:
+        raise UserError(f'{file} is not JSON: {error}') from error

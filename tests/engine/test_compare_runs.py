@@ -1,6 +1,10 @@
 import json
 
+import pytest
 from test_tools import tool
+
+from sacl_mm.engine.config_check import UserError
+from sacl_mm.report.runs import last_values
 
 
 def test_means_over_seeds(tmp_path):
@@ -17,3 +21,20 @@ def test_means_over_seeds(tmp_path):
     wrong = tool('compare_runs.py', f'A={tmp_path}/none', check=False)
     assert 'no training has logged anything there' in wrong.stderr
     assert 'Traceback' not in wrong.stderr
+
+
+def test_the_last_test_counts_where_nothing_was_trained(tmp_path):
+    for start, value in (('20260101', 1.0), ('20260102', 2.0)):
+        (tmp_path / start / 'vis_data').mkdir(parents=True)
+        (tmp_path / start / f'{start}.json').write_text(json.dumps({'vqa/accuracy': value, 'time': 3.0}))
+        (tmp_path / start / 'other.json').write_text('{}')
+    assert last_values(tmp_path) == {'vqa/accuracy': 2.0}
+    (tmp_path / '20260101' / 'vis_data' / 'scalars.json').write_text('{"vqa/accuracy": 5.0, "step": 4}')
+    assert last_values(tmp_path) == {'vqa/accuracy': 5.0}
+
+
+def test_a_test_that_was_cut_off(tmp_path):
+    (tmp_path / '20260101').mkdir()
+    (tmp_path / '20260101' / '20260101.json').write_text('{"vqa/acc')
+    with pytest.raises(UserError, match=r'20260101/20260101.json is not JSON'):
+        last_values(tmp_path)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""What token reduction costs and saves: a measure of trained runs against the operations of their image encoders.
+"""What token reduction costs and saves: a measure of trainings or tests against the operations of their image encoders.
 
     python tools/benchmarks/speed_quality.py "none=W/0/none,W/1/none" "class 70 %=W/0/class,W/1/class" \\
         --metric retrieval/mAP --svg docs/images/token_reduction.svg
@@ -76,7 +76,7 @@ def encoder_of(folder: Path) -> tuple[int, str]:
     """Operations of a picture in the run's image encoder, and how it has fewer tokens: a key of `COLOURS`."""
     files = sorted(folder.glob('*.py'))
     if not files:
-        raise UserError(f'{folder} has no configuration (*.py): it is no work directory of a training')
+        raise UserError(f'{folder} has no configuration (*.py): it is no work directory')
     options = Config.fromfile(files[0]).get('model', {}).get('towers', {}).get('backbone', {})
     if options.get('type') != 'TokenReducedViT':
         raise UserError(f'{files[0]}: the image encoder is {options.get("type")}, not TokenReducedViT')
