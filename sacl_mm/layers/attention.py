@@ -25,7 +25,7 @@ class KeyValue(NamedTuple):
     def rows(self, index_B: Tensor) -> 'KeyValue':
         """Those of the pictures in `index_B`, which may repeat and permute."""
         key, value = (recomputable(pick(x, index_B), partial(pick, x, index_B)) for x in (self.key, self.value))
-        return KeyValue(key, value, None if self.size is None else self.size[index_B])
+        return KeyValue(key, value, None if self.size is None else pick(self.size, index_B))
 
     def part(self, rows: slice) -> 'KeyValue':
         """Those of some pictures in a row, without a copy."""

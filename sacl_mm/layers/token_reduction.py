@@ -9,6 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+# Of a token's importance beside the greatest, as a logarithm: none is lost altogether.
+_LEAST = -14.0
+
 
 def reduce_tokens(tokens_BNC: Tensor, score_BN: Tensor, keep_rate: float, fuse: bool = True) -> Tensor:
     """The first token, the K = ceil(keep_rate * N) others of the greatest score in their order, and with `fuse` one token for
@@ -34,49 +37,58 @@ def reduce_tokens(tokens_BNC: Tensor, score_BN: Tensor, keep_rate: float, fuse: 
     return torch.cat(parts, dim=1)
 
 
-def merge_alike(tokens_BNC: Tensor, sizes_BN: Tensor | None, keep_rate: float) -> tuple[Tensor, Tensor]:
+def merge_alike(
+    tokens_BNC: Tensor, sizes_BN: Tensor | None, keep_rate: float, importance_BN: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """The first token and K = ceil(keep_rate * N) others, made of all N by merging those that resemble each other the most
     (bipartite soft matching: ToMe, arXiv 2210.09461, Sec. 3): every second token has its most similar one among the others
     (cosine), and the pairs that are most alike become one, the mean of the tokens that they stand for.
+
+    With importances v and w those pairs become one that lose least by it, (1 - cosine) vw / (v + w), as in Ward's clustering.
+    A token then counts importance times as often, in the means and in the sizes.
 
     Args:
         tokens_BNC: (B, 1 + N, C).
         sizes_BN: how many tokens each stands for, (B, 1 + N); None: one each.
         keep_rate: in (0, 1]. A round of matching merges at most a quarter, so that low ones take several: to halve the number
             at once, half of the tokens would have to go, alike or not (docs/results.md).
+        importance_BN: (B, 1 + N), positive; None: 1.
 
     Returns:
-        tokens (B, 1 + K, C), whose sum weighted by size is that of before, and their sizes (B, 1 + K), float32.
+        tokens (B, 1 + K, C), whose sum weighted by size is that of before, and their sizes (B, 1 + K), float32 at least.
     """
     if sizes_BN is None:
         sizes_BN = torch.ones_like(tokens_BNC[..., 0], dtype=torch.float32)
     wanted = math.ceil(keep_rate * (tokens_BNC.shape[1] - 1))
-    while (surplus := tokens_BNC.shape[1] - 1 - wanted) > 0:
-        at_once = max(1, (tokens_BNC.shape[1] - 1) // 4)
-        tokens_BNC, sizes_BN = _merge_pairs(tokens_BNC, sizes_BN, min(surplus, at_once))
-    return tokens_BNC, sizes_BN
-
-
-def _merge_pairs(tokens_BNC: Tensor, sizes_BN: Tensor, going: int) -> tuple[Tensor, Tensor]:
-    """One round: G = `going` tokens, at most half of all, go into others."""
-    # In half precision the mean of many tokens would be rounded.
-    exact_BNC = tokens_BNC.to(torch.promote_types(tokens_BNC.dtype, torch.float32))
-    receivers_BRC, senders_BSC = exact_BNC[:, 1::2], exact_BNC[:, 2::2]
-    received_BR, sent_BS = sizes_BN[:, 1::2], sizes_BN[:, 2::2]
+    if wanted >= tokens_BNC.shape[1] - 1 and importance_BN is None:
+        return tokens_BNC, sizes_BN
     with torch.autocast(tokens_BNC.device.type, enabled=False):
-        with torch.no_grad():
-            likeness_BSR = F.normalize(senders_BSC, dim=2) @ F.normalize(receivers_BRC, dim=2).transpose(1, 2)
-            likeness_BS, receiver_BS = likeness_BSR.max(dim=2)
-            order_BS = likeness_BS.argsort(dim=1, descending=True, stable=True)
-            going_BG, staying_BS = order_BS[:, :going], order_BS[:, going:].sort(dim=1).values
-            # Who goes to whom, as a matrix: a scattered sum adds up in another order every time on GPUs.
-            to_BGR = F.one_hot(receiver_BS.gather(1, going_BG), receivers_BRC.shape[1])
-            to_BRG = (to_BGR * sent_BS.gather(1, going_BG)[..., None]).transpose(1, 2).to(exact_BNC.dtype)
-            sum_BR = received_BR + to_BRG.sum(dim=2).to(received_BR.dtype)
-        sum_BRC = receivers_BRC * received_BR[..., None] + to_BRG @ _rows(senders_BSC, going_BG)
-        merged_BRC = (sum_BRC / sum_BR[..., None]).to(tokens_BNC.dtype)
-    tokens = torch.cat([tokens_BNC[:, :1], merged_BRC, _rows(tokens_BNC[:, 2::2], staying_BS)], dim=1)
-    return tokens, torch.cat([sizes_BN[:, :1], sum_BR, sent_BS.gather(1, staying_BS)], dim=1)
+        # In half precision the mean of many tokens would be rounded.
+        exact_BNC = tokens_BNC.to(torch.promote_types(tokens_BNC.dtype, torch.float32))
+        counts_BN = sizes_BN if importance_BN is None else sizes_BN * importance_BN
+        sums_BNC = torch.cat([exact_BNC * counts_BN[..., None], counts_BN[..., None], sizes_BN[..., None]], dim=2)
+        while (surplus := sums_BNC.shape[1] - 1 - wanted) > 0:
+            sums_BNC = _merge_pairs(sums_BNC, min(surplus, max(1, (sums_BNC.shape[1] - 1) // 4)))
+        sums_BKC, counts_BK1, _ = sums_BNC.split([tokens_BNC.shape[2], 1, 1], dim=2)
+        return (sums_BKC / counts_BK1).to(tokens_BNC.dtype), counts_BK1[..., 0]
+
+
+def _merge_pairs(sums_BNC: Tensor, going: int) -> Tensor:
+    """One round, in which G = `going` tokens, at most half of all, go into others. Of each token: the sum of those that it
+    stands for, times importance; that of importances; their number."""
+    receivers_BRC, senders_BSC = sums_BNC[:, 1::2], sums_BNC[:, 2::2]
+    with torch.no_grad():
+        cosine_BSR = F.normalize(senders_BSC[..., :-2], dim=2) @ F.normalize(receivers_BRC[..., :-2], dim=2).mT
+        sent_BS1 = senders_BSC[..., -2:-1] / senders_BSC[..., -1:]
+        received_B1R = (receivers_BRC[..., -2:-1] / receivers_BRC[..., -1:]).mT
+        loss_BSR = (1 - cosine_BSR) * sent_BS1 * received_B1R / (sent_BS1 + received_B1R)
+        loss_BS, receiver_BS = loss_BSR.min(dim=2)
+        order_BS = loss_BS.argsort(dim=1, stable=True)
+        going_BG, staying_BS = order_BS[:, :going], order_BS[:, going:].sort(dim=1).values
+        # Who goes to whom, as a matrix: a scattered sum adds up in another order every time on GPUs.
+        to_BGR = F.one_hot(receiver_BS.gather(1, going_BG), receivers_BRC.shape[1]).to(sums_BNC.dtype)
+    merged_BRC = receivers_BRC + to_BGR.mT @ _rows(senders_BSC, going_BG)
+    return torch.cat([sums_BNC[:, :1], merged_BRC, _rows(senders_BSC, staying_BS)], dim=1)
 
 
 def _rows(x_BNC: Tensor, index_BK: Tensor) -> Tensor:
@@ -105,35 +117,22 @@ def first_token_attention(qkv: nn.Linear, tokens_BNC: Tensor, heads: int) -> Ten
     return logits_BHN.float().softmax(dim=2).mean(dim=1)[:, 1:]
 
 
-def received_attention(projected_BNT: Tensor, heads: int) -> Tensor:
-    """Attention that all tokens pay to each but the first in such a layer, (B, N): the mean over heads and queries of
-    softmax(q . k / sqrt(C / H)), the first step of Zero-TPrune's ranking (CVPR 2024, arXiv 2305.17328).
-
-    Without gradient, so that no activation is kept for it; one head after the other, for it takes N^2 numbers.
-
-    Args:
-        projected_BNT: what the projection made of all tokens, (B, 1 + N, 3C).
-    """
-    with torch.no_grad():
-        queries, keys, _ = projected_BNT.unflatten(-1, (3, heads, -1)).permute(2, 3, 0, 1, 4)
-        received_BN = torch.zeros_like(projected_BNT[..., 0], dtype=torch.float32)
-        for query_BND, key_BND in zip(queries, keys, strict=True):
-            logits_BNN = query_BND @ key_BND.transpose(1, 2) / query_BND.shape[-1] ** 0.5
-            received_BN += logits_BNN.float().softmax(dim=2).mean(dim=1)
-        return received_BN[:, 1:] / heads
-
-
-def corrected_attention(attention_BN: Tensor, query_BC: Tensor, tokens_BNC: Tensor) -> Tensor:
-    """Attention to all but the first token times e^(query . token / sqrt(C)), with the sum it had, (B, N); a query of 0
-    corrects nothing. Tokens are taken at unit variance.
+def asked_importance(query_BC: Tensor, tokens_BNC: Tensor, sizes_BN: Tensor | None) -> Tensor:
+    """How often tokens are to count for a text, (B, 1 + N), float32 at least: e^(query . token / sqrt(C)), of tokens at unit
+    variance, divided by its mean over what all but the first stand for; the first: 1. A query of 0 makes all 1.
 
     Args:
         tokens_BNC: all tokens, (B, 1 + N, C).
+        sizes_BN: how many tokens each stands for, (B, 1 + N); None: one each.
     """
     keys_BNC = F.layer_norm(tokens_BNC[:, 1:], tokens_BNC.shape[2:])
-    correction_BN = (keys_BNC @ query_BC[..., None])[..., 0] / query_BC.shape[1] ** 0.5
-    logits_BN = attention_BN.clamp(min=torch.finfo(attention_BN.dtype).tiny).log() + correction_BN.float()
-    return logits_BN.softmax(dim=1) * attention_BN.sum(dim=1, keepdim=True)
+    logits_BN = (keys_BNC @ query_BC[..., None])[..., 0] / query_BC.shape[1] ** 0.5
+    logits_BN = logits_BN.to(torch.promote_types(logits_BN.dtype, torch.float32))
+    importance_BN = (logits_BN - logits_BN.amax(dim=1, keepdim=True)).clamp(min=_LEAST).exp()
+    sizes_BN = torch.ones_like(importance_BN) if sizes_BN is None else sizes_BN[:, 1:]
+    weight_BN = sizes_BN / sizes_BN.sum(dim=1, keepdim=True)
+    importance_BN = importance_BN / (importance_BN * weight_BN).sum(dim=1, keepdim=True)
+    return F.pad(importance_BN, (1, 0), value=1.0)
 
 
 def query(qkv: nn.Linear, x_BC: Tensor) -> Tensor:

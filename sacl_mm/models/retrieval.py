@@ -201,7 +201,7 @@ class ImageTextRetrieval(DualEncoder):
             # Only the chosen pictures of other processes are projected to keys and values here.
             pictures = torch.cat([image.tokens, pick(gather_with_gradient(image.tokens), negative_image_B)])
             if sizes is not None:
-                sizes = torch.cat([sizes, gather(sizes)[negative_image_B]])
+                sizes = torch.cat([sizes, pick(gather_with_gradient(sizes), negative_image_B)])
             picture = len(negative_image_B)
         counts_B = has_negative(positive_BG).float()
         return MatchingRows(

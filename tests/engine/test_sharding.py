@@ -24,7 +24,7 @@ FULL = dict(
     momentum=dict(decay=0.9, mlm_distillation=0.4),
 )
 REDUCED = dict(TOWERS['backbone'], type='TokenReducedViT', reduction_layers=(1,), guide='class')
-MERGING = dict(FULL, towers=dict(TOWERS, backbone=dict(REDUCED, guide='similarity', keep_rate=0.5)))
+MERGING = dict(FULL, towers=dict(TOWERS, backbone=dict(REDUCED, guide='both', keep_rate=0.5)))
 FROZEN_AND_CHECKPOINTED = dict(
     FULL,
     towers=dict(TOWERS, backbone=REDUCED, freeze_backbone=True, checkpoint_rows=2),

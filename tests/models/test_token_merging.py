@@ -6,13 +6,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 from gloo import run_on_processes
+from mmengine.dataset import pseudo_collate
 from test_downstream import build_pair, build_vqa, pairs, questions
-from tiny import MERGING, TOWERS, batch, build, model_config
+from tiny import MERGING, TOWERS, batch, build, model_config, world
 
 from sacl_mm.compatibility import load_mmpretrain
 from sacl_mm.engine.encoded_texts import EncodedTexts
+from sacl_mm.functional.distributed import world_size
 from sacl_mm.layers import CrossAttention
-from sacl_mm.layers.token_reduction import merge_alike
+from sacl_mm.layers.token_reduction import asked_importance, merge_alike
 from sacl_mm.models.heads import PooledHead
 from sacl_mm.registry import MODELS
 
@@ -22,42 +24,46 @@ from sacl_mm.models.backbones.token_reduced_vit import sized_attention  # noqa: 
 TEACHER = dict(queue_size=8, momentum=dict(decay=0.9, mlm_distillation=0.4, ramp=0.5))
 
 
-def merged_plainly(tokens, sizes, keep_rate):
-    """Of one picture, (1 + N, C): the tokens, as a list of (size, token), in no order."""
+def merged_plainly(tokens, sizes, keep_rate, importance=None):
+    """Of one picture, (1 + N, C): the tokens, as a list of (count, token), in no order."""
     wanted = -int(-keep_rate * (len(tokens) - 1) // 1)
-    first, *rest = zip(sizes.tolist(), tokens, strict=True)
+    importance = [1.0] * len(tokens) if importance is None else importance.tolist()
+    first, *rest = zip(sizes.tolist(), importance, tokens, strict=True)
     while len(rest) > wanted:
         receivers, senders = rest[::2], rest[1::2]
         best = []
-        for number, (_, token) in enumerate(senders):
-            likeness = [F.cosine_similarity(token, other, dim=0).item() for _, other in receivers]
-            best.append((max(likeness), number, likeness.index(max(likeness))))
-        best = sorted(best, reverse=True)[: min(len(rest) - wanted, max(1, len(rest) // 4))]
+        for number, (_, sent, token) in enumerate(senders):
+            loss = [
+                (1 - F.cosine_similarity(token, other, dim=0).item()) / (1 / sent + 1 / received)
+                for _, received, other in receivers
+            ]
+            best.append((min(loss), number, loss.index(min(loss))))
+        best = sorted(best)[: min(len(rest) - wanted, max(1, len(rest) // 4))]
         groups = {number: [receiver] for number, receiver in enumerate(receivers)}
         gone = set()
         for _, sender, receiver in best:
             groups[receiver].append(senders[sender])
             gone.add(sender)
-        merged = [
-            (
-                sum(size for size, _ in group),
-                sum(size * token for size, token in group) / sum(size for size, _ in group),
-            )
-            for group in groups.values()
-        ]
+        merged = []
+        for group in groups.values():
+            size = sum(size for size, _, _ in group)
+            count = sum(size * weight for size, weight, _ in group)
+            merged.append((size, count / size, sum(size * weight * token for size, weight, token in group) / count))
         rest = merged + [sender for number, sender in enumerate(senders) if number not in gone]
-    return [first, *rest]
+    return [(size * weight, token) for size, weight, token in [first, *rest]]
 
 
+@pytest.mark.parametrize('weighed', [False, True])
 @pytest.mark.parametrize('keep_rate', [0.9, 0.7, 0.5, 0.3, 0.01])
 @pytest.mark.parametrize('number', [1, 2, 7, 16])
-def test_merging_equals_plain_loops(number, keep_rate):
+def test_merging_equals_plain_loops(number, keep_rate, weighed):
     tokens = torch.randn(3, 1 + number, 5, dtype=torch.float64)
-    sizes = torch.randint(1, 4, (3, 1 + number)).float()
-    merged, merged_sizes = merge_alike(tokens, sizes, keep_rate)
+    sizes = torch.randint(1, 4, (3, 1 + number)).double()
+    importance = torch.rand(3, 1 + number, dtype=torch.float64) + 0.1 if weighed else None
+    merged, merged_sizes = merge_alike(tokens, sizes, keep_rate, importance)
     for b in range(3):
-        expected = merged_plainly(tokens[b], sizes[b], keep_rate)
-        assert merged_sizes[b].tolist() == [size for size, _ in expected]
+        expected = merged_plainly(tokens[b], sizes[b], keep_rate, importance[b] if weighed else None)
+        torch.testing.assert_close(merged_sizes[b].tolist(), [count for count, _ in expected])
         torch.testing.assert_close(merged[b], torch.stack([token for _, token in expected]))
 
 
@@ -72,11 +78,81 @@ def test_nothing_is_lost_and_every_token_learns():
     torch.testing.assert_close(tokens.grad, torch.ones_like(tokens))
 
 
-def test_keeping_everything_merges_nothing():
+def test_gradients_of_weighed_tokens():
+    tokens = torch.randn(2, 10, 4, dtype=torch.float64, requires_grad=True)
+    importance = torch.rand(2, 10, dtype=torch.float64).add(0.1).requires_grad_()
+    sizes = torch.randint(1, 4, (2, 10)).double()
+    assert torch.autograd.gradcheck(lambda x, weight: merge_alike(x, sizes, 0.3, weight), (tokens, importance))
+
+
+@pytest.mark.parametrize('importance', [None, torch.ones(2, 6), 3.0 * torch.ones(2, 6)])
+def test_keeping_everything_merges_nothing(importance):
     tokens = torch.randn(2, 6, 4)
-    merged, sizes = merge_alike(tokens, None, 1.0)
-    assert merged is tokens
-    assert (sizes == 1).all()
+    merged, sizes = merge_alike(tokens, None, 1.0, importance)
+    torch.testing.assert_close(merged, tokens)
+    torch.testing.assert_close(sizes, torch.ones(2, 6) if importance is None else importance)
+
+
+@pytest.mark.parametrize('sizes', [None, [[1, 1, 2, 5], [3, 1, 1, 1]]])
+def test_what_a_text_asks_for_counts_for_more(sizes):
+    query, tokens = torch.randn(2, 8, dtype=torch.float64), torch.randn(2, 4, 8, dtype=torch.float64)
+    sizes = None if sizes is None else torch.tensor(sizes, dtype=torch.float64)
+    torch.testing.assert_close(asked_importance(0 * query, tokens, sizes), torch.ones(2, 4).double())
+    found = asked_importance(query, tokens, sizes)
+    times = torch.ones(2, 4) if sizes is None else sizes
+    for b in range(2):
+        keys = [(token - token.mean()) / (token.var(correction=0) + 1e-5).sqrt() for token in tokens[b, 1:]]
+        raw = torch.stack([(query[b] @ key / 8**0.5).exp() for key in keys])
+        expected = raw / (raw * times[b, 1:]).sum() * times[b, 1:].sum()
+        torch.testing.assert_close(found[b], torch.cat([torch.ones(1), expected]))
+    assert asked_importance(1e4 * query, tokens, sizes).min() > 0
+
+
+@pytest.mark.parametrize('layers', [(1,), (1, 2)])
+def test_both_begins_as_merging_and_learns_from_the_text(layers):
+    options = dict(MERGING, keep_rate=0.5, reduction_layers=layers)
+    merging, both = (MODELS.build(options | dict(guide=guide)) for guide in ('similarity', 'both'))
+    merging.eval(), both.eval()
+    fits = both.load_state_dict(merging.state_dict(), strict=False)
+    assert fits.missing_keys == [f'text_queries.{layer}.{kind}' for layer in layers for kind in ('weight', 'bias')]
+    images, texts = torch.randn(1, 3, 32, 32).expand(2, -1, -1, -1), torch.randn(2, 32)
+    torch.testing.assert_close(tuple(both(images, texts)), tuple(merging(images)))
+    sizes, tokens = both(images, texts)
+    (tokens.square().sum() + sizes.square().sum()).backward()
+    assert all(layer.weight.grad.abs().max() > 0 for layer in both.text_queries.values())
+    both.text_queries['1'].weight.data = 10 * torch.eye(32)
+    sizes, tokens = both(images, texts)
+    assert not torch.allclose(tokens[0], tokens[1])
+    assert not torch.allclose(sizes[0], sizes[1])
+    torch.testing.assert_close(sizes.sum(dim=1), torch.full((2,), 17.0))
+
+
+def test_the_gradient_of_what_is_asked_for():
+    """Through means and sizes, in the transformer and in the fusion encoder: as finite differences have it."""
+    torch.manual_seed(0)
+    model = build_vqa()
+    model.towers.backbone = MODELS.build(dict(MERGING, guide='both', keep_rate=0.5, reduction_layers=(1, 2)))
+    model.double().eval()
+    for weight in model.parameters():  # so that pictures matter
+        torch.nn.init.normal_(weight, std=0.3)
+    data = questions(model)
+    data |= dict(images=data['images'].double())
+    reading = torch.randn_like(model.fuse(data))
+
+    def read():
+        return (model.fuse(data) * reading).sum()
+
+    read().backward()
+    for layer in model.towers.backbone.text_queries.values():
+        way, step = torch.randn_like(layer.weight), 1e-6
+        layer.weight.data += step * way
+        more = read().item()
+        layer.weight.data -= 2 * step * way
+        less = read().item()
+        layer.weight.data += step * way
+        expected = (more - less) / (2 * step)
+        assert abs(expected) > 1e-3
+        assert (layer.weight.grad * way).sum().item() == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize('seen', [None, [[True, True, False, True], [True, False, True, True]]])
@@ -222,12 +298,39 @@ def test_negatives_of_other_processes_bring_their_sizes():
         assert merging == pytest.approx(plain, rel=1e-9)
 
 
+def asked_gradients(rows):
+    """Of a step on the pairs `rows` of a batch, averaged over processes."""
+    torch.manual_seed(0)
+    model = build(towers=towers_of(dict(MERGING, guide='both', keep_rate=0.5))).double().eval()
+    layer = model.towers.backbone.text_queries['1']
+    torch.nn.init.normal_(layer.weight)
+    dataset = world(8)
+    data = model.data_preprocessor(pseudo_collate([dataset[row] for row in rows]))
+    data |= dict(images=data['images'].double())
+    model.set_progress(3, 4, seed=0)
+    sum(value.sum() for key, value in model.loss(data).items() if key.startswith('loss')).backward()
+    if world_size() > 1:
+        torch.distributed.all_reduce(layer.weight.grad)
+    return layer.weight.grad.div(world_size()).numpy()
+
+
+def asked_gradients_on_rank(rank):
+    return asked_gradients(range(8)[rank::2])
+
+
+def test_other_processes_texts_learn_from_negatives_here():
+    expected = asked_gradients(range(8))
+    for found in run_on_processes(2, asked_gradients_on_rank):
+        torch.testing.assert_close(torch.from_numpy(found), torch.from_numpy(expected), rtol=1e-4, atol=1e-9)
+
+
 def test_a_neck_that_changes_the_number_of_tokens_is_refused():
     towers = MODELS.build(towers_of(MERGING, neck=dict(type='TokenReductionNeck', in_channels=32)))
     with pytest.raises(ValueError, match='the backbone merges tokens, of which 13 are left, and the neck makes 8'):
         towers.encode_image(torch.randn(1, 3, 32, 32))
 
 
-def test_merging_leaves_no_token_out():
-    with pytest.raises(ValueError, match='fuse=False is for the other guides'):
-        MODELS.build(dict(MERGING, fuse=False))
+@pytest.mark.parametrize('guide', ['similarity', 'both'])
+def test_merging_leaves_no_token_out(guide):
+    with pytest.raises(ValueError, match=f"guide='{guide}' merges tokens.* fuse=False is for guide='class' and 'text'"):
+        MODELS.build(dict(MERGING, guide=guide, fuse=False))

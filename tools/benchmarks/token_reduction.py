@@ -22,11 +22,11 @@ TRIPS = (5, 10)
 SIDES = {
     'no reduction': dict(keep_rate=1.0),
     '70 %': dict(keep_rate=0.7, reduction_layers=TRIPS),
-    '70 %, guided by all tokens': dict(keep_rate=0.7, reduction_layers=TRIPS, guide='received'),
     '70 %, merged': dict(keep_rate=0.7, reduction_layers=TRIPS, guide='similarity'),
     '50 %': dict(keep_rate=0.5, reduction_layers=TRIPS),
     '50 %, merged': dict(keep_rate=0.5, reduction_layers=TRIPS, guide='similarity'),
     '30 %': dict(keep_rate=0.3, reduction_layers=TRIPS),
+    '30 %, merged, weighed by a text': dict(keep_rate=0.3, reduction_layers=TRIPS, guide='both'),
     '60 %, three times': dict(keep_rate=0.6, reduction_layers=(3, 6, 9)),
 }
 
@@ -45,10 +45,11 @@ def main() -> None:
     models = {name: vit(**dict(guide='class') | options).to(device) for name, options in SIDES.items()}
     for model in models.values():
         model.eval()
+    texts = torch.randn(args.batch, model.embed_dims, device=device)
     with torch.inference_mode():
-        tokens = {name: model(images[:1])[-1].shape[1] for name, model in models.items()}
-        counted = {name: operations(partial(model, images[:1])) for name, model in models.items()}
-        times = alternate({name: partial(model, images) for name, model in models.items()}, args.repeats, device)
+        tokens = {name: model(images[:1], texts[:1])[-1].shape[1] for name, model in models.items()}
+        counted = {name: operations(partial(model, images[:1], texts[:1])) for name, model in models.items()}
+        times = alternate({name: partial(model, images, texts) for name, model in models.items()}, args.repeats, device)
     first = next(iter(SIDES))
     rows = [
         [

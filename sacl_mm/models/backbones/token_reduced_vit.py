@@ -1,7 +1,6 @@
 """A vision transformer that drops tokens on its way. Shapes: B pictures, N image tokens, C width."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -11,12 +10,11 @@ from torch import Tensor, nn
 from sacl_mm.compatibility import load_mmpretrain
 from sacl_mm.layers.attention import KeyValue
 from sacl_mm.layers.token_reduction import (
-    corrected_attention,
+    asked_importance,
     first_token_attention,
     guided_score,
     merge_alike,
     query,
-    received_attention,
     reduce_tokens,
 )
 from sacl_mm.registry import MODELS
@@ -30,7 +28,7 @@ class MergedTokens(NamedTuple):
     """What a backbone that merges tokens yields; a neck reads the last of it."""
 
     sizes: Tensor
-    """How many tokens each stands for, (B, 1 + N')."""
+    """How many tokens each stands for, or counts for, (B, 1 + N')."""
     tokens: Tensor
     """(B, 1 + N', C)"""
 
@@ -46,22 +44,20 @@ class TokenReducedViT(VisionTransformer):
       them and weighs it, in the layers that follow and in the fusion encoder. At 70 and 50 % it costs least
       (docs/results.md).
     * `guide='class'` (EViT, arXiv 2202.07800): by the attention of the picture's own first token.
-    * `guide='received'`: by the attention that all of the picture's tokens pay; for models that answer questions, whose first
-      token nothing trains to stand for the whole (docs/results.md).
     * `guide='text'` (TRIPS, arXiv 2305.04474v4, EMNLP 2022): by the text's first token through the layer's own query
       projection; no new parameters. Picture features then depend on the text: each picture needs one, of the same width,
       and they cannot be kept for retrieval among many texts. Not for contrastive losses: what stays of a picture tells its
       text apart from others without a look at what it shows (docs/results.md).
-    * `guide='both'`: by the attention that all tokens pay, which the text corrects through a linear layer of its own
-      (`text_queries`). That begins at zero, so that a model that was trained with `guide='received'` goes on as it was and
-      learns where a text would have it otherwise. Like `guide='text'` for questions and statements, not for contrast; worth
-      its while where few tokens stay (docs/results.md).
+    * `guide='both'`: alike tokens become one, and the text says through a linear layer of its own (`text_queries`) what counts
+      for more: that is merged last, and weighs more. The layer begins at zero, so that a model that was trained with
+      `guide='similarity'` goes on as it was. Like `guide='text'` for questions and statements, not for contrast
+      (docs/results.md).
 
     Args:
         reduction_layers: after which layers' attention, counted from 1.
         keep_rate: share of the tokens that stay, each time.
         fuse: whether the others become a token; without, they are gone.
-        guide: 'similarity', 'class', 'received', 'text' or 'both'.
+        guide: 'similarity', 'class', 'text' or 'both'.
         others: as in mmpretrain; needs a class token, and yields all tokens of the last layer (`out_type='raw'`).
     """
 
@@ -75,11 +71,12 @@ class TokenReducedViT(VisionTransformer):
         **options,
     ) -> None:
         super().__init__(*args, **dict(out_type='raw') | options)
-        if guide not in ('similarity', 'class', 'received', 'text', 'both'):
-            raise ValueError(f"guide must be 'similarity', 'class', 'received', 'text' or 'both', got {guide!r}")
-        if guide == 'similarity' and not fuse:
+        if guide not in ('similarity', 'class', 'text', 'both'):
+            raise ValueError(f"guide must be 'similarity', 'class', 'text' or 'both', got {guide!r}")
+        self.merges = guide in ('similarity', 'both')
+        if self.merges and not fuse:
             raise ValueError(
-                "guide='similarity' merges tokens, and has none to leave out: fuse=False is for the other guides"
+                f"guide='{guide}' merges tokens, and has none to leave out: fuse=False is for guide='class' and 'text'"
             )
         if not 0 < keep_rate <= 1:
             raise ValueError(f'keep_rate must be in (0, 1], got {keep_rate}')
@@ -90,7 +87,7 @@ class TokenReducedViT(VisionTransformer):
             raise ValueError("token reduction needs a class token, out_type='raw' and the last layer's output only")
         self.reduction_layers = tuple(reduction_layers)
         for number, layer in enumerate(self.layers, start=1):
-            weighs_sizes = guide == 'similarity' and number > min(reduction_layers, default=number)
+            weighs_sizes = self.merges and number > min(reduction_layers, default=number)
             if number in reduction_layers or weighs_sizes:
                 layer.called_in_parts = True  # `sacl_mm.engine.sharding` asks
         self.keep_rate, self.fuse, self.guide = keep_rate, fuse, guide
@@ -121,13 +118,14 @@ class TokenReducedViT(VisionTransformer):
         x_BNC, sizes_BN = self._embed(images), None
         for number, layer in enumerate(self.layers, start=1):
             reduces = number in self.reduction_layers and self.keep_rate < 1
-            if sizes_BN is not None or (reduces and self.guide == 'similarity'):
+            if sizes_BN is not None or (reduces and self.merges):
                 x_BNC = x_BNC + sized_attention(layer.attn, layer.ln1(x_BNC), sizes_BN)
                 if reduces:
-                    x_BNC, sizes_BN = merge_alike(x_BNC, sizes_BN, self.keep_rate)
+                    importance_BN = self._importance(number, guide_BC, x_BNC, sizes_BN)
+                    x_BNC, sizes_BN = merge_alike(x_BNC, sizes_BN, self.keep_rate, importance_BN)
                 x_BNC = layer.ffn(layer.ln2(x_BNC), identity=x_BNC)
             elif reduces:
-                x_BNC = self._reducing(number, layer, x_BNC, guide_BC)
+                x_BNC = self._reducing(layer, x_BNC, guide_BC)
             else:
                 x_BNC = layer(x_BNC)
         x_BNC = self.ln1(x_BNC) if self.final_norm else x_BNC
@@ -142,19 +140,21 @@ class TokenReducedViT(VisionTransformer):
         )
         return self.pre_norm(self.drop_after_pos(x_BNC + positions))
 
-    def _reducing(self, number: int, layer: nn.Module, x_BNC: Tensor, guide_BC: Tensor | None) -> Tensor:
+    def _importance(
+        self, number: int, guide_BC: Tensor | None, x_BNC: Tensor, sizes_BN: Tensor | None
+    ) -> Tensor | None:
+        if self.text_queries is None:
+            return None
+        text_BC = F.layer_norm(guide_BC, guide_BC.shape[1:])
+        return asked_importance(self.text_queries[str(number)](text_BC), x_BNC, sizes_BN)
+
+    def _reducing(self, layer: nn.Module, x_BNC: Tensor, guide_BC: Tensor | None) -> Tensor:
         normed_BNC = layer.ln1(x_BNC)
-        with output_of(layer.attn.qkv) if self.guide in ('received', 'both') else nullcontext() as projected:
-            x_BNC = x_BNC + layer.attn(normed_BNC)
+        x_BNC = x_BNC + layer.attn(normed_BNC)
         if self.guide == 'text':
             score_BN = guided_score(query(layer.attn.qkv, guide_BC), x_BNC)
-        elif self.guide == 'class':
-            score_BN = first_token_attention(layer.attn.qkv, normed_BNC, layer.attn.num_heads)
         else:
-            score_BN = received_attention(projected[0], layer.attn.num_heads)
-        if self.text_queries is not None:
-            text_BC = F.layer_norm(guide_BC, guide_BC.shape[1:])
-            score_BN = corrected_attention(score_BN, self.text_queries[str(number)](text_BC), x_BNC)
+            score_BN = first_token_attention(layer.attn.qkv, normed_BNC, layer.attn.num_heads)
         x_BNC = reduce_tokens(x_BNC, score_BN, self.keep_rate, self.fuse)
         return layer.ffn(layer.ln2(x_BNC), identity=x_BNC)
 
@@ -171,14 +171,3 @@ def sized_attention(attention: nn.Module, x_BNC: Tensor, sizes_BN: Tensor | None
     read_BHND = F.scaled_dot_product_attention(query_BHND, key_BHND, value_BHND, mask, dropout)
     read_BNC = attention.proj_drop(attention.proj(read_BHND.transpose(1, 2).flatten(2)))
     return attention.out_drop(attention.gamma1(read_BNC))
-
-
-@contextmanager
-def output_of(layer: nn.Module) -> Iterator[list[Tensor]]:
-    """What a layer inside of another library's yields, while that runs."""
-    found: list[Tensor] = []
-    handle = layer.register_forward_hook(lambda module, args, output: found.append(output))
-    try:
-        yield found
-    finally:
-        handle.remove()
