@@ -120,8 +120,10 @@ def test_both_begins_as_merging_and_learns_from_the_text(layers):
     sizes, tokens = both(images, texts)
     (tokens.square().sum() + sizes.square().sum()).backward()
     assert all(layer.weight.grad.abs().max() > 0 for layer in both.text_queries.values())
-    both.text_queries['1'].weight.data = 10 * torch.eye(32)
+    for layer in both.text_queries.values():
+        layer.weight.data = 10 * torch.eye(32)
     sizes, tokens = both(images, texts)
+    torch.testing.assert_close(both(images, 5 * texts).tokens, tokens)
     assert not torch.allclose(tokens[0], tokens[1])
     assert not torch.allclose(sizes[0], sizes[1])
     torch.testing.assert_close(sizes.sum(dim=1), torch.full((2,), 17.0))
