@@ -17,8 +17,5 @@ _base_ = ['./shape_world_vqa.py', '../_base_/models/tiny_vit.py']
 
 load_from = '{{$PRETRAINED:work_dirs/shape_world_vit_pretrain/epoch_8.pth}}'
 model = dict(towers=dict(backbone={{_base_.vit}}, freeze_backbone=False))
-optim_wrapper = dict(
-    optimizer=dict(lr=5e-4),
-    paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.3), 'text_queries': dict(lr_mult=1.0)}),
-)
+optim_wrapper = dict(optimizer=dict(lr=5e-4), paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.3)}))
 train_cfg = dict(max_epochs=6, val_interval=2)
