@@ -70,6 +70,9 @@ def merge_alike(
         while (surplus := sums_BNC.shape[1] - 1 - wanted) > 0:
             sums_BNC = _merge_pairs(sums_BNC, min(surplus, max(1, (sums_BNC.shape[1] - 1) // 4)))
         sums_BKC, counts_BK1, _ = sums_BNC.split([tokens_BNC.shape[2], 1, 1], dim=2)
+        if not counts_BN.requires_grad:
+            # They are beside what has a gradient; attention with a mask that has one keeps its scores.
+            counts_BK1 = counts_BK1.detach()
         return (sums_BKC / counts_BK1).to(tokens_BNC.dtype), counts_BK1[..., 0]
 
 

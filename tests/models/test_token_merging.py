@@ -71,6 +71,7 @@ def test_nothing_is_lost_and_every_token_learns():
     merged, sizes = merge_alike(tokens, None, 0.3)
     assert merged.shape == (2, 1 + 3, 4)
     assert (sizes.sum(dim=1) == 10).all()
+    assert not sizes.requires_grad  # attention would keep its scores
     total = (merged * sizes[..., None]).sum(dim=1)
     torch.testing.assert_close(total, tokens.sum(dim=1))
     total.sum().backward()
