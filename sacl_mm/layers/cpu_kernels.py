@@ -13,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 from sacl_mm.layers.dropout import dropped
 from sacl_mm.layers.joint_projection import unbound
 from sacl_mm.layers.matrix_attention import matrix_attention
+from sacl_mm.layers.onednn_linear import onednn_linear
 
 # Keys and values up to which plain attention is faster, forward and backward together.
 _SHORT = 64
@@ -26,6 +27,7 @@ def cpu_kernels(like: Tensor) -> AbstractContextManager:
       products are slower than `matrix_attention`'s, and it knows no dropout. PyTorch's plain one keeps the scores.
       Where one linear layer made queries, keys and values, their gradients are put side by side at once.
     * `dropout`: a faster source of randomness.
+    * `linear`: another library's products, on some processors.
 
     Args:
         like: a tensor on the device. On others than CPUs nothing changes.
@@ -38,6 +40,8 @@ class _CPUKernels(TorchFunctionMode):
         kwargs = kwargs or {}
         if function is F.scaled_dot_product_attention:
             return _attend(*args, **kwargs)
+        if function is F.linear:
+            return onednn_linear(*args, **kwargs)
         if function is F.dropout and not torch.compiler.is_compiling():
             return _drop(*args, **kwargs)
         return function(*args, **kwargs)

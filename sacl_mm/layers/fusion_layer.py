@@ -34,7 +34,7 @@ class FusionLayer(nn.Module):
 
     def project(self, image_PNC: Tensor, size_PN: Tensor | None = None) -> KeyValue:
         """The keys and values of P pictures, for `forward`; `size_PN`: how many tokens each of theirs stands for."""
-        with recomputed_activations():
+        with cpu_kernels(image_PNC), recomputed_activations():
             return self.cross_attention.project(image_PNC, size_PN)
 
     def forward(

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from sacl_mm.layers.cpu_kernels import cpu_kernels
 from sacl_mm.layers.recomputation import recomputed_activations
 from sacl_mm.layers.tied_embedding import TiedEmbedding
 from sacl_mm.registry import MODELS
@@ -21,7 +22,7 @@ class MaskedLanguageHead(BaseModule):
 
     def forward(self, fused_TC: Tensor, words: Tensor | TiedEmbedding) -> Tensor:
         """Logits (T, V); `words`: the embeddings (V, C), in training rather tied."""
-        with recomputed_activations():
+        with cpu_kernels(fused_TC), recomputed_activations():
             hidden_TC = self.transform(fused_TC)
             if isinstance(words, TiedEmbedding):
                 return words.linear(hidden_TC, self.bias)

@@ -1,0 +1,70 @@
+"""Linear layers in float32 through oneDNN, on AMD's processors.
+
+PyTorch gives such products to Intel's MKL, which makes less of these processors than oneDNN does.
+
+Shapes: * any dimensions, N their product, I inputs, O outputs.
+"""
+
+from functools import cache
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# Multiplications from which it pays. For every shape of a product oneDNN makes code, and keeps half a MiB.
+_LARGE = 2**27
+
+
+def onednn_linear(x: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Tensor:
+    """`torch.nn.functional.linear`, to the rounding of float32."""
+    if not _is_faster(x, weight_OI, bias_O):
+        return F.linear(x, weight_OI, bias_O)
+    return _OneDNNLinear.apply(x, weight_OI, bias_O) if torch.is_grad_enabled() else _product(x, weight_OI, bias_O)
+
+
+def _is_faster(x: Tensor, weight_OI: Tensor, bias_O: Tensor | None) -> bool:
+    return (
+        x.numel() * len(weight_OI) >= _LARGE
+        and all(_is_plain(tensor) for tensor in (x, weight_OI, bias_O) if tensor is not None)
+        and not torch.is_autocast_enabled('cpu')
+        and not torch.compiler.is_compiling()
+        and _is_amd()
+    )
+
+
+def _is_plain(x: Tensor) -> bool:
+    return type(x) in (Tensor, nn.Parameter) and x.dtype == torch.float32 and x.device.type == 'cpu'
+
+
+@cache
+def _is_amd() -> bool:
+    # Neither the name nor the product is there in every release and build of PyTorch.
+    if not hasattr(torch.cpu, 'get_capabilities') or not hasattr(torch.ops.mkldnn, '_linear_pointwise'):
+        return False
+    return 'AMD' in torch.cpu.get_capabilities().get('cpu_name', '')
+
+
+class _OneDNNLinear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight_OI: Tensor, bias_O: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, weight_OI)
+        return _product(x, weight_OI, bias_O)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight_OI = ctx.saved_tensors
+        of_x = of_weight_OI = of_bias_O = None
+        if ctx.needs_input_grad[0]:
+            of_x = onednn_linear(gradient, weight_OI.t())
+        gradient_NO = gradient.reshape(-1, len(weight_OI))
+        if ctx.needs_input_grad[1]:
+            of_weight_OI = gradient_NO.t() @ x.reshape(-1, x.shape[-1])  # oneDNN is no faster at this one
+        if ctx.needs_input_grad[2]:
+            of_bias_O = gradient_NO.sum(dim=0)
+        return of_x, of_weight_OI, of_bias_O
+
+
+def _product(x: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Tensor:
+    # What `torch.compile` makes of a linear layer, whose weight need not lie contiguous.
+    return torch.ops.mkldnn._linear_pointwise(x, weight_OI, bias_O, 'none', [], '')
