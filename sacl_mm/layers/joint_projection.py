@@ -15,7 +15,7 @@ def unbound(query_BHND: Tensor, key_BHND: Tensor, value_BHND: Tensor) -> tuple[T
     """
     parts = query_BHND, key_BHND, value_BHND
     joint = query_BHND._base
-    if joint is None or query_BHND.ndim != 4 or any(x.grad_fn is None for x in parts):
+    if joint is None or not joint.requires_grad or query_BHND.ndim != 4 or any(x.grad_fn is None for x in parts):
         return parts
     batch, heads, tokens, dim = query_BHND.shape
     strides = (tokens * 3 * heads * dim, dim, 3 * heads * dim, 1)

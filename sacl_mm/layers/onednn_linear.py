@@ -20,7 +20,12 @@ def onednn_linear(x: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) ->
     """`torch.nn.functional.linear`, to the rounding of float32."""
     if not _is_faster(x, weight_OI, bias_O):
         return F.linear(x, weight_OI, bias_O)
-    return _OneDNNLinear.apply(x, weight_OI, bias_O) if torch.is_grad_enabled() else _product(x, weight_OI, bias_O)
+    # In rows, because of more dimensions oneDNN's operator returns a view of a tensor that autograd does not know.
+    x_NI = x.reshape(-1, x.shape[-1])
+    y_NO = (
+        _OneDNNLinear.apply(x_NI, weight_OI, bias_O) if torch.is_grad_enabled() else _product(x_NI, weight_OI, bias_O)
+    )
+    return y_NO.view(*x.shape[:-1], len(weight_OI))
 
 
 def _is_faster(x: Tensor, weight_OI: Tensor, bias_O: Tensor | None) -> bool:
@@ -47,24 +52,23 @@ def _is_amd() -> bool:
 
 class _OneDNNLinear(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight_OI: Tensor, bias_O: Tensor | None) -> Tensor:
-        ctx.save_for_backward(x, weight_OI)
-        return _product(x, weight_OI, bias_O)
+    def forward(ctx: Any, x_NI: Tensor, weight_OI: Tensor, bias_O: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x_NI, weight_OI)
+        return _product(x_NI, weight_OI, bias_O)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight_OI = ctx.saved_tensors
-        of_x = of_weight_OI = of_bias_O = None
+    def backward(ctx: Any, gradient_NO: Tensor) -> tuple[Tensor | None, ...]:
+        x_NI, weight_OI = ctx.saved_tensors
+        of_x_NI = of_weight_OI = of_bias_O = None
         if ctx.needs_input_grad[0]:
-            of_x = onednn_linear(gradient, weight_OI.t())
-        gradient_NO = gradient.reshape(-1, len(weight_OI))
+            of_x_NI = onednn_linear(gradient_NO, weight_OI.t())
         if ctx.needs_input_grad[1]:
-            of_weight_OI = gradient_NO.t() @ x.reshape(-1, x.shape[-1])  # oneDNN is no faster at this one
+            of_weight_OI = gradient_NO.t() @ x_NI  # oneDNN is no faster at this one
         if ctx.needs_input_grad[2]:
             of_bias_O = gradient_NO.sum(dim=0)
-        return of_x, of_weight_OI, of_bias_O
+        return of_x_NI, of_weight_OI, of_bias_O
 
 
-def _product(x: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Tensor:
+def _product(x_NI: Tensor, weight_OI: Tensor, bias_O: Tensor | None) -> Tensor:
     # What `torch.compile` makes of a linear layer, whose weight need not lie contiguous.
-    return torch.ops.mkldnn._linear_pointwise(x, weight_OI, bias_O, 'none', [], '')
+    return torch.ops.mkldnn._linear_pointwise(x_NI, weight_OI, bias_O, 'none', [], '')

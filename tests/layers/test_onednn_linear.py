@@ -6,6 +6,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.multiprocessing.reductions import StorageWeakRef
 
+from sacl_mm.compatibility import load_mmpretrain
+from sacl_mm.layers import FusionLayer
 from sacl_mm.layers import onednn_linear as module
 from sacl_mm.layers.cpu_kernels import cpu_kernels
 from sacl_mm.layers.onednn_linear import onednn_linear
@@ -180,3 +182,43 @@ def test_what_can_be_computed_again_is_not_kept(amd):
     expected = torch.autograd.grad(second(F.gelu(first(x))).square().sum(), parameters)
     for gradient, value in zip(gradients, expected, strict=True):
         torch.testing.assert_close(gradient, value, rtol=1e-5, atol=1e-5)
+
+
+def vision_transformer():
+    load_mmpretrain()
+    from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLayer
+
+    layer = TransformerEncoderLayer(8, 2, 16)
+    layer.init_weights()
+
+    def run(x):
+        with cpu_kernels(x), recomputed_activations():
+            return layer(x)
+
+    return layer, run
+
+
+def fusion_layer():
+    layer = FusionLayer(8, 8, 2, 16)
+    return layer, lambda x: layer(x, torch.ones(4, 6, dtype=torch.bool), layer.project(x[:2]), torch.tensor([1, 0]))
+
+
+@pytest.mark.parametrize('make', [vision_transformer, fusion_layer])
+def test_every_parameter_of_a_layer_learns_what_it_would(make, amd, monkeypatch):
+    torch.manual_seed(0)
+    layer, run = make()
+    inputs, results = random(4, 6, 8), []
+    for is_amd in (True, False):
+        monkeypatch.setattr(module, '_is_amd', lambda is_amd=is_amd: is_amd)
+        x = inputs.clone().requires_grad_()
+        out = run(x * 1)
+        weights = random(*out.shape, seed=1)
+        results.append([out.detach(), *torch.autograd.grad((out * weights).sum(), [x, *layer.parameters()])])
+    for mine, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_viewed_belongs_to_the_graph(amd):
+    """`joint_projection.py` takes the tensor that queries, keys and values are parts of."""
+    out = onednn_linear(random(3, 4, 5).requires_grad_(), random(6, 5, seed=1)).reshape(3, 4, 2, 3)[:, :, 0]
+    assert out._base.grad_fn is not None
