@@ -4,6 +4,7 @@ from gloo import run_on_processes
 from tiny import batch, build, model_config, world
 
 from sacl_mm.functional.distributed import world_size
+from sacl_mm.layers import onednn_linear
 from sacl_mm.registry import MODELS
 
 FULL = dict(
@@ -39,6 +40,23 @@ def test_every_trainable_parameter_learns_and_no_other(changes):
         frozen = name.startswith(('teacher.', 'reference.'))
         assert parameter.requires_grad != frozen, name
         assert (parameter.grad is None) == frozen, name
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason='this PyTorch was built without oneDNN')
+def test_a_step_whose_linear_layers_are_onednns_is_the_same(monkeypatch):
+    """Large steps on AMD's processors, of which the products here are too small to be."""
+    monkeypatch.setattr(onednn_linear, '_LARGE', 0)
+    model = build(**FULL)
+    results = []
+    for is_amd in (False, True):
+        monkeypatch.setattr(onednn_linear, '_is_amd', lambda is_amd=is_amd: is_amd)
+        model.set_progress(3, 10, seed=0)
+        torch.manual_seed(0)
+        loss, _ = total(model, batch(model))
+        learned = {name: x for name, x in model.named_parameters() if x.requires_grad}
+        results.append([loss.detach(), *torch.autograd.grad(loss, list(learned.values()))])
+    for name, theirs, mine in zip(['loss', *learned], *results, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-5, msg=lambda text, name=name: f'{name}: {text}')
 
 
 def test_the_loss_is_a_function_of_seed_iteration_and_weights():
