@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Multiplications from which it pays. For every shape of a product oneDNN makes code, and keeps half a MiB.
+# Multiplications from which it pays. For every shape of a product oneDNN makes code, and keeps it.
 _LARGE = 2**27
 
 

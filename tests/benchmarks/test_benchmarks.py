@@ -59,7 +59,18 @@ def test_rate_of_matrix_products():
     assert measure.matrix_product_rate(CPU, size=256) > 0.1
 
 
-@pytest.mark.parametrize('amd', [False, True])
+@pytest.mark.parametrize(
+    'amd',
+    [
+        False,
+        pytest.param(
+            True,
+            marks=pytest.mark.skipif(
+                not torch.backends.mkldnn.is_available(), reason='this PyTorch was built without oneDNN'
+            ),
+        ),
+    ],
+)
 def test_operations_of_linear_layers_whichever_library_computes_them(amd, monkeypatch):
     monkeypatch.setattr(onednn_linear, '_is_amd', lambda: amd)
     monkeypatch.setattr(onednn_linear, '_LARGE', 0)
