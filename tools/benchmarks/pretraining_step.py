@@ -12,6 +12,7 @@ allocator: MALLOC_TRIM_THRESHOLD_=-1 MALLOC_MMAP_MAX_=0 python ...
 """
 
 import argparse
+import math
 import multiprocessing
 import resource
 import statistics
@@ -25,6 +26,7 @@ import torch
 from measure import machine, matrix_product_rate, operations, print_table
 
 from sacl_mm.engine.launch import run_tool
+from sacl_mm.layers import onednn_linear
 
 sys.path.insert(0, str(Path(__file__).parents[1] / 'model_converters'))
 import albef_code
@@ -222,6 +224,12 @@ def ours(name: str, changes: dict, compiled: bool, args: argparse.Namespace, dev
     return step_and_follow
 
 
+def without_onednn(*options) -> Step:
+    """The same, its linear layers in float32 by the library that PyTorch gives them to, as on any but AMD's processors."""
+    onednn_linear._LARGE = math.inf
+    return ours(*options)
+
+
 def filled(name: str, value: torch.Tensor) -> torch.Tensor:
     """A queue in which every slot is taken, as it is for all but the first iterations."""
     if value.is_floating_point():
@@ -263,7 +271,8 @@ def make_sides() -> dict[str, Callable]:
         'SACL, merged 70 %': ('pretrain', regulated | reduced | {'towers.backbone.guide': 'similarity'}, False),
         'SACL light': ('pretrain_light', {}, False),
     }
-    return {name: partial(ours, *options) for name, options in sides.items()}
+    by_mkl = {'SACL, without oneDNN': partial(without_onednn, *sides['SACL'])}
+    return {name: partial(ours, *options) for name, options in sides.items()} | by_mkl
 
 
 OURS = make_sides()
