@@ -1,6 +1,6 @@
 """Linear layers in float32 through oneDNN, on AMD's processors.
 
-PyTorch gives such products to Intel's MKL, which is somewhat slower there; in a whole step it hardly shows.
+PyTorch gives such products to Intel's MKL, which is somewhat slower there: what it costs a step, docs/benchmarks.md says.
 
 Shapes: * any dimensions, N their product, I inputs, O outputs.
 """
