@@ -24,8 +24,9 @@ def cpu_kernels(like: Tensor) -> AbstractContextManager:
 
     * `scaled_dot_product_attention`: PyTorch's fused kernel for CPUs spends a fixed time on each row and head in the backward
       pass in bfloat16, however short the row: on captions that is many times what plain attention takes. On pictures its
-      products are slower than `matrix_attention`'s, and it knows no dropout. PyTorch's plain one keeps the scores.
-      Where one linear layer made queries, keys and values, their gradients are put side by side at once.
+      products are slower than `matrix_attention`'s, and it knows neither dropout nor a mask that has a gradient.
+      PyTorch's plain one keeps the scores. Where one linear layer made queries, keys and values, their gradients are put side
+      by side at once.
     * `dropout`: a faster source of randomness.
     * `linear`: another library's products, on some processors.
 
@@ -52,6 +53,7 @@ def _attend(
 ) -> Tensor:
     """With the arguments of `scaled_dot_product_attention`."""
     short, training = key.shape[-2] <= _SHORT, torch.is_grad_enabled()
+    learned = attn_mask is not None and attn_mask.requires_grad
     if training and not torch.compiler.is_compiling():
         query, key, value = unbound(query, key, value)
     is_known = (
@@ -59,9 +61,10 @@ def _attend(
         and query.ndim == 4
         and query.shape[:2] == key.shape[:2] == value.shape[:2]
         and query.dtype == key.dtype == value.dtype
-        and not (attn_mask is not None and attn_mask.requires_grad)
     )
-    if is_known and ((training and (short or dropout_p > 0)) or (query.dtype == torch.bfloat16 and not short)):
+    if is_known and (
+        (training and (short or dropout_p > 0 or learned)) or (query.dtype == torch.bfloat16 and not short)
+    ):
         return matrix_attention(query, key, value, attn_mask, dropout_p)
     with sdpa_kernel(SDPBackend.MATH) if short and training else nullcontext():
         return F.scaled_dot_product_attention(query, key, value, attn_mask, dropout_p, **others)

@@ -28,7 +28,7 @@ def matrix_attention(
 
     Args:
         query_BHLD, key_BHND, value_BHND: of one dtype and as many rows and heads.
-        mask: broadcasts to (B, H, L, N); True = attend, or a number to be added to the score. Gets no gradient.
+        mask: broadcasts to (B, H, L, N); True = attend, or a number to be added to the score, which has a gradient.
         dropout: of the weights.
     """
     if mask is not None:
@@ -67,6 +67,7 @@ class _MatrixAttention(torch.autograd.Function):
         query_BHLD, key_BHND, value_BHND, mask, *kept = ctx.saved_tensors
         inputs = query_BHLD, key_BHND, value_BHND
         gradients = tuple(_empty_token_major(x, x.shape[3]) for x in inputs)
+        of_mask = mask.new_empty(mask.shape) if ctx.needs_input_grad[3] else None
         scale = query_BHLD.shape[3] ** -0.5
         for number, rows in enumerate(_chunks(query_BHLD, key_BHND)):
             query, key, value, gradient = (_chunk(x, rows) for x in (*inputs, gradient_BHLD))
@@ -77,6 +78,9 @@ class _MatrixAttention(torch.autograd.Function):
                 read = probability * noise
                 of_probability.mul_(noise)
             of_score = _softmax_backward(of_probability, probability)
+            if of_mask is not None:
+                whole = of_score.view(-1, query_BHLD.shape[1], *of_score.shape[1:])
+                of_mask[rows] = whole.sum_to_size(of_mask[rows].shape)
             parts = (
                 _scaled_product(of_score, key, scale),
                 _scaled_product(of_score.transpose(1, 2), query, scale),
@@ -84,7 +88,7 @@ class _MatrixAttention(torch.autograd.Function):
             )
             for whole, part in zip(gradients, parts, strict=True):
                 whole[rows] = part.view_as(whole[rows])
-        return *gradients, None, None
+        return *gradients, of_mask, None
 
 
 def _chunks(query_BHLD: Tensor, key_BHND: Tensor) -> list[slice]:

@@ -29,6 +29,8 @@ def test_each_call_gets_the_kernel_that_is_fast():
     assert kernels_of(make_inputs(keys=257)) == {'fused'}
     assert kernels_of(make_inputs(keys=257), dropout_p=0.1) == {'matrix'}, 'the fused one has no dropout'
     assert kernels_of(make_inputs(torch.bfloat16, keys=257)) == {'matrix'}
+    learned = torch.zeros(257, requires_grad=True)
+    assert kernels_of(make_inputs(keys=257), attn_mask=learned) == {'matrix'}, 'the fused one gives masks no gradient'
     with torch.no_grad():
         assert kernels_of(make_inputs(keys=24)) == {'fused'}
         assert kernels_of(make_inputs(torch.bfloat16, keys=24)) == {'fused'}
@@ -36,9 +38,8 @@ def test_each_call_gets_the_kernel_that_is_fast():
 
 
 def test_what_the_matrix_products_do_not_know_is_left_to_pytorch():
-    learned = torch.zeros(257, 257, dtype=torch.bfloat16, requires_grad=True)
     inputs = make_inputs(torch.bfloat16, keys=257, queries=257)
-    for options in (dict(attn_mask=learned), dict(is_causal=True), dict(scale=0.5)):
+    for options in (dict(is_causal=True), dict(scale=0.5)):
         assert 'matrix' not in kernels_of(inputs, **options), options
     assert kernels_of(make_inputs(keys=24), scale=0.5) == set(), 'short: plain'
     assert 'matrix' not in kernels_of([x[0] for x in make_inputs(keys=24)]), 'no rows'

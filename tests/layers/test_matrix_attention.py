@@ -47,6 +47,32 @@ def test_masks_are_those_of_pytorch(shape, additive, monkeypatch):
         torch.testing.assert_close(mine, theirs)
 
 
+@pytest.mark.parametrize('shape', [(3, 1, 1, 7), (3, 2, 5, 7), (1, 2, 1, 7), (3, 1, 5, 1), (2, 5, 7), (5, 7)])
+def test_a_mask_that_is_added_has_pytorchs_gradient(shape, monkeypatch):
+    monkeypatch.setattr(module, '_SCORES', 2 * 2 * 5 * 7)  # two chunks
+    inputs = [*make_inputs(torch.float64), torch.randn(shape, generator=torch.Generator().manual_seed(2)).double()]
+    expected = value_and_gradients(F.scaled_dot_product_attention, inputs)
+    for mine, theirs in zip(value_and_gradients(matrix_attention, inputs), expected, strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+def test_with_dropout_the_masks_gradient_is_that_of_what_was_kept():
+    inputs = [*make_inputs(torch.float64), torch.zeros(3, 1, 1, 7, dtype=torch.float64)]
+
+    def attend(*x):
+        return matrix_attention(*x, dropout=0.3)
+
+    (*_, of_mask), step = value_and_gradients(attend, inputs), 1e-6
+    weights = torch.randn(3, 2, 5, 8, generator=torch.Generator().manual_seed(1)).double()
+    for place in ((0, 0, 0, 2), (2, 0, 0, 6)):
+        values = []
+        for sign in (1, -1):
+            mask = inputs[3].clone()
+            mask[place] += sign * step
+            values.append((value_and_gradients(attend, [*inputs[:3], mask])[0] * weights).sum())
+        torch.testing.assert_close(of_mask[place], (values[0] - values[1]) / (2 * step), rtol=1e-5, atol=1e-7)
+
+
 @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
 def test_where_all_is_masked_there_is_a_number(dtype):
     for mask in (torch.zeros(3, 1, 1, 7, dtype=torch.bool), torch.full((3, 1, 1, 7), torch.finfo(torch.float32).min)):

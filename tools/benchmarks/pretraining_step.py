@@ -269,6 +269,7 @@ def make_sides() -> dict[str, Callable]:
         'SACL, TRIPS 70 %': ('pretrain', regulated | reduced | {'towers.backbone.guide': 'text'}, False),
         'SACL, class-guided 70 %': ('pretrain', regulated | reduced | {'towers.backbone.guide': 'class'}, False),
         'SACL, merged 70 %': ('pretrain', regulated | reduced | {'towers.backbone.guide': 'similarity'}, False),
+        'SACL, merged with the text 70 %': ('pretrain', regulated | reduced | {'towers.backbone.guide': 'both'}, False),
         'SACL light': ('pretrain_light', {}, False),
     }
     by_mkl = {'SACL, without oneDNN': partial(without_onednn, *sides['SACL'])}
