@@ -5,11 +5,10 @@
 * After layers 5 and 10 the ViT merges those of a picture's tokens that are most alike, until half of them are left (ToMe): of
   256 tokens 64 reach the fusion encoder. Features stay independent of texts, so that retrieval can keep them.
 * Negatives are those of all processes' batches, without teacher, queue and distillation; weights are self-regulated.
-* All fusion layers stay: half of them are enough for retrieval, but cost questions 4 %.
+* All fusion layers stay: half of them are enough for retrieval (`model.fusion.num_layers=3`), but cost questions 1.6 %.
 
-That was chosen by what it costs a small model and what it saves (docs/results.md): less than 1 % of graded mAP and of answers in
-the embedded world, and of recall on Flickr8k. docs/benchmarks.md has its speed. Not trained at full scale. Fine-tuning takes
-the same form:
+That was chosen by what it costs a small model and what it saves (docs/results.md): less than 1 % of graded mAP and of answers
+in the embedded world. docs/benchmarks.md has its speed. Not trained at full scale. Fine-tuning takes the same form:
 
     export PRETRAINED=work_dirs/pretrain_light/epoch_30.pth
     tools/dist_train.sh configs/sacl/retrieval_coco.py 8 --amp --cfg-options \\
