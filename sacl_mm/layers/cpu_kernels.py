@@ -49,7 +49,13 @@ class _CPUKernels(TorchFunctionMode):
 
 
 def _attend(
-    query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0, **others: Any
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    **others: Any,
 ) -> Tensor:
     """With the arguments of `scaled_dot_product_attention`."""
     short, training = key.shape[-2] <= _SHORT, torch.is_grad_enabled()
@@ -57,7 +63,8 @@ def _attend(
     if training and not torch.compiler.is_compiling():
         query, key, value = unbound(query, key, value)
     is_known = (
-        not any(others.values())
+        not is_causal
+        and not any(others.values())
         and query.ndim == 4
         and query.shape[:2] == key.shape[:2] == value.shape[:2]
         and query.dtype == key.dtype == value.dtype
@@ -67,7 +74,7 @@ def _attend(
     ):
         return matrix_attention(query, key, value, attn_mask, dropout_p)
     with sdpa_kernel(SDPBackend.MATH) if short and training else nullcontext():
-        return F.scaled_dot_product_attention(query, key, value, attn_mask, dropout_p, **others)
+        return F.scaled_dot_product_attention(query, key, value, attn_mask, dropout_p, is_causal, **others)
 
 
 def _drop(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:

@@ -93,7 +93,7 @@ class _MatrixAttention(torch.autograd.Function):
 
 def _chunks(query_BHLD: Tensor, key_BHND: Tensor) -> list[slice]:
     batch, heads, length, _ = query_BHLD.shape
-    rows = max(1, _SCORES // (heads * length * key_BHND.shape[2]))
+    rows = max(1, _SCORES // max(1, heads * length * key_BHND.shape[2]))
     return [slice(start, start + rows) for start in range(0, batch, rows)]
 
 

@@ -16,16 +16,14 @@ from torch import Tensor, nn
 _LARGE = 2**27
 
 
-def onednn_linear(x: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Tensor:
-    """`torch.nn.functional.linear`, to the rounding of float32."""
-    if not _is_faster(x, weight_OI, bias_O):
-        return F.linear(x, weight_OI, bias_O)
+def onednn_linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`torch.nn.functional.linear`, with its arguments (*, I), (O, I) and (O,), to the rounding of float32."""
+    if not _is_faster(input, weight, bias):
+        return F.linear(input, weight, bias)
     # In rows, because of more dimensions oneDNN's operator returns a view of a tensor that autograd does not know.
-    x_NI = x.reshape(-1, x.shape[-1])
-    y_NO = (
-        _OneDNNLinear.apply(x_NI, weight_OI, bias_O) if torch.is_grad_enabled() else _product(x_NI, weight_OI, bias_O)
-    )
-    return y_NO.view(*x.shape[:-1], len(weight_OI))
+    x_NI = input.reshape(-1, input.shape[-1])
+    y_NO = _OneDNNLinear.apply(x_NI, weight, bias) if torch.is_grad_enabled() else _product(x_NI, weight, bias)
+    return y_NO.view(*input.shape[:-1], len(weight))
 
 
 def _is_faster(x: Tensor, weight_OI: Tensor, bias_O: Tensor | None) -> bool:

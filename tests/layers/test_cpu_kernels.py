@@ -45,6 +45,34 @@ def test_what_the_matrix_products_do_not_know_is_left_to_pytorch():
     assert 'matrix' not in kernels_of([x[0] for x in make_inputs(keys=24)]), 'no rows'
 
 
+def test_arguments_may_come_by_name_and_by_place():
+    query, key, value = make_inputs()
+    x, weight, bias = torch.randn(3, 4), torch.randn(2, 4), torch.randn(2)
+
+    def calls():
+        return [
+            F.linear(input=x, weight=weight, bias=bias),
+            F.linear(x, weight=weight),
+            F.linear(x, weight, bias),
+            F.scaled_dot_product_attention(query=query, key=key, value=value),
+            F.scaled_dot_product_attention(query, key, value, None, 0.0, True),
+            F.dropout(input=x, p=0.5, training=False),
+        ]
+
+    with torch.no_grad():
+        expected = calls()
+        with cpu_kernels(x):
+            torch.testing.assert_close(calls(), expected)
+
+
+def test_no_tokens_give_none():
+    query, key, value = make_inputs()
+    for queries, keys in ((query[:, :, :0], key), (query[:0], key[:0])):
+        with cpu_kernels(query):
+            out = F.scaled_dot_product_attention(queries.requires_grad_(), keys, value[: len(keys)])
+        assert out.shape == queries.shape
+
+
 def test_the_choice_ends_with_the_block_and_is_pytorchs_on_other_devices():
     with cpu_kernels(torch.zeros(1)):
         pass
