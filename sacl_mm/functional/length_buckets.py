@@ -23,9 +23,10 @@ def in_length_buckets(encode: Callable[[Tensor | slice, int], Tensor], mask_BL: 
     if buckets <= 1 or batch < 2 * buckets:
         return encode(slice(None), longest)
     order_B = mask_BL.sum(dim=1).argsort(descending=True, stable=True)
-    outputs = []
+    outputs: list[Tensor] = []
     for index in order_B.chunk(buckets):
-        length = int(mask_BL[index[0]].sum())
+        # The first bucket gives the whole its length, the mask's: other processes' texts may be longer than all of these.
+        length = int(mask_BL[index[0]].sum()) if outputs else longest
         outputs.append(encode(index, length))
     longest = outputs[0].shape[1]
     padded = [F.pad(output, (0, 0, 0, longest - output.shape[1])) for output in outputs]

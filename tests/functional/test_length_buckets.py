@@ -1,5 +1,6 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
 from sacl_mm.functional.length_buckets import in_length_buckets
 from sacl_mm.models.fusion import FusionEncoder
@@ -40,6 +41,14 @@ def test_encoders_give_the_same_tokens_and_gradients(buckets):
         (fused_BLC[MASK_BL].sin().sum()).backward()
         results.append([fused_BLC[MASK_BL], *(p.grad.clone() for p in modules.parameters() if p.grad is not None)])
     torch.testing.assert_close(*results)
+
+
+def test_a_mask_longer_than_all_texts_keeps_its_length():
+    """As where another process has longer ones, or another chunk of a batch that is encoded in chunks."""
+    mask_BL, values_BLC = F.pad(MASK_BL, (0, 3)), torch.randn(11, 12, 2)
+    out_BLC = in_length_buckets(lambda index, length: values_BLC[index, :length], mask_BL, buckets=3)
+    assert out_BLC.shape == (11, 12, 2)
+    torch.testing.assert_close(out_BLC[mask_BL], values_BLC[mask_BL])
 
 
 def test_few_texts_are_one_bucket():
