@@ -44,9 +44,13 @@ class TwoTower(BaseModule):
         embed_dims: E; None for tasks without contrast: no projections.
         image_head, text_head: options of a `PooledHead` (all but its sizes) that takes the place of the projection of the
             first token; the image's reads what the backbone yields.
-        freeze_backbone: keep the backbone's weights and statistics as they are; only neck and projection learn.
+        freeze_backbone: keep the backbone's weights and statistics as they are; only neck and projection learn. That goes for
+            the `text_queries` of a `TokenReducedViT` with `guide='both'`, too: untrained, they let texts guide nothing.
         checkpoint_rows: pictures, and texts, encoded at a time in training; their activations are made again in the backward
             pass. A batch then needs the memory of a few rows and one more forward pass, and gives the same loss and gradient.
+
+    Raises:
+        ValueError: in training, for `checkpoint_rows` and a backbone with batch normalisation that is not frozen.
     """
 
     def __init__(
@@ -108,10 +112,23 @@ class TwoTower(BaseModule):
 
     def encode_image(self, images_BCHW: Tensor, guide_BC: Tensor | None = None) -> Encoded:
         """`guide_BC`: first tokens of the pictures' texts, for a text-guided backbone alone."""
+        if self.checkpoint_rows is not None and torch.is_grad_enabled():
+            self._check_rows_are_independent()
         return Encoded(*in_checkpointed_chunks(self._encode_image, self.checkpoint_rows, images_BCHW, guide_BC))
 
     def encode_text(self, token_ids_TL: Tensor, mask_TL: Tensor) -> Encoded:
         return Encoded(*in_checkpointed_chunks(self._encode_text, self.checkpoint_rows, token_ids_TL, mask_TL))
+
+    def _check_rows_are_independent(self) -> None:
+        normalised = [
+            m for m in self.backbone.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training
+        ]
+        if normalised:
+            raise ValueError(
+                f'checkpoint_rows={self.checkpoint_rows} would make the statistics of batch normalisation those of a few '
+                "rows, and count them twice: set the backbone's norm_eval=True or norm_cfg=dict(type='GN', num_groups=32), "
+                'or freeze_backbone=True'
+            )
 
     def _encode_image(self, images_BCHW: Tensor, guide_BC: Tensor | None) -> Encoded:
         if images_BCHW.ndim == 4:  # else stored tokens (B, 1 + N, C)

@@ -1,9 +1,10 @@
 import pytest
 import torch
-from tiny import batch, build
+from tiny import TOWERS, batch, build
 from torch import nn
 
 from sacl_mm.layers.checkpointing import in_checkpointed_chunks
+from sacl_mm.registry import MODELS
 
 
 def test_each_chunk_is_made_twice_and_only_a_chunk_is_held():
@@ -26,11 +27,12 @@ def test_each_chunk_is_made_twice_and_only_a_chunk_is_held():
     assert calls == [5]
 
 
-@pytest.mark.parametrize('rows', [1, 3])
-def test_pretraining_has_the_same_loss_and_gradients(rows):
+@pytest.mark.parametrize(('rows', 'length_buckets'), [(1, 1), (3, 1), (4, 2)])
+def test_pretraining_has_the_same_loss_and_gradients(rows, length_buckets):
     """The contrastive loss still compares all pairs of the batch."""
     model = build().double()
     data = batch(model, count=7)
+    model.towers.text_encoder.length_buckets = model.fusion.length_buckets = length_buckets
     data['images'] = data['images'].double()
     results = []
     for checkpoint_rows in (None, rows):
@@ -40,6 +42,21 @@ def test_pretraining_has_the_same_loss_and_gradients(rows):
         loss.backward()
         results.append([loss.detach(), *(p.grad.clone() for p in model.parameters() if p.grad is not None)])
     torch.testing.assert_close(*results)
+
+
+def test_batch_normalisation_would_see_a_chunk_alone():
+    resnet = dict(type='mmpretrain.ResNet', depth=18, out_indices=(3,))
+    towers = TOWERS | dict(
+        backbone=resnet, neck=dict(type='ImageTokenNeck', in_channels=512, out_channels=32), checkpoint_rows=2
+    )
+    model, images = MODELS.build(dict(towers, _scope_='sacl_mm')), torch.zeros(4, 3, 32, 32)
+    with pytest.raises(ValueError, match='norm_eval=True'):
+        model.encode_image(images)
+    with torch.no_grad():
+        model.encode_image(images)
+    model.freeze_backbone = True
+    model.train()
+    model.encode_image(images)
 
 
 def test_dropout_is_the_same_in_both_passes():
