@@ -20,7 +20,8 @@ class TrainingStateHook(Hook):
     * Before training: it stops where a validation could not be done, rather than after an epoch.
     * Before an iteration: Python's, NumPy's and torch's generators are seeded from (seed, rank, iteration), and the model
       is told how far the training is (`set_progress`), from which alpha and other schedules follow.
-    * After it: the model's `after_step` updates the momentum teacher and the queue. Nothing else does.
+    * After it: the model's `after_step` updates the queue and, where the optimizer has made a step, the momentum teacher.
+      Nothing else does. While gradients are accumulated (`accumulative_counts`) there is nothing new to follow.
     """
 
     # Before the optimizer's and the logger's hooks see the iteration.
@@ -41,7 +42,7 @@ class TrainingStateHook(Hook):
         _unwrapped(runner.model).set_progress(runner.iter, runner.max_iters, runner.seed)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        _unwrapped(runner.model).after_step()
+        _unwrapped(runner.model).after_step(weights_moved=runner.optim_wrapper.should_update())
 
 
 def _check_validation(model: torch.nn.Module) -> None:

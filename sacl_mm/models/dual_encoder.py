@@ -70,8 +70,9 @@ class DualEncoder(BaseModel):
         """Told before each training step: schedules and random draws are functions of these alone."""
         self.iteration, self.progress, self.seed = iteration, iteration / max(1, max_iterations - 1), seed
 
-    def after_step(self) -> None:
-        """Called after each optimizer step: the one place where state that has no gradient changes."""
+    def after_step(self, weights_moved: bool = True) -> None:
+        """Called after each training step, the one place where state that has no gradient changes. While gradients are
+        accumulated the weights have not moved."""
 
     def forward(self, mode: str = 'tensor', **batch) -> dict | list | tuple[Encoded, Encoded]:
         """Takes what `ImageTextPreprocessor` gives. 'loss': a dict of losses and diagnostics; 'predict': a list of
@@ -91,7 +92,8 @@ class DualEncoder(BaseModel):
         return self.towers.encode(batch['images'], batch['token_ids'], batch['text_mask'], **options)
 
     def loss(self, batch: dict) -> dict[str, Tensor]:
-        """An image with k texts counts as k pairs of equal image id: the texts are positives of each other's image."""
+        """An image with k texts counts as k pairs of equal image id: the texts are positives of each other's image. All
+        processes must have equally many pairs: where images differ in k, take one of them with `SampleCaption`."""
         image, text = self.encode(batch)
         repeats = torch.tensor(batch['texts_per_image'], device=batch['image_ids'].device)
         rows = torch.arange(len(repeats), device=repeats.device).repeat_interleave(repeats)

@@ -41,7 +41,7 @@ class PicturePairModel(BaseModel):
         """Random draws are functions of seed and iteration alone."""
         self.iteration, self.seed = iteration, seed
 
-    def after_step(self) -> None:
+    def after_step(self, weights_moved: bool = True) -> None:
         """No state but the weights."""
 
     def fuse(self, batch: dict, first_B: Tensor, second_B: Tensor) -> Tensor:

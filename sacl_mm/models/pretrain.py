@@ -50,8 +50,8 @@ class SACLPretrain(ImageTextRetrieval):
         diagnostics_interval: int = 50,
         negative_temperature: float | Sequence[float] | None = None,
     ) -> None:
-        momentum = dict(momentum or {})
-        mlm_distillation, ramp = momentum.pop('mlm_distillation', 0.0), momentum.pop('ramp', 1 / 30)
+        of_teacher = dict(momentum or {})
+        mlm_distillation, ramp = of_teacher.pop('mlm_distillation', 0.0), of_teacher.pop('ramp', 1 / 30)
         super().__init__(
             towers,
             contrastive_loss,
@@ -59,7 +59,7 @@ class SACLPretrain(ImageTextRetrieval):
             fusion,
             matching_head,
             queue_size,
-            momentum,
+            None if momentum is None else of_teacher,
             reference_checkpoint,
             diagnostics_interval,
             negative_temperature,

@@ -82,11 +82,11 @@ class ImageTextRetrieval(DualEncoder):
         self.fusion = MODELS.build(fusion)
         self.matching_head = MODELS.build(matching_head)
         policy = self.contrastive_loss.policy
-        if queue_size and not momentum:
+        if queue_size and momentum is None:
             raise ValueError('a queue needs the momentum teacher: give momentum=dict(decay=0.995), or queue_size=0')
-        if policy.needs_teacher and not momentum:
+        if policy.needs_teacher and momentum is None:
             raise ValueError('the policy distils from the momentum teacher: give momentum=dict(decay=0.995)')
-        self.teacher = MomentumTeacher(dict(towers=self.towers), **momentum) if momentum else None
+        self.teacher = None if momentum is None else MomentumTeacher(dict(towers=self.towers), **momentum)
         embed_dims = self.towers.embed_dims
         self.queue = NegativeQueue(queue_size, embed_dims, policy.needs_reference) if queue_size else None
         self._to_enqueue: dict[str, Tensor] | None = None
@@ -100,9 +100,9 @@ class ImageTextRetrieval(DualEncoder):
         if self.teacher is not None:
             self.teacher.follow(self._followed(), decay=0)
 
-    def after_step(self) -> None:
-        """The teacher follows the student; the batch that was just learned from enters the queue."""
-        if self.teacher is not None:
+    def after_step(self, weights_moved: bool = True) -> None:
+        """The teacher follows the student, if that has moved; the batch that was just learned from enters the queue."""
+        if self.teacher is not None and weights_moved:
             self.teacher.follow(self._followed())
         if self.queue is not None and self._to_enqueue is not None:
             self.queue.enqueue({name: gather(rows) for name, rows in self._to_enqueue.items()})

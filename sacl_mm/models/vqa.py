@@ -125,7 +125,7 @@ class VisualQuestionAnswering(BaseModel):
     def set_progress(self, iteration: int, max_iterations: int, seed: int) -> None:
         """Nothing here depends on the iteration."""
 
-    def after_step(self) -> None:
+    def after_step(self, weights_moved: bool = True) -> None:
         """No state but the weights."""
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.optim import OptimWrapper
 from mmengine.runner import EpochBasedTrainLoop
 
 from sacl_mm.engine import PlainCheckpointHook, ProgressHook, StrictLoadingHook, TrainingStateHook
@@ -59,8 +60,8 @@ class Model(torch.nn.Module):
     def set_progress(self, *arguments):
         self.calls.append(('progress', *arguments))
 
-    def after_step(self):
-        self.calls.append('after_step')
+    def after_step(self, weights_moved):
+        self.calls.append(('after_step', weights_moved))
 
     def start_teacher(self):
         self.calls.append('start_teacher')
@@ -70,6 +71,7 @@ def runner(**changes):
     values = dict(
         val_loop=None,
         model=Model(),
+        optim_wrapper=SimpleNamespace(should_update=lambda: True),
         iter=0,
         max_iters=10,
         seed=3,
@@ -100,10 +102,25 @@ def test_the_model_is_told_and_the_teacher_started_once():
     hook.before_train(run)
     hook.before_train_iter(run, 0)
     hook.after_train_iter(run, 0)
-    assert run.model.calls == ['start_teacher', ('progress', 0, 10, 3), 'after_step']
+    assert run.model.calls == ['start_teacher', ('progress', 0, 10, 3), ('after_step', True)]
     resumed = runner(iter=5)
     hook.before_train(resumed)
     assert resumed.model.calls == []
+
+
+def test_the_teacher_waits_while_gradients_are_accumulated():
+    hook, run = TrainingStateHook(), runner()
+    weight = torch.nn.Parameter(torch.zeros(1))
+    run.optim_wrapper = OptimWrapper(torch.optim.SGD([weight], lr=1.0), accumulative_counts=2)
+    run.optim_wrapper.initialize_count_status(run.model, init_counts=0, max_counts=5)
+    moved = []
+    for _ in range(5):
+        before = weight.item()
+        run.optim_wrapper.update_params(weight.sum())
+        hook.after_train_iter(run, 0)
+        moved.append(weight.item() != before)
+    assert moved == [False, True, False, True, True]  # the last with what is left
+    assert run.model.calls == [('after_step', each) for each in moved]
 
 
 def test_retrieval_of_text_guided_pictures_is_refused_before_the_first_step():

@@ -164,6 +164,9 @@ def test_teacher_and_queue_change_in_after_step_only():
     model.predict(data)
     model.train()
     assert all(torch.equal(model.state_dict()[key], value) for key, value in before.items())
+    model.after_step(weights_moved=False)
+    waiting = {key: value.clone() for key, value in model.state_dict().items() if key.startswith('teacher')}
+    assert all(torch.equal(value, before[key]) for key, value in waiting.items())
     model.after_step()
     after = model.state_dict()
     changed = {key for key, value in before.items() if not torch.equal(after[key], value)}
@@ -214,6 +217,11 @@ def test_a_foreign_vocabulary_is_an_error():
 def test_settings_that_do_not_go_together_are_named(changes, message):
     with pytest.raises(ValueError, match=message):
         build(**changes)
+
+
+def test_a_teacher_needs_no_options():
+    for options in (dict(), dict(mlm_distillation=0.4)):
+        assert build(momentum=options).teacher.decay == 0.995
 
 
 def test_the_reference_is_read_from_a_checkpoint(tmp_path):
