@@ -27,7 +27,7 @@ class PartialScores:
         if path.is_file():
             try:
                 found = torch.load(path, map_location='cpu', weights_only=True)
-            except (OSError, RuntimeError, EOFError, ValueError):
+            except Exception:  # unpickling garbage raises any
                 return  # not ours, or broken: it is written anew
             if isinstance(found, dict) and found.get('fingerprint') == fingerprint:
                 self.scores = found['scores']

@@ -15,8 +15,9 @@ def test_scores_are_taken_up_by_the_same_evaluation_only(tmp_path):
     first.add(3, torch.tensor([1.0, 2.0]))
     assert PartialScores(path, 'a').scores[3].tolist() == [1.0, 2.0]
     assert PartialScores(path, 'b').scores == {}
-    path.write_bytes(path.read_bytes()[:40])  # half a file
-    assert PartialScores(path, 'a').scores == {}
+    for broken in (path.read_bytes()[:40], b'hello there' * 40, bytes(4096)):  # the first: half a file
+        path.write_bytes(broken)
+        assert PartialScores(path, 'a').scores == {}
     first.finish()
     assert not path.exists()
     first.finish()

@@ -96,7 +96,7 @@ def test_the_text_decides_what_stays():
 
 
 def test_merging_is_the_default():
-    model = vit(keep_rate=0.5, reduction_layers=(1,))
+    model = vit(keep_rate=0.5, reduction_layers=1)
     sizes, tokens = model(torch.randn(2, 3, 64, 64))
     assert tokens.shape == (2, 1 + 8, 16)
     assert sizes.sum() == 2 * (1 + 16)

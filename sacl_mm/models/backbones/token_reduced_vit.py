@@ -54,7 +54,7 @@ class TokenReducedViT(VisionTransformer):
       and statements, not for contrast (docs/results.md).
 
     Args:
-        reduction_layers: after which layers' attention, counted from 1.
+        reduction_layers: after which layer's or layers' attention, counted from 1.
         keep_rate: share of the tokens that stay, each time.
         fuse: whether the others become a token; without, they are gone.
         guide: 'similarity', 'class', 'text' or 'both'.
@@ -64,7 +64,7 @@ class TokenReducedViT(VisionTransformer):
     def __init__(
         self,
         *args,
-        reduction_layers: Sequence[int] = (5, 10),
+        reduction_layers: int | Sequence[int] = (5, 10),
         keep_rate: float = 0.7,
         fuse: bool = True,
         guide: str = 'similarity',
@@ -80,6 +80,8 @@ class TokenReducedViT(VisionTransformer):
             )
         if not 0 < keep_rate <= 1:
             raise ValueError(f'keep_rate must be in (0, 1], got {keep_rate}')
+        if isinstance(reduction_layers, int):
+            reduction_layers = (reduction_layers,)
         wrong = [number for number in reduction_layers if not 1 <= number <= len(self.layers)]
         if wrong:
             raise ValueError(f'reduction_layers are counted from 1 to {len(self.layers)}, got {wrong}')

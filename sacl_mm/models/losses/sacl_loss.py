@@ -233,6 +233,8 @@ class SACLContrastiveLoss(nn.Module):
                 'image_features and text_features must be (B, D) and of equal shape, got '
                 f'{tuple(image_features.shape)} and {tuple(text_features.shape)}'
             )
+        if not len(image_features):
+            raise ValueError('a batch without pairs has no loss')
         for name, pair in others.items():
             if pair is not None and not len(pair[0]) == len(pair[1]) == len(image_features):
                 raise ValueError(

@@ -114,6 +114,7 @@ def test_minimising_the_loss_moves_mi_n_towards_its_target():
     [
         (dict(text_features=torch.zeros(5, 8)), 'equal shape'),
         (dict(image_features=torch.zeros(4, 8, 2)), r'\(B, D\)'),
+        (dict(image_features=torch.zeros(0, 8), text_features=torch.zeros(0, 8)), 'without pairs'),
         (dict(image_ids=torch.arange(3)), 'image_ids must be'),
         (dict(reference=FeaturePair(torch.zeros(3, 8), torch.zeros(3, 8))), 'reference features are of 3'),
         (dict(bank=NegativeBank(pair(2, 8), torch.arange(2))), 'bank needs image_ids'),
