@@ -6,7 +6,7 @@ import argparse
 import mmengine
 from mmengine.evaluator import DumpResults
 
-from sacl_mm.engine.config_check import check_file
+from sacl_mm.engine.checkpoint_check import check_checkpoint
 from sacl_mm.engine.launch import add_common_arguments, build_runner, load_config, run_tool
 
 
@@ -25,7 +25,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    check_file(args.checkpoint, 'checkpoint')
+    check_checkpoint(args.checkpoint, 'checkpoint')
     cfg = load_config(args)
     cfg.load_from = args.checkpoint
     cfg.pop('shard', None)  # of a training

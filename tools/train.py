@@ -6,7 +6,8 @@ import argparse
 from mmengine.runner import find_latest_checkpoint
 from torch import nn
 
-from sacl_mm.engine.config_check import UserError, check_file
+from sacl_mm.engine.checkpoint_check import check_checkpoint
+from sacl_mm.engine.config_check import UserError
 from sacl_mm.engine.launch import (
     add_common_arguments,
     build_runner,
@@ -55,7 +56,7 @@ def main() -> None:
         cfg.resume = find_latest_checkpoint(cfg.work_dir) is not None
         cfg.load_from = None if cfg.resume else cfg.get('load_from')
     elif args.resume is not None:
-        check_file(args.resume, 'checkpoint (--resume)')
+        check_checkpoint(args.resume, 'checkpoint (--resume)')
         cfg.resume, cfg.load_from = True, args.resume
     check_start(cfg)
     runner = build_runner(cfg)

@@ -1,7 +1,9 @@
 """Reading checkpoint files as data."""
 
 import pickle
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,6 +13,25 @@ from sacl_mm.checkpoints.torchscript import is_torchscript, read_torchscript_ten
 _UNDER = ('state_dict', 'model')  # MMEngine's and ALBEF's; others save the state dict itself
 
 
+def read_plain(path: str | Path, in_place: bool = False) -> Any:
+    """What a checkpoint of PyTorch holds, on the CPU; no code in it is run.
+
+    Args:
+        in_place: leave tensors on the disk until they are looked at, which only the newer of PyTorch's two formats can.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no such file, or holds more than tensors and plain values; the message is the reason.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"checkpoint '{path}' does not exist")
+    try:
+        return torch.load(str(path), map_location='cpu', weights_only=True, mmap=in_place and zipfile.is_zipfile(path))
+    except Exception as error:  # garbage that is unpickled raises any
+        reason = str(error).splitlines() if isinstance(error, pickle.UnpicklingError | RuntimeError) else []
+        raise ValueError((reason or [type(error).__name__])[0]) from error
+
+
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     """The tensors of a checkpoint; no code in it is run.
 
@@ -18,13 +39,11 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
         FileNotFoundError: there is no such file.
         ValueError: it holds more than tensors and plain values, or no tensors at all.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"checkpoint '{path}' does not exist")
-    if is_torchscript(path):
+    if Path(path).is_file() and is_torchscript(path):
         return read_torchscript_tensors(path)
     try:
-        checkpoint = torch.load(path, map_location='cpu', weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        checkpoint = read_plain(path)
+    except ValueError as error:
         raise ValueError(
             f"'{path}' is not read: it is no checkpoint of PyTorch, or holds more than tensors and plain values, which could "
             'run code. If you trust its origin, load it yourself and save its state dict alone'

@@ -50,7 +50,7 @@ def _wrong_argument(frame: FrameType, message: str, is_its_own: bool) -> str | N
     name = getattr(built, '__name__', str(built))
     unexpected, missing = _UNEXPECTED.search(message), _MISSING.search(message)
     if unexpected and unexpected[1] in arguments:  # which a base class may have refused
-        hint = _hint(unexpected[1], _parameters(built) - set(arguments))
+        hint = _hint(unexpected[1], _parameters(built))
         return f"the configuration gives type '{name}' an argument '{unexpected[1]}', which it does not have{hint}"
     if missing and is_its_own:
         return f"the configuration's type '{name}' lacks {missing[1]}"

@@ -6,11 +6,9 @@ import os
 
 from mmengine.config import Config
 from mmengine.runner import Runner
+from torch.utils.data import DataLoader
 
-
-class UserError(Exception):
-    """A mistake in what the user gave; its message is all that needs to be shown."""
-
+from sacl_mm.user_error import UserError
 
 # Besides the arguments of Runner: what Runner.from_cfg, the tools or mmengine read from a configuration.
 _OTHER_KEYS = {
@@ -30,11 +28,12 @@ def known_keys() -> set[str]:
 
 
 def check_config(cfg: Config, options: dict | None = None) -> None:
-    """Stop at a top-level key that nearly is a known one, and at an override that overrides nothing.
+    """Stop at a top-level key that nearly is a known one, at a key of a data loader or of `randomness` that nothing reads, and
+    at an override that overrides nothing.
 
     A configuration may define names of its own (`image_size = 256`), so that only near misses can be mistakes; unknown
     arguments further inside are refused by the classes that get them. Call it on the configuration before `options` (of
-    `--cfg-options`) are merged.
+    `--cfg-options`) are merged, and without options afterwards.
 
     Raises:
         UserError: names the key, and the one that was probably meant.
@@ -42,8 +41,13 @@ def check_config(cfg: Config, options: dict | None = None) -> None:
     known = known_keys()
     for key in cfg:
         close = difflib.get_close_matches(key, known, n=1, cutoff=0.85)
-        if key not in known and close and close[0] not in cfg:
+        if key not in known and close:
             raise UserError(f"the configuration has '{key}', which nothing reads; did you mean '{close[0]}'?")
+    for key, readable in _readable_inside().items():
+        for name in set(cfg.get(key) or ()) - readable:
+            close = difflib.get_close_matches(name, readable, n=1)
+            hint = f"; did you mean '{close[0]}'?" if close else ''
+            raise UserError(f"the configuration's {key} has '{name}', which nothing reads{hint}")
     for option in options or {}:
         first = option.split('.')[0]
         if first not in cfg and first not in known:
@@ -51,6 +55,14 @@ def check_config(cfg: Config, options: dict | None = None) -> None:
             hint = f"; did you mean '{close[0]}'?" if close else ''
             raise UserError(f"--cfg-options {option}: the configuration has no '{first}'{hint}")
         _check_path(cfg, option)
+
+
+def _readable_inside() -> dict[str, set[str]]:
+    """What may be in those parts of a configuration that are no registered types."""
+    of_loader = set(inspect.signature(DataLoader.__init__).parameters) - {'self'} | {'num_batch_per_epoch'}
+    of_randomness = set(inspect.signature(Runner.set_randomness).parameters) - {'self'}
+    loaders = dict.fromkeys(('train_dataloader', 'val_dataloader', 'test_dataloader'), of_loader)
+    return loaders | dict(randomness=of_randomness)
 
 
 def _check_path(cfg: Config, option: str) -> None:

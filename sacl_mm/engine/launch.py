@@ -13,6 +13,7 @@ from mmengine.utils import digit_version
 
 from sacl_mm.broken_sample import BrokenSampleError
 from sacl_mm.engine.build_errors import build_mistake
+from sacl_mm.engine.checkpoint_check import check_checkpoint
 from sacl_mm.engine.compilation import compile_layers
 from sacl_mm.engine.config_check import UserError, check_config, check_file
 from sacl_mm.engine.freed_memory import FreedMemoryHook, map_blocks_apart
@@ -45,6 +46,7 @@ def load_config(args: Namespace) -> Config:
     cfg = Config.fromfile(args.config)
     check_config(cfg, args.cfg_options)
     cfg.merge_from_dict(args.cfg_options or {})
+    check_config(cfg)
     cfg.launcher = args.launcher
     name = os.path.splitext(os.path.basename(args.config))[0]
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or os.path.join('work_dirs', name)
@@ -56,9 +58,9 @@ def load_config(args: Namespace) -> Config:
 
 
 def check_start(cfg: Config) -> None:
-    """Raises UserError if the weights that the configuration starts from are not there."""
+    """Raises UserError if the weights that the configuration starts from are not there, or are no weights."""
     if cfg.get('load_from'):
-        check_file(cfg.load_from, 'checkpoint (load_from)')
+        check_checkpoint(cfg.load_from, 'checkpoint (load_from)')
 
 
 def build_runner(cfg: Config) -> Runner | FlexibleRunner:

@@ -2,11 +2,10 @@
 
 import copy
 import os
-import pickle
 
-import torch
 from torch import Tensor, nn
 
+from sacl_mm.checkpoints.files import read_plain
 from sacl_mm.engine.config_check import UserError
 
 _NAMED = 5
@@ -55,8 +54,8 @@ def _check(part: nn.Module, name: str, path: str, prefix: str | None) -> None:
 def _read(path: str, what: str) -> dict[str, Tensor]:
     """As MMEngine finds them."""
     try:
-        checkpoint = torch.load(path, map_location='cpu', weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError):
+        checkpoint = read_plain(path)
+    except ValueError:
         raise UserError(f'{what} is no checkpoint of PyTorch, or holds more than tensors and plain values') from None
     state = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else {}
     return {key: value for key, value in state.items() if isinstance(value, Tensor)}

@@ -2,7 +2,6 @@
 
 import copy
 import os
-import pickle
 
 import torch
 from mmengine.config import Config
@@ -11,6 +10,8 @@ from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
 from torch import Tensor
 
+from sacl_mm.engine.build_errors import build_mistake
+from sacl_mm.engine.checkpoint_check import check_checkpoint
 from sacl_mm.engine.config_check import UserError, check_config, check_file
 from sacl_mm.engine.strict_loading_hook import check_fits
 from sacl_mm.models.starting_weights import fit_to_task
@@ -37,10 +38,18 @@ def load_model(cfg: Config, checkpoint: str | os.PathLike, device: str | torch.d
     everything else comes from the checkpoint.
 
     Raises:
-        UserError: no such file, no checkpoint, or one that does not fit.
+        UserError: no such file, no checkpoint, or one that does not fit; no model in the configuration, or a wrong one.
     """
-    with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'sacl_mm'):
-        model = MODELS.build(cfg.model)
+    if cfg.get('model') is None:
+        raise UserError('the configuration has no model')
+    try:
+        with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'sacl_mm'):
+            model = MODELS.build(cfg.model)
+    except (KeyError, TypeError, ValueError) as error:
+        mistake = build_mistake(error)
+        if mistake is None:
+            raise
+        raise UserError(mistake) from error
     own = model.state_dict()
     state = fit_to_task(_read_weights(os.fspath(checkpoint)), own)
     check_fits(state, own, f"'{checkpoint}'")
@@ -49,15 +58,8 @@ def load_model(cfg: Config, checkpoint: str | os.PathLike, device: str | torch.d
 
 
 def _read_weights(path: str) -> dict[str, Tensor]:
-    check_file(path, 'checkpoint')
-    try:
-        checkpoint = torch.load(path, map_location='cpu', weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(
-            f"checkpoint '{path}' cannot be read as data ({reason}): is it whole, and written with PlainCheckpointHook?"
-        ) from error
-    if not isinstance(checkpoint, dict):
-        raise UserError(f"checkpoint '{path}' holds a {type(checkpoint).__name__}, not a dict of weights")
+    checkpoint = check_checkpoint(path, 'checkpoint', in_place=False)
+    if checkpoint is None:
+        raise UserError(f"checkpoint '{path}' is on another machine: fetch it first")
     state = checkpoint.get('state_dict', checkpoint)
     return {key.removeprefix('module.'): value for key, value in state.items()}

@@ -3,8 +3,11 @@
 import torch
 from torch import Tensor, nn
 
+from sacl_mm.checkpoints.files import read_plain
 from sacl_mm.models.losses import FeaturePair
+from sacl_mm.models.starting_weights import mismatches
 from sacl_mm.models.two_tower import TwoTower
+from sacl_mm.user_error import UserError
 
 
 class FrozenReference(nn.Module):
@@ -27,21 +30,29 @@ class FrozenReference(nn.Module):
         """Read the towers' weights from the checkpoint.
 
         Raises:
-            FileNotFoundError, ValueError: no such file, or no towers of this shape in it.
+            UserError: no such file, or no towers of this shape in it.
         """
         try:
-            checkpoint = torch.load(self.checkpoint, map_location='cpu', weights_only=True)
-        except FileNotFoundError as error:
-            raise FileNotFoundError(
-                f"reference checkpoint '{self.checkpoint}' does not exist: train it first "
-                "(configs/sacl/pretrain_reference.py) or set the policy's alpha=0, which needs none"
-            ) from error
-        state = checkpoint.get('state_dict', checkpoint)
+            checkpoint = read_plain(self.checkpoint)
+        except FileNotFoundError:
+            raise UserError(
+                f"reference checkpoint '{self.checkpoint}' does not exist: train it first, as the head of the configuration "
+                "says, or set the policy's alpha=0, which needs none"
+            ) from None
+        except ValueError as error:
+            raise UserError(f"reference checkpoint '{self.checkpoint}' cannot be read as data ({error})") from error
+        state = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else {}
         state = {key.removeprefix('towers.'): value for key, value in state.items() if key.startswith('towers.')}
-        try:
-            self.towers.load_state_dict(state)
-        except RuntimeError as error:
-            raise ValueError(f"reference checkpoint '{self.checkpoint}' does not fit the towers: {error}") from error
+        if not state:
+            raise UserError(f"reference checkpoint '{self.checkpoint}' holds no towers")
+        own = self.towers.state_dict()
+        for kind, keys in mismatches(state, own).items():
+            if keys:
+                raise UserError(
+                    f"reference checkpoint '{self.checkpoint}' does not fit the towers; {len(keys)} weights {kind}, the first "
+                    f'is {keys[0]}'
+                )
+        self.towers.load_state_dict(state)
 
     @torch.no_grad()
     def forward(self, images_BCHW: Tensor, token_ids_TL: Tensor, mask_TL: Tensor) -> FeaturePair:

@@ -98,6 +98,6 @@ def test_files_without_a_state_dict_are_errors(tmp_path):
     torch.save([torch.zeros(2)], tmp_path / 'list.pth')
     with pytest.raises(ValueError, match='holds no state dict'):
         read_state_dict(tmp_path / 'list.pth')
-    (tmp_path / 'text.pth').write_text('not a checkpoint')
+    (tmp_path / 'text.pth').write_text('hello there')
     with pytest.raises(ValueError, match='is no checkpoint of PyTorch'):
         read_state_dict(tmp_path / 'text.pth')

@@ -100,7 +100,13 @@ def test_the_infonce_twin_differs_in_the_policy_alone(name):
 def test_misspelt_keys_are_found():
     with pytest.raises(UserError, match="'train_dataloder'.*did you mean 'train_dataloader'"):
         check_config(Config(dict(train_dataloder={})))
+    with pytest.raises(UserError, match="'train_dataloder'.*did you mean 'train_dataloader'"):
+        check_config(Config(dict(train_dataloader=dict(batch_size=8), train_dataloder=dict(batch_size=3))))  # inherited
     check_config(Config(dict(image_size=256, train_cfg={})))  # a name of one's own is fine
+    with pytest.raises(UserError, match="train_dataloader has 'batchsize'.*did you mean 'batch_size'"):
+        check_config(Config(dict(train_dataloader=dict(batchsize=8))))
+    with pytest.raises(UserError, match="randomness has 'sed'.*did you mean 'seed'"):
+        check_config(Config(dict(randomness=dict(sed=8))))
     cfg = Config.fromfile(ROOT / 'configs/sacl/shape_world.py')
     check_config(
         cfg,

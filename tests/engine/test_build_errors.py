@@ -21,6 +21,7 @@ def test_an_argument_that_a_base_class_refuses_is_the_configurations():
     config = dict(type='TokenReducedViT', arch='deit-t', img_size=32, keep_rates=0.7)
     message = "type 'TokenReducedViT' an argument 'keep_rates', which it does not have; did you mean 'keep_rate'?"
     assert message in mistake_of(TypeError, config)
+    assert message in mistake_of(TypeError, config | dict(keep_rate=0.7))  # which a base configuration may have set
 
 
 def test_a_part_is_named_rather_than_the_whole():

@@ -77,7 +77,7 @@ def test_what_does_not(check):
         check(dict(model=NEEDED))  # where MMEngine does not look
 
 
-@pytest.mark.parametrize('content', [b'', b'no checkpoint', None], ids=['empty', 'text', 'no file'])
+@pytest.mark.parametrize('content', [b'', b'hello there', None], ids=['empty', 'text', 'no file'])
 def test_what_is_no_checkpoint(tmp_path, content):
     path = tmp_path / 'start.pth'
     if content is not None:

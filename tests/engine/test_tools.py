@@ -233,7 +233,9 @@ def test_testing_a_checkpoint_prints_the_table_and_writes_metrics(runs, tmp_path
             [],
             "checkpoint (--resume) 'none.pth' does not exist",
         ),
+        (['configs/sacl/shape_world.py', '--resume', 'README.md'], [], "(--resume) 'README.md' cannot be read as data"),
         (['configs/sacl/shape_world.py'], ['train_dataloder.batch_size=2'], "did you mean 'train_dataloader'?"),
+        (['configs/sacl/shape_world.py'], ['train_dataloader.workers=1'], "did you mean 'num_workers'?"),
         (
             ['configs/sacl/shape_world.py'],
             ['model.towrs.embed_dims=2'],
@@ -242,6 +244,8 @@ def test_testing_a_checkpoint_prints_the_table_and_writes_metrics(runs, tmp_path
         (['configs/sacl/shape_world.py', '--auto-scale-lr'], [], 'needs auto_scale_lr=dict(base_batch_size'),
         (['configs/sacl/flickr8k_frozen.py'], [], 'make them with tools/cache_features.py'),
         (['configs/sacl/shape_world.py'], ['model.reference_checkpoint=none.pth'], 'train it first'),
+        (['configs/sacl/shape_world.py'], ['model.reference_checkpoint=README.md'], 'cannot be read as data'),
+        (['configs/sacl/shape_world.py'], ['load_from=README.md'], "(load_from) 'README.md' cannot be read as data"),
         (
             ['configs/sacl/shape_world.py'],
             ['model.towers.neck.type=TokenReductionNeck', 'model.towers.neck.keep_rat=0.7'],

@@ -42,10 +42,11 @@ def test_no_part_of_the_model_is_left_at_random(tmp_path):
     [
         (lambda path: path.unlink(), 'does not exist'),
         (lambda path: path.write_bytes(b''), 'cannot be read as data'),
-        (lambda path: path.write_bytes(b'no checkpoint'), 'cannot be read as data'),
+        (lambda path: path.write_bytes(b'hello there'), 'cannot be read as data'),
         (lambda path: path.write_bytes(path.read_bytes()[:1000]), 'cannot be read as data'),
         (lambda path: torch.save(dict(state_dict=Path), path), r'cannot be read as data .*PlainCheckpointHook'),
         (lambda path: torch.save([1], path), 'holds a list, not a dict of weights'),
+        (lambda path: torch.save(dict(state_dict=[1]), path), 'holds a list, not a dict of weights'),
     ],
 )
 def test_bad_checkpoints(tmp_path, spoil, message):
@@ -55,6 +56,22 @@ def test_bad_checkpoints(tmp_path, spoil, message):
         ImageTextInferencer(config, checkpoint)
     with pytest.raises(UserError, match="configuration '.*nowhere.py' does not exist"):
         ImageTextInferencer(tmp_path / 'nowhere.py', checkpoint)
+
+
+def test_bad_configurations(tmp_path):
+    config, checkpoint, _ = saved(tmp_path, 'DualEncoder')
+    for change, message in (
+        (dict(model=None), 'the configuration has no model'),
+        (
+            dict(model=dict(type='DualEncodr')),
+            "'DualEncodr' is not in the registry of models; did you mean 'DualEncoder'",
+        ),
+        (dict(model=dict(towrs=1)), "an argument 'towrs', which it does not have; did you mean 'towers'"),
+    ):
+        cfg = Config.fromfile(config)
+        cfg.merge_from_dict(change)
+        with pytest.raises(UserError, match=message):
+            ImageTextInferencer(cfg, checkpoint)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +149,7 @@ def test_bad_pictures_and_texts_are_named(tmp_path):
 
 def test_the_example_runs(tmp_path, monkeypatch, capsys):
     config, checkpoint, _ = saved(tmp_path, 'ImageTextRetrieval')
-    names = ('configs/sacl/shape_world_retrieval.py', 'work_dirs/shape_world_retrieval/epoch_4.pth')
+    names = ('configs/sacl/shape_world_retrieval.py', 'work_dirs/shape_world_retrieval/epoch_2.pth')
     for file, name in zip((config, checkpoint), names, strict=True):
         (tmp_path / name).parent.mkdir(parents=True)
         file.rename(tmp_path / name)

@@ -6,6 +6,7 @@ from tiny import batch, build, model_config, world
 from sacl_mm.functional.distributed import world_size
 from sacl_mm.layers import onednn_linear
 from sacl_mm.registry import MODELS
+from sacl_mm.user_error import UserError
 
 FULL = dict(
     contrastive_loss=dict(
@@ -232,10 +233,16 @@ def test_the_reference_is_read_from_a_checkpoint(tmp_path):
     model.reference.load()
     for key, value in trained.towers.state_dict().items():
         assert torch.equal(model.reference.towers.state_dict()[key], value)
-    with pytest.raises(FileNotFoundError, match='train it first'):
+    with pytest.raises(UserError, match='train it first'):
         build(**FULL | dict(reference_checkpoint=str(tmp_path / 'none.pth'))).reference.load()
+    (tmp_path / 'reference.pth').write_text('hello there')
+    with pytest.raises(UserError, match=r"reference\.pth' cannot be read as data"):
+        model.reference.load()
+    torch.save(dict(state_dict={'neck.weight': torch.zeros(1)}), path)
+    with pytest.raises(UserError, match='holds no towers'):
+        model.reference.load()
     torch.save(dict(state_dict={'towers.neck.weight': torch.zeros(1)}), path)
-    with pytest.raises(ValueError, match='does not fit'):
+    with pytest.raises(UserError, match=r'\d+ weights missing, the first is backbone\.'):
         model.reference.load()
 
 
