@@ -56,6 +56,12 @@ class SACLContrastiveLoss(nn.Module):
         self.policy: NegativePolicy = (
             MODELS.build(dict(policy, _scope_='sacl_mm')) if isinstance(policy, dict) else policy
         )
+        if not isinstance(self.policy, NegativePolicy):
+            raise ValueError(
+                f"policy must be a configuration such as dict(type='InfoNCE'), or a NegativePolicy, got {self.policy!r}"
+            )
+        if tile_pairs is not None and tile_pairs < 1:
+            raise ValueError(f'tile_pairs must be at least 1, or None, got {tile_pairs}')
         self.tile_pairs = tile_pairs
         low, high = temperature_bounds or (temperature, temperature)
         if not 0 < low <= temperature <= high:
@@ -100,12 +106,13 @@ class SACLContrastiveLoss(nn.Module):
             progress: share of the training that is done, in [0, 1], for policies with a schedule.
 
         Raises:
-            ValueError: shapes that do not fit, or something that the policy needs is missing.
+            ValueError: shapes or types that do not fit, or something that the policy needs is missing.
         """
+        if not 0 <= progress <= 1:
+            raise ValueError(f'progress must be in [0, 1], got {progress}')
         self._check(
-            image_features,
-            text_features,
-            image_ids,
+            FeaturePair(image_features, text_features),
+            dict(image_ids=image_ids, text_ids=text_ids),
             dict(reference=reference, teacher=teacher, candidates=candidates),
             bank,
         )
@@ -222,28 +229,41 @@ class SACLContrastiveLoss(nn.Module):
 
     @staticmethod
     def _check(
-        image_features: Tensor,
-        text_features: Tensor,
-        image_ids: Tensor | None,
+        batch: FeaturePair,
+        ids: dict[str, Tensor | None],
         others: dict[str, FeaturePair | None],
         bank: NegativeBank | None,
     ) -> None:
-        if image_features.ndim != 2 or image_features.shape != text_features.shape:
+        images_BD, texts_BD = batch
+        if images_BD.ndim != 2 or images_BD.shape != texts_BD.shape:
             raise ValueError(
                 'image_features and text_features must be (B, D) and of equal shape, got '
-                f'{tuple(image_features.shape)} and {tuple(text_features.shape)}'
+                f'{tuple(images_BD.shape)} and {tuple(texts_BD.shape)}'
             )
-        if not len(image_features):
+        if (images_BD.dtype == torch.float64) != (texts_BD.dtype == torch.float64):
+            raise ValueError(
+                f'image_features and text_features must both be float64 or neither, got {images_BD.dtype} and {texts_BD.dtype}'
+            )
+        if not len(images_BD):
             raise ValueError('a batch without pairs has no loss')
         for name, pair in others.items():
-            if pair is not None and not len(pair[0]) == len(pair[1]) == len(image_features):
+            if pair is None:
+                continue
+            if not len(pair[0]) == len(pair[1]) == len(images_BD):
                 raise ValueError(
                     f'{name} features are of {len(pair[0])} images and {len(pair[1])} texts, '
-                    f'the batch has {len(image_features)} pairs'
+                    f'the batch has {len(images_BD)} pairs'
                 )
-        if image_ids is not None and image_ids.shape != image_features.shape[:1]:
-            raise ValueError(f'image_ids must be ({len(image_features)},), got {tuple(image_ids.shape)}')
-        if bank is not None and image_ids is None:
+            # The reference's features are compared with each other alone, and may have a width of their own.
+            width = pair[0].shape[1] if name == 'reference' else images_BD.shape[1]
+            if not pair[0].shape[1] == pair[1].shape[1] == width:
+                raise ValueError(
+                    f'{name} features must be {width} wide, got {pair[0].shape[1]} (images) and {pair[1].shape[1]} (texts)'
+                )
+        for name, ids_B in ids.items():
+            if ids_B is not None and (ids_B.shape != images_BD.shape[:1] or ids_B.is_floating_point()):
+                raise ValueError(f'{name} must be ({len(images_BD)},) integers, got {tuple(ids_B.shape)} {ids_B.dtype}')
+        if bank is not None and ids['image_ids'] is None:
             raise ValueError('a bank needs image_ids, or its entries of the same image would count as negatives')
         if bank is not None and others['reference'] is not None and bank.reference is None:
             raise ValueError('with reference features the bank needs its own: set bank.reference')

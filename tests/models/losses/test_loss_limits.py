@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from samples import POLICIES, leaf, pair
 
-from sacl_mm.models.losses import FeaturePair, NegativeBank, SACLContrastiveLoss
+from sacl_mm.models.losses import FeaturePair, InfoNCE, NegativeBank, SACLContrastiveLoss
 
 
 @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
@@ -115,7 +115,13 @@ def test_minimising_the_loss_moves_mi_n_towards_its_target():
         (dict(text_features=torch.zeros(5, 8)), 'equal shape'),
         (dict(image_features=torch.zeros(4, 8, 2)), r'\(B, D\)'),
         (dict(image_features=torch.zeros(0, 8), text_features=torch.zeros(0, 8)), 'without pairs'),
-        (dict(image_ids=torch.arange(3)), 'image_ids must be'),
+        (dict(image_features=torch.zeros(4, 8, dtype=torch.float64)), 'both be float64 or neither, got torch.float64'),
+        (dict(image_ids=torch.arange(3)), r'image_ids must be \(4,\) integers'),
+        (dict(image_ids=torch.zeros(4)), r'image_ids must be .* got \(4,\) torch.float32'),
+        (dict(text_ids=torch.arange(1)), r'text_ids must be \(4,\) integers'),
+        (dict(candidates=FeaturePair(torch.zeros(4, 7), torch.zeros(4, 7))), 'candidates features must be 8 wide'),
+        (dict(reference=FeaturePair(torch.zeros(4, 5), torch.zeros(4, 6))), 'reference features must be 5 wide'),
+        (dict(progress=2.0), r'progress must be in \[0, 1\]'),
         (dict(reference=FeaturePair(torch.zeros(3, 8), torch.zeros(3, 8))), 'reference features are of 3'),
         (dict(bank=NegativeBank(pair(2, 8), torch.arange(2))), 'bank needs image_ids'),
     ],
@@ -133,3 +139,8 @@ def test_what_a_policy_needs_is_asked_for():
         SACLContrastiveLoss(dict(type='MomentumDistillation', weights=dict(type='InfoNCE')))(*pair(4))
     with pytest.raises(ValueError, match='within its bounds'):
         SACLContrastiveLoss(temperature=0.9)
+    for policy in ('InfoNCE', InfoNCE):
+        with pytest.raises(ValueError, match=r"policy must be a configuration such as dict\(type='InfoNCE'\)"):
+            SACLContrastiveLoss(policy)
+    with pytest.raises(ValueError, match='tile_pairs must be at least 1'):
+        SACLContrastiveLoss(tile_pairs=0)

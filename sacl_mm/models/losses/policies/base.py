@@ -24,6 +24,11 @@ class NegativePolicy(nn.Module):
         return False
 
     def forward(self, pairs: ContrastivePairs) -> PairTreatment:
+        """What is to be done with some anchors' pairs, (A, M).
+
+        Called without gradient, in each direction, with some of the anchors and all candidates, and in training more than
+        once: the same pairs must get the same treatment. The tensors of `pairs` must not be written to.
+        """
         raise NotImplementedError
 
 
