@@ -67,7 +67,10 @@ def describe(dataset: dict) -> dict:
     built = dict(dataset, pipeline=[])
     if 'lazy_init' in inspect.signature(DATASETS.get(dataset['type'])).parameters:
         built['lazy_init'] = True  # pictures may be missing: that is what is to be told
-    items = DATASETS.build(built).load_data_list()
+    try:
+        items = DATASETS.build(built).load_data_list()
+    except ValueError as error:  # which the readers of files raise, in one line
+        raise UserError(str(error)) from error
     paths = {path for item in items for path in paths_of(item)}
     first = items[0]
     texts = first['text'] if isinstance(first['text'], list) else [first['text']]

@@ -1,8 +1,9 @@
 #!/usr/bin/env python
 """The closed list of answers that a VQA model chooses from: `python tools/make_answer_list.py CONFIG OUT.json [--at-least N]`.
 
-Of the configuration's training questions, from the most frequent answer down. ALBEF's list for VQAv2 has 3,128 answers; those
-given at least 9 times are about as many.
+From the most frequent answer down. A training question counts once, for the answer that most of its annotators gave; Visual
+Genome's, which one person answered in words of their own, do not count. So the usual list of VQAv2 is made, of what answers at
+least 9 questions of train and val: 3,129 (ALBEF's: 3,128).
 """
 
 import argparse
@@ -14,28 +15,32 @@ from mmengine.config import Config
 from mmengine.dataset import ConcatDataset
 from mmengine.registry import DefaultScope
 
+from sacl_mm.datasets.question_files import VISUAL_GENOME_WEIGHT
 from sacl_mm.engine.config_check import UserError, check_file
 from sacl_mm.engine.launch import run_tool
 from sacl_mm.registry import DATASETS
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='configuration with a training set of questions')
     parser.add_argument('out', help='JSON file to write')
-    parser.add_argument('--at-least', type=int, default=9, help='how often an answer must have been given (default: 9)')
+    parser.add_argument(
+        '--at-least', type=int, default=9, help='how many questions it must be the answer to (default: 9)'
+    )
     return parser.parse_args()
 
 
 def count_answers(dataset) -> Counter:
-    """How many annotators gave each answer: a weight is their share of ten."""
+    """Of how many questions each answer is the most frequent one."""
     if isinstance(dataset, ConcatDataset):
         return sum((count_answers(part) for part in dataset.datasets), Counter())
     counts: Counter = Counter()
     for index in range(len(dataset)):
         question = dataset.get_data_info(index)
-        for answer, weight in zip(question['answers'], question['answer_weights'], strict=True):
-            counts[answer] += round(10 * weight)
+        weights = question['answer_weights']
+        if sum(weights) > VISUAL_GENOME_WEIGHT:
+            counts[question['answers'][weights.index(max(weights))]] += 1
     return counts
 
 
@@ -49,13 +54,14 @@ def main() -> None:
         counts = count_answers(DATASETS.build(_without_pipeline(cfg.train_dataloader.dataset)))
     kept = [answer for answer, number in counts.most_common() if number >= args.at_least]
     if not kept:
-        raise UserError(f'no answer was given {args.at_least} times; the most frequent, {counts.most_common(1)}')
+        found = ''.join(f"; the most frequent, '{answer}', of {number}" for answer, number in counts.most_common(1))
+        raise UserError(f'no answer is that of {args.at_least} questions{found}')
     os.makedirs(os.path.dirname(os.path.abspath(args.out)), exist_ok=True)
     with open(args.out, 'w', encoding='utf-8') as file:
         json.dump(kept, file, ensure_ascii=False, indent=0)
     share = sum(counts[answer] for answer in kept) / sum(counts.values())
     print(
-        f'{len(kept):,} of {len(counts):,} answers, {100 * share:.1f} % of all that were given, written to {args.out}'
+        f'{len(kept):,} of {len(counts):,} answers, those of {100 * share:.1f} % of the questions, written to {args.out}'
     )
 
 

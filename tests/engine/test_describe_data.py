@@ -49,6 +49,18 @@ def test_the_most_frequent_answer(tmp_path):
     assert expected in described(config)
 
 
+def test_a_file_that_is_not_read_is_named_in_one_line(tmp_path):
+    (tmp_path / 'pairs.json').write_text('[{"image": 3')
+    config = tmp_path / 'config.py'
+    config.write_text(
+        f"train_dataloader = dict(dataset=dict(type='ImageTextPairs', ann_file='pairs.json', data_root={str(tmp_path)!r}))"
+    )
+    done = tool('describe_data.py', config, check=False)
+    assert done.returncode != 0
+    assert 'pairs.json' in done.stderr
+    assert 'Traceback' not in done.stderr
+
+
 def test_a_configuration_without_data(tmp_path):
     (tmp_path / 'empty.py').write_text('x = 1')
     done = tool('describe_data.py', tmp_path / 'empty.py', check=False)
