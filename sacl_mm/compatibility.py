@@ -6,7 +6,6 @@
    themselves still fails, and `torchvision.extension._has_ops()` stays False.
 2. *mmpretrain with transformers >= 4.52*: its own multimodal models (BLIP, Flamingo, LLaVA ...) import names that moved.
    Told that transformers is absent, mmpretrain puts placeholders in their place and everything else loads.
-3. *mmengine's table of packages* for configs written as `sacl_mm::sacl/pretrain.py`.
 """
 
 import importlib.metadata
@@ -73,10 +72,3 @@ def load_mmpretrain() -> None:
             stacklevel=2,
         )
     import mmpretrain.models  # noqa: F401
-
-
-def register_config_package() -> None:
-    """Let configs inherit from `sacl_mm::...` and `mmengine.hub` find ours."""
-    from mmengine.config.utils import MODULE2PACKAGE
-
-    MODULE2PACKAGE.setdefault('sacl_mm', 'sacl_mm')
