@@ -44,7 +44,8 @@ def check_config(cfg: Config, options: dict | None = None) -> None:
         if key not in known and close:
             raise UserError(f"the configuration has '{key}', which nothing reads; did you mean '{close[0]}'?")
     for key, readable in _readable_inside().items():
-        for name in set(cfg.get(key) or ()) - readable:
+        part = cfg.get(key)
+        for name in set(part if isinstance(part, dict) else ()) - readable:
             close = difflib.get_close_matches(name, readable, n=1)
             hint = f"; did you mean '{close[0]}'?" if close else ''
             raise UserError(f"the configuration's {key} has '{name}', which nothing reads{hint}")

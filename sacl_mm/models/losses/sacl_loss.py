@@ -255,10 +255,10 @@ class SACLContrastiveLoss(nn.Module):
                     f'the batch has {len(images_BD)} pairs'
                 )
             # The reference's features are compared with each other alone, and may have a width of their own.
-            width = pair[0].shape[1] if name == 'reference' else images_BD.shape[1]
-            if not pair[0].shape[1] == pair[1].shape[1] == width:
+            shape = (len(images_BD), pair[0].shape[-1] if name == 'reference' else images_BD.shape[1])
+            if not pair[0].shape == pair[1].shape == shape:
                 raise ValueError(
-                    f'{name} features must be {width} wide, got {pair[0].shape[1]} (images) and {pair[1].shape[1]} (texts)'
+                    f'{name} features must be {shape}, got {tuple(pair[0].shape)} and {tuple(pair[1].shape)}'
                 )
         for name, ids_B in ids.items():
             if ids_B is not None and (ids_B.shape != images_BD.shape[:1] or ids_B.is_floating_point()):

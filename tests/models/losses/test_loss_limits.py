@@ -119,8 +119,14 @@ def test_minimising_the_loss_moves_mi_n_towards_its_target():
         (dict(image_ids=torch.arange(3)), r'image_ids must be \(4,\) integers'),
         (dict(image_ids=torch.zeros(4)), r'image_ids must be .* got \(4,\) torch.float32'),
         (dict(text_ids=torch.arange(1)), r'text_ids must be \(4,\) integers'),
-        (dict(candidates=FeaturePair(torch.zeros(4, 7), torch.zeros(4, 7))), 'candidates features must be 8 wide'),
-        (dict(reference=FeaturePair(torch.zeros(4, 5), torch.zeros(4, 6))), 'reference features must be 5 wide'),
+        (
+            dict(candidates=FeaturePair(torch.zeros(4, 7), torch.zeros(4, 7))),
+            r'candidates features must be \(4, 8\), got \(4, 7\)',
+        ),
+        (
+            dict(reference=FeaturePair(torch.zeros(4, 5), torch.zeros(4, 6))),
+            r'reference features must be \(4, 5\), got \(4, 5\) and \(4, 6\)',
+        ),
         (dict(progress=2.0), r'progress must be in \[0, 1\]'),
         (dict(reference=FeaturePair(torch.zeros(3, 8), torch.zeros(3, 8))), 'reference features are of 3'),
         (dict(bank=NegativeBank(pair(2, 8), torch.arange(2))), 'bank needs image_ids'),
