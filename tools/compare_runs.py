@@ -19,7 +19,7 @@ from sacl_mm.report.runs import last_values, named_runs
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('runs', nargs='+', metavar='NAME=DIR[,DIR...]', help='work directories, one per seed')
-    parser.add_argument('--metrics', nargs='+', help='names or ends of names (default: all)')
+    parser.add_argument('--metrics', nargs='+', help='names or ends of names (default: all that every run has)')
     return parser.parse_args()
 
 
@@ -28,7 +28,7 @@ def chosen(names: list[str], wanted: list[str] | None) -> list[str]:
         return names
     unknown = [want for want in wanted if not any(name.endswith('/' + want) or name == want for name in names)]
     if unknown:
-        raise UserError(f'no run has {", ".join(unknown)}; there are {", ".join(names)}')
+        raise UserError(f'not all runs have {", ".join(unknown)}; all have {", ".join(names)}')
     return [next(name for name in names if name.endswith('/' + want) or name == want) for want in wanted]
 
 
@@ -40,7 +40,11 @@ def cell(values: list[float]) -> str:
 def main() -> None:
     args = parse_args()
     runs = {name: [last_values(folder) for folder in folders] for name, folders in named_runs(args.runs).items()}
-    names = chosen(list(next(iter(runs.values()))[0]), args.metrics)
+    first, *others = (seed for seeds in runs.values() for seed in seeds)
+    common = [name for name in first if all(name in other for other in others)]
+    if not common:
+        raise UserError('these runs have no measure in common')
+    names = chosen(common, args.metrics)
     table = Table('measure', *(f'{name} ({len(seeds)})' for name, seeds in runs.items()))
     for name in names:
         table.add_row(name, *(cell([seed[name] for seed in seeds]) for seeds in runs.values()))

@@ -26,7 +26,7 @@ def last_values(work_dir: Path) -> dict[str, float]:
     """Every measure of a training's last validation, or of the last test where nothing was trained.
 
     Raises:
-        UserError: neither wrote anything there, or the file is no JSON.
+        UserError: neither wrote anything there, nothing was measured yet, or the file is no JSON.
     """
     tests = [file for file in sorted(work_dir.glob('*/*.json')) if file.stem == file.parent.name]
     try:
@@ -35,7 +35,10 @@ def last_values(work_dir: Path) -> dict[str, float]:
         if not tests:
             raise UserError(f'{error}, nor did a test') from error
         return _test_values(tests[-1])
-    return {name: curve[-1][1] for name, curve in scalars.items() if '/' in name}
+    values = {name: curve[-1][1] for name, curve in scalars.items() if '/' in name}
+    if not values:
+        raise UserError(f'the training in {work_dir} has not been validated yet')
+    return values
 
 
 def _test_values(file: Path) -> dict[str, float]:

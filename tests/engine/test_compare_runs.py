@@ -18,9 +18,18 @@ def test_means_over_seeds(tmp_path):
     assert '4.00 ± 2.83' in shown
     assert '10.00' in shown
     assert 'TR/R@1' not in shown
-    wrong = tool('compare_runs.py', f'A={tmp_path}/none', check=False)
-    assert 'no training has logged anything there' in wrong.stderr
-    assert 'Traceback' not in wrong.stderr
+    unlike, begun = (tmp_path / name / '20260101' / 'vis_data' / 'scalars.json' for name in ('unlike', 'begun'))
+    for file, content in ((unlike, {'vqa/accuracy': 5.0, 'step': 4}), (begun, {'loss': 5.0, 'step': 4})):
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(content))
+    for name, message in (
+        ('none', 'no training has logged anything there'),
+        ('begun', f'the training in {tmp_path}/begun has not been validated yet'),
+        ('unlike', 'these runs have no measure in common'),
+    ):
+        wrong = tool('compare_runs.py', f'A={tmp_path}/a0', f'B={tmp_path}/{name}', check=False)
+        assert message in wrong.stderr
+        assert 'Traceback' not in wrong.stderr
 
 
 def test_the_last_test_counts_where_nothing_was_trained(tmp_path):
