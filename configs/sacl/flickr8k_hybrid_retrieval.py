@@ -2,10 +2,9 @@
 
     python tools/train.py configs/sacl/flickr8k_hybrid_retrieval.py --amp
 
-With half of the tokens, twice, and one fusion layer:
+With half of the tokens, twice, as in pretrain_light.py:
 
-    python tools/train.py configs/sacl/flickr8k_hybrid_retrieval.py --amp --cfg-options \\
-        model.towers.backbone.keep_rate=0.5 model.fusion.num_layers=1
+    python tools/train.py configs/sacl/flickr8k_hybrid_retrieval.py --amp --cfg-options model.towers.backbone.keep_rate=0.5
 
 $CONTRAST: another checkpoint of the first stage. docs/results.md has the numbers.
 """

@@ -7,8 +7,9 @@
 * Negatives are those of all processes' batches, without teacher, queue and distillation; weights are self-regulated.
 * All fusion layers stay: half of them are enough for retrieval (`model.fusion.num_layers=3`), but cost questions 1.6 %.
 
-That was chosen by what it costs a small model and what it saves (docs/results.md): less than 1 % of graded mAP and of answers
-in the embedded world. docs/benchmarks.md has its speed. Not trained at full scale. Fine-tuning takes the same form:
+That was chosen by what it costs small models and what it saves (docs/results.md): less than 1 % of graded mAP and of answers
+in the embedded world, nothing of mean recall on Flickr8k. docs/benchmarks.md has its speed. Not trained at full scale.
+Fine-tuning takes the same form:
 
     export PRETRAINED=work_dirs/pretrain_light/epoch_30.pth
     tools/dist_train.sh configs/sacl/retrieval_coco.py 8 --amp --cfg-options \\
