@@ -1,6 +1,6 @@
 """Reading checkpoint files as data."""
 
-import pickle
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sacl_mm.checkpoints.torchscript import is_torchscript, read_torchscript_tensors
 
+_UNSUPPORTED = re.compile(r'Unsupported (global: GLOBAL \S+|operand \d+)')
 _UNDER = ('state_dict', 'model')  # MMEngine's and ALBEF's; others save the state dict itself
 
 
@@ -28,8 +29,16 @@ def read_plain(path: str | Path, in_place: bool = False) -> Any:
     try:
         return torch.load(str(path), map_location='cpu', weights_only=True, mmap=in_place and zipfile.is_zipfile(path))
     except Exception as error:  # garbage that is unpickled raises any
-        reason = str(error).splitlines() if isinstance(error, pickle.UnpicklingError | RuntimeError) else []
-        raise ValueError((reason or [type(error).__name__])[0]) from error
+        raise ValueError(_reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    """In a few words; PyTorch's many advise to load the file with the code in it."""
+    unsupported = _UNSUPPORTED.search(str(error))
+    if unsupported:
+        return unsupported[0]
+    lines = str(error).splitlines() if isinstance(error, RuntimeError) else []
+    return (lines or [type(error).__name__])[0]
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:

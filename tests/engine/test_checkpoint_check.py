@@ -27,7 +27,11 @@ def test_checkpoints_are_fine(tmp_path, zipped):
         (lambda path: path.write_bytes(b'hello there'), r"the start '.*a\.pth' cannot be read as data \(KeyError\)"),
         (lambda path: path.write_bytes(b''), 'cannot be read as data'),
         (lambda path: path.write_bytes(bytes(4096)), 'cannot be read as data'),
-        (lambda path: torch.save(dict(state_dict=Path), path), 'cannot be read as data .*PlainCheckpointHook'),
+        (lambda path: path.write_bytes(b'# A title'), r'cannot be read as data \(Unsupported operand 35\)'),
+        (
+            lambda path: torch.save(dict(state_dict=Path), path),
+            r'cannot be read as data \(Unsupported global: GLOBAL pathlib\.\S+\): .* written with PlainCheckpointHook',
+        ),
         (lambda path: torch.save([1], path), 'holds a list, not a dict of weights'),
         (lambda path: torch.save(dict(state_dict=[1]), path), 'holds a list, not a dict of weights'),
     ],
