@@ -6,7 +6,6 @@ from tiny import batch, build, model_config, world
 from sacl_mm.functional.distributed import world_size
 from sacl_mm.layers import onednn_linear
 from sacl_mm.registry import MODELS
-from sacl_mm.user_error import UserError
 
 FULL = dict(
     contrastive_loss=dict(
@@ -223,27 +222,6 @@ def test_settings_that_do_not_go_together_are_named(changes, message):
 def test_a_teacher_needs_no_options():
     for options in (dict(), dict(mlm_distillation=0.4)):
         assert build(momentum=options).teacher.decay == 0.995
-
-
-def test_the_reference_is_read_from_a_checkpoint(tmp_path):
-    path = str(tmp_path / 'reference.pth')
-    trained = build(seed=5)
-    torch.save(dict(state_dict=trained.state_dict()), path)
-    model = build(seed=1, **FULL | dict(reference_checkpoint=path))
-    model.reference.load()
-    for key, value in trained.towers.state_dict().items():
-        assert torch.equal(model.reference.towers.state_dict()[key], value)
-    with pytest.raises(UserError, match='train it first'):
-        build(**FULL | dict(reference_checkpoint=str(tmp_path / 'none.pth'))).reference.load()
-    (tmp_path / 'reference.pth').write_text('hello there')
-    with pytest.raises(UserError, match=r"reference\.pth' cannot be read as data"):
-        model.reference.load()
-    torch.save(dict(state_dict={'neck.weight': torch.zeros(1)}), path)
-    with pytest.raises(UserError, match='holds no towers'):
-        model.reference.load()
-    torch.save(dict(state_dict={'towers.neck.weight': torch.zeros(1)}), path)
-    with pytest.raises(UserError, match=r'\d+ weights missing, the first is backbone\.'):
-        model.reference.load()
 
 
 # ------------------------------------------------------------------------------------------------ two processes

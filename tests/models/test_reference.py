@@ -1,0 +1,37 @@
+"""The frozen reference model reads its towers from a checkpoint, or says why not."""
+
+import pytest
+import torch
+from tiny import build
+
+from sacl_mm.models.reference import FrozenReference
+from sacl_mm.user_error import UserError
+
+
+def test_towers_come_from_the_checkpoint_of_a_model(tmp_path):
+    trained, path = build(seed=5), str(tmp_path / 'reference.pth')
+    torch.save(dict(state_dict=trained.state_dict()), path)
+    reference = FrozenReference(build(seed=1).towers, path)
+    reference.load()
+    for key, value in trained.towers.state_dict().items():
+        assert torch.equal(reference.towers.state_dict()[key], value)
+
+
+@pytest.mark.parametrize(
+    ('write', 'message'),
+    [
+        (lambda path: None, r"reference\.pth' does not exist: train it first"),
+        (lambda path: path.write_text('hello there'), r"reference\.pth' cannot be read as data"),
+        (lambda path: torch.save([1], path), 'holds no towers'),
+        (lambda path: torch.save(dict(state_dict={'neck.weight': torch.zeros(1)}), path), 'holds no towers'),
+        (
+            lambda path: torch.save(dict(state_dict={'towers.neck.weight': torch.zeros(1)}), path),
+            r'\d+ weights missing, the first is backbone\.',
+        ),
+    ],
+)
+def test_what_is_none_is_named(tmp_path, write, message):
+    path = tmp_path / 'reference.pth'
+    write(path)
+    with pytest.raises(UserError, match=message):
+        FrozenReference(build().towers, str(path)).load()
