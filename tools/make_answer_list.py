@@ -2,8 +2,9 @@
 """The closed list of answers that a VQA model chooses from: `python tools/make_answer_list.py CONFIG OUT.json [--at-least N]`.
 
 From the most frequent answer down. A training question counts once, for the answer that most of its annotators gave; Visual
-Genome's, which one person answered in words of their own, do not count. So the usual list of VQAv2 is made, of what answers at
-least 9 questions of train and val: 3,129 (ALBEF's: 3,128).
+Genome's, which one person answered in words of their own, do not count. So VQAv2's usual list is made, of what answers at
+least 9 questions of train and val, but here from answers as they are written in its files. ALBEF's list has 3,128; ours was
+not made from those files.
 """
 
 import argparse
