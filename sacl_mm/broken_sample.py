@@ -1,5 +1,7 @@
 """What is said of a sample that cannot be used."""
 
+from sacl_mm.user_error import printable
+
 
 class BrokenSampleError(ValueError):
     """A sample whose picture cannot be read or that has no caption left; the message names the file and the reason.
@@ -10,5 +12,5 @@ class BrokenSampleError(ValueError):
     """
 
     def __init__(self, message: str, name: str = '') -> None:
-        super().__init__(message)  # a data loader's worker passes on only the message
+        super().__init__(printable(message))  # a data loader's worker passes on only the message
         self.name = name or message

@@ -1,5 +1,30 @@
-"""What a tool shows instead of a traceback."""
+"""What a tool shows instead of a traceback.
+
+Messages carry names that come from files: control characters (which a terminal obeys) and lone surrogates (which no file can
+be written with) are shown as escapes.
+"""
+
+import re
+
+# C0 and C1 controls, what turns the direction of writing round, line and paragraph separators, surrogates.
+_UNPRINTABLE = re.compile('[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]')
+
+
+def printable(text: object) -> str:
+    """One line that is safe on a terminal, in a log and in a file: 'a\\x1b[31mb.jpg' for a name with an escape sequence."""
+    return _UNPRINTABLE.sub(lambda match: repr(match[0])[1:-1], str(text))
 
 
 class UserError(Exception):
     """A mistake in what the user gave; its message is all that needs to be shown."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
+
+
+class AnnotationError(UserError, ValueError):
+    """An annotation file that cannot be read as it is; the message names the file, the line or entry, and the fix."""
+
+
+class NonFiniteError(UserError, ValueError):
+    """NaN or infinity where a number is needed; the message names what is not finite."""
