@@ -1,5 +1,6 @@
 """What surrounds the models in a run: hooks, checkpoints, the checks of a configuration."""
 
+from sacl_mm.engine import checkpoint_loading  # noqa: F401  (MMEngine then reads files as data)
 from sacl_mm.engine.bfloat16_optim_wrapper import BFloat16OptimWrapper
 from sacl_mm.engine.freed_memory import FreedMemoryHook
 from sacl_mm.engine.plain_checkpoint_hook import PlainCheckpointHook

@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from sacl_mm.checkpoints.files import read_plain
+
 _SECONDS = 60.0
 
 
@@ -26,10 +28,10 @@ class PartialScores:
         self._written = time.monotonic()
         if path.is_file():
             try:
-                found = torch.load(path, map_location='cpu', weights_only=True)
-            except Exception:  # unpickling garbage raises any
+                found = read_plain(path)
+            except ValueError:
                 return  # not ours, or broken: it is written anew
-            if isinstance(found, dict) and found.get('fingerprint') == fingerprint:
+            if isinstance(found, dict) and found.get('fingerprint') == fingerprint and 'scores' in found:
                 self.scores = found['scores']
 
     def add(self, batch: int, scores: Tensor) -> None:

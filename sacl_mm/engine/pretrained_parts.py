@@ -3,10 +3,10 @@
 import copy
 import os
 
-from torch import Tensor, nn
+from torch import nn
 
-from sacl_mm.checkpoints.files import read_plain
-from sacl_mm.engine.config_check import UserError
+from sacl_mm.checkpoints.weights import check_finite_weights, read_state_dict
+from sacl_mm.user_error import UserError
 
 _NAMED = 5
 # Batch norm's counters, which converted files lack, and what begins as if it were not there.
@@ -20,7 +20,7 @@ def check_pretrained_parts(model: nn.Module) -> None:
     to MMEngine. More than a part needs may be in a file.
 
     Raises:
-        UserError: names the file, the part, and what is missing or of another shape.
+        UserError: names the file, the part, and what is missing, of another shape, or not finite.
     """
     checked = set()
     for name, part in model.named_modules():
@@ -36,10 +36,13 @@ def check_pretrained_parts(model: nn.Module) -> None:
 
 def _check(part: nn.Module, name: str, path: str, prefix: str | None) -> None:
     what = f"'{path}', from which {name} is to start,"
-    if not os.path.isfile(path):
-        raise UserError(f'{what} does not exist')
-    state = {key.removeprefix('module.'): value for key, value in _read(path, what).items()}
-    own = {key.removeprefix(prefix or ''): value for key, value in state.items() if key.startswith(prefix or '')}
+    try:
+        state = read_state_dict(os.path.expanduser(path), f'start of {name}:')
+    except FileNotFoundError as error:
+        raise UserError(str(error)) from None
+    start = f'{prefix.removesuffix(".")}.' if prefix else ''  # as MMEngine takes it
+    own = {key.removeprefix(start): value for key, value in state.items() if key.startswith(start)}
+    check_finite_weights(own, what)
     try:
         missing = copy.deepcopy(part).load_state_dict(own, strict=False).missing_keys
     except RuntimeError as error:  # shapes
@@ -49,13 +52,3 @@ def _check(part: nn.Module, name: str, path: str, prefix: str | None) -> None:
         listed = ', '.join(missing[:_NAMED]) + (', ...' if len(missing) > _NAMED else '')
         first = f'; its first key is {next(iter(state))}' if state else ''
         raise UserError(f'{what} does not fit: with prefix={prefix!r} it lacks {len(missing)} weights: {listed}{first}')
-
-
-def _read(path: str, what: str) -> dict[str, Tensor]:
-    """As MMEngine finds them."""
-    try:
-        checkpoint = read_plain(path)
-    except ValueError:
-        raise UserError(f'{what} is no checkpoint of PyTorch, or holds more than tensors and plain values') from None
-    state = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else {}
-    return {key: value for key, value in state.items() if isinstance(value, Tensor)}

@@ -8,14 +8,15 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
-from torch import Tensor
 
+from sacl_mm.checkpoints.weights import check_finite_weights
 from sacl_mm.engine.build_errors import build_mistake
 from sacl_mm.engine.checkpoint_check import check_checkpoint
-from sacl_mm.engine.config_check import UserError, check_config, check_file
+from sacl_mm.engine.config_check import check_config, check_file
 from sacl_mm.engine.strict_loading_hook import check_fits
 from sacl_mm.models.starting_weights import fit_to_task
 from sacl_mm.registry import MODELS
+from sacl_mm.user_error import UserError
 
 
 def read_config(config: str | os.PathLike | Config) -> Config:
@@ -38,7 +39,8 @@ def load_model(cfg: Config, checkpoint: str | os.PathLike, device: str | torch.d
     everything else comes from the checkpoint.
 
     Raises:
-        UserError: no such file, no checkpoint, or one that does not fit; no model in the configuration, or a wrong one.
+        UserError: no such file, no checkpoint, or one that does not fit or is not finite; no model in the configuration, or a
+            wrong one.
     """
     if cfg.get('model') is None:
         raise UserError('the configuration has no model')
@@ -51,15 +53,11 @@ def load_model(cfg: Config, checkpoint: str | os.PathLike, device: str | torch.d
             raise
         raise UserError(mistake) from error
     own = model.state_dict()
-    state = fit_to_task(_read_weights(os.fspath(checkpoint)), own)
+    weights = check_checkpoint(checkpoint, 'checkpoint')
+    if weights is None:
+        raise UserError(f"checkpoint '{checkpoint}' is on another machine: fetch it first")
+    state = fit_to_task(weights, own)
     check_fits(state, own, f"'{checkpoint}'")
+    check_finite_weights(state, f"checkpoint '{checkpoint}'")
     model.load_state_dict(state)
     return model.to(device or get_device()).eval()
-
-
-def _read_weights(path: str) -> dict[str, Tensor]:
-    checkpoint = check_checkpoint(path, 'checkpoint', in_place=False)
-    if checkpoint is None:
-        raise UserError(f"checkpoint '{path}' is on another machine: fetch it first")
-    state = checkpoint.get('state_dict', checkpoint)
-    return {key.removeprefix('module.'): value for key, value in state.items()}

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from sacl_mm.checkpoints.files import read_plain
+from sacl_mm.checkpoints.weights import check_finite_weights, read_state_dict
 from sacl_mm.models.losses import FeaturePair
 from sacl_mm.models.starting_weights import mismatches
 from sacl_mm.models.two_tower import TwoTower
@@ -30,18 +30,15 @@ class FrozenReference(nn.Module):
         """Read the towers' weights from the checkpoint.
 
         Raises:
-            UserError: no such file, or no towers of this shape in it.
+            UserError: no such file, no towers of this shape in it, or weights that are not finite.
         """
         try:
-            checkpoint = read_plain(self.checkpoint)
+            state = read_state_dict(self.checkpoint, 'reference checkpoint')
         except FileNotFoundError:
             raise UserError(
                 f"reference checkpoint '{self.checkpoint}' does not exist: train it first, as the head of the configuration "
                 "says, or set the policy's alpha=0, which needs none"
             ) from None
-        except ValueError as error:
-            raise UserError(f"reference checkpoint '{self.checkpoint}' cannot be read as data ({error})") from error
-        state = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else {}
         state = {key.removeprefix('towers.'): value for key, value in state.items() if key.startswith('towers.')}
         if not state:
             raise UserError(f"reference checkpoint '{self.checkpoint}' holds no towers")
@@ -52,6 +49,7 @@ class FrozenReference(nn.Module):
                     f"reference checkpoint '{self.checkpoint}' does not fit the towers; {len(keys)} weights {kind}, the first "
                     f'is {keys[0]}'
                 )
+        check_finite_weights(state, f"reference checkpoint '{self.checkpoint}'")
         self.towers.load_state_dict(state)
 
     @torch.no_grad()

@@ -13,6 +13,7 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from torch import Tensor
 
+from sacl_mm.checkpoints import read_plain, weights_of
 from sacl_mm.models import SACLContrastiveLoss
 from sacl_mm.registry import METRICS, MODELS
 from sacl_mm.report.scalars import Curve, read_scalars
@@ -40,12 +41,12 @@ def evaluate_run(run_dir: Path) -> tuple[EvaluatedRun, Validation]:
         FileNotFoundError: no checkpoint or configuration there.
     """
     checkpoint, cfg = last_checkpoint(run_dir), Config.fromfile(_config_file(run_dir))
-    content = torch.load(checkpoint, map_location='cpu', weights_only=True)
+    content = read_plain(checkpoint)
     with DefaultScope.overwrite_default_scope('sacl_mm'):
         model = MODELS.build(cfg.model).eval()
         loader = Runner.build_dataloader(cfg.val_dataloader, seed=0)
         metric = METRICS.build(cfg.val_evaluator)
-    model.load_state_dict(content['state_dict'])
+    model.load_state_dict(weights_of(content, f"checkpoint '{checkpoint}'"))
     with torch.no_grad():
         for batch in loader:
             metric.process(batch, [sample.to_dict() for sample in model.test_step(batch)])

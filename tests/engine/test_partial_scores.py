@@ -18,6 +18,8 @@ def test_scores_are_taken_up_by_the_same_evaluation_only(tmp_path):
     for broken in (path.read_bytes()[:40], b'hello there' * 40, bytes(4096)):  # the first: half a file
         path.write_bytes(broken)
         assert PartialScores(path, 'a').scores == {}
+    torch.save(dict(fingerprint='a'), path)
+    assert PartialScores(path, 'a').scores == {}
     first.finish()
     assert not path.exists()
     first.finish()

@@ -5,8 +5,9 @@ import torch
 from mmengine.model import BaseModule
 from torch import nn
 
-from sacl_mm.engine.config_check import UserError
+import sacl_mm.engine  # noqa: F401  (MMEngine then reads files as the project does)
 from sacl_mm.engine.pretrained_parts import check_pretrained_parts
+from sacl_mm.user_error import UserError
 
 
 class Part(BaseModule):
@@ -58,6 +59,9 @@ def test_what_fits(check):
     check(dict(state_dict=NEEDED | dict(head=torch.zeros(1)), meta=dict(epoch=1)))
     check(prefixed('backbone.') | {'head.weight': torch.zeros(1)}, prefix='backbone.')
     check(prefixed('module.'))
+    check(dict(model=NEEDED))
+    check(prefixed('_orig_mod.backbone.'), prefix='backbone.')
+    check(prefixed('backbone.'), prefix='backbone')
 
 
 def test_what_does_not(check):
@@ -73,8 +77,12 @@ def test_what_does_not(check):
         check(prefixed('backbone.'))
     with pytest.raises(UserError, match=r"with prefix='backbone\.' it lacks 6 weights.*first key is layer\.weight"):
         check(NEEDED, prefix='backbone.')
-    with pytest.raises(UserError, match=r'it lacks 6 weights'):
-        check(dict(model=NEEDED))  # where MMEngine does not look
+    with pytest.raises(
+        UserError, match=r'from which towers\.backbone is to start, has NaN or infinity in 1 of .*: layer\.bias'
+    ):
+        check(NEEDED | {'layer.bias': torch.full((3,), torch.nan)})
+    with pytest.raises(UserError, match=r'start of towers\.backbone: .* holds a list'):
+        check([1])
 
 
 @pytest.mark.parametrize('content', [b'', b'hello there', None], ids=['empty', 'text', 'no file'])
@@ -82,8 +90,8 @@ def test_what_is_no_checkpoint(tmp_path, content):
     path = tmp_path / 'start.pth'
     if content is not None:
         path.write_bytes(content)
-    message = 'does not exist' if content is None else 'is no checkpoint of PyTorch'
-    with pytest.raises(UserError, match=rf'start\.pth.*towers\.backbone.*{message}'):
+    message = {None: 'does not exist', b'': 'is empty'}.get(content, 'cannot be read as data')
+    with pytest.raises(UserError, match=rf'start of towers\.backbone: .*start\.pth. {message}'):
         check_pretrained_parts(Model(checkpoint=str(path)))
 
 

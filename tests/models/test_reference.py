@@ -10,11 +10,25 @@ from sacl_mm.user_error import UserError
 
 def test_towers_come_from_the_checkpoint_of_a_model(tmp_path):
     trained, path = build(seed=5), str(tmp_path / 'reference.pth')
-    torch.save(dict(state_dict=trained.state_dict()), path)
-    reference = FrozenReference(build(seed=1).towers, path)
-    reference.load()
-    for key, value in trained.towers.state_dict().items():
-        assert torch.equal(reference.towers.state_dict()[key], value)
+    state = trained.state_dict()
+    compiled = {f'module._orig_mod.{key}': value for key, value in state.items()}
+    for checkpoint in (dict(state_dict=state), dict(model=state), state, dict(state_dict=compiled)):
+        torch.save(checkpoint, path)
+        reference = FrozenReference(build(seed=1).towers, path)
+        reference.load()
+        for key, value in trained.towers.state_dict().items():
+            assert torch.equal(reference.towers.state_dict()[key], value)
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path):
+    state = build().state_dict()
+    state['towers.image_projection.weight'].fill_(torch.nan)
+    torch.save(dict(state_dict=state), tmp_path / 'reference.pth')
+    reference = FrozenReference(build().towers, str(tmp_path / 'reference.pth'))
+    with pytest.raises(
+        UserError, match=r"^reference checkpoint '.*' has NaN .* 1 of \d+ tensors: image_projection\.weight;"
+    ):
+        reference.load()
 
 
 @pytest.mark.parametrize(
@@ -22,7 +36,7 @@ def test_towers_come_from_the_checkpoint_of_a_model(tmp_path):
     [
         (lambda path: None, r"reference\.pth' does not exist: train it first"),
         (lambda path: path.write_text('hello there'), r"reference\.pth' cannot be read as data"),
-        (lambda path: torch.save([1], path), 'holds no towers'),
+        (lambda path: torch.save([1], path), r"^reference checkpoint '.*reference\.pth' holds a list"),
         (lambda path: torch.save(dict(state_dict={'neck.weight': torch.zeros(1)}), path), 'holds no towers'),
         (
             lambda path: torch.save(dict(state_dict={'towers.neck.weight': torch.zeros(1)}), path),
