@@ -1,14 +1,15 @@
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
-from sacl_mm.checkpoints import clip_to_vision_transformer
+from sacl_mm.checkpoints import clip_to_vision_transformer, read_state_dict
 from sacl_mm.compatibility import load_mmpretrain
 from sacl_mm.registry import MODELS
 
 D, LAYERS, PATCH = 32, 2, 8
-# Names of OpenAI's layers, and of transformers' (queries, keys and values apart).
+# Names of OpenAI's layers, and of transformers'.
 LAYER_NAMES = {
     'ln_1': 'layer_norm1',
     'ln_2': 'layer_norm2',
@@ -34,6 +35,35 @@ def clip() -> CLIPVisionModel:
         for parameter in model.parameters():  # no zeros and ones that would hide a mistake
             parameter += 0.1 * torch.randn_like(parameter)
     return model
+
+
+def hugging_face_names(model: CLIPVisionModel) -> dict[str, Tensor]:
+    """As `CLIPModel` has the image encoder, with a little of what else is in its files."""
+    own = {f'vision_model.{key.removeprefix("vision_model.")}': value for key, value in model.state_dict().items()}
+    return own | {
+        'text_model.embeddings.token_embedding.weight': torch.zeros(9, 8),
+        'text_projection.weight': torch.zeros(8, 8),
+        'visual_projection.weight': torch.zeros(8, D),
+        'logit_scale': torch.tensor(4.6),
+    }
+
+
+def open_clip_names(model: CLIPVisionModel) -> dict[str, Tensor]:
+    """As OpenAI's; where the text encoder is a module of its own, as `text.`."""
+    state = {key: value for key, value in openai_names(model).items() if key.startswith('visual.')}
+    return state | {'text.transformer.resblocks.0.ln_1.weight': torch.zeros(8), 'logit_bias': torch.tensor(-10.0)}
+
+
+LAYOUTS = {
+    "OpenAI's": (lambda model: openai_names(model), 8),
+    "open_clip's": (open_clip_names, 3),
+    "CLIPModel's": (hugging_face_names, 4),
+    "CLIPVisionModel's": (lambda model: dict(model.state_dict()), 0),
+    "CLIPVisionModel's of transformers 5": (
+        lambda model: {key.removeprefix('vision_model.'): value for key, value in model.state_dict().items()},
+        0,
+    ),
+}
 
 
 def openai_names(model: CLIPVisionModel) -> dict[str, Tensor]:
@@ -84,12 +114,16 @@ def vision_transformer(grid: int = 4, activation: str = 'sacl_mm.QuickGELU', **o
 
 @torch.no_grad()
 @pytest.mark.parametrize('activation', ['sacl_mm.QuickGELU', 'mmpretrain.QuickGELU'])
-def test_outputs_equal_those_of_transformers(clip, activation):
+@pytest.mark.parametrize(('layout', 'others'), LAYOUTS.values(), ids=LAYOUTS)
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+def test_outputs_equal_those_of_transformers(clip, tmp_path, activation, layout, others, suffix):
     model = vision_transformer(activation=activation)
     model.eval()
-    state, left_out = clip_to_vision_transformer(openai_names(clip), prefix='')
+    path = tmp_path / f'clip{suffix}'
+    (save_file if suffix == '.safetensors' else torch.save)(layout(clip), path)
+    state, left_out = clip_to_vision_transformer(read_state_dict(path), prefix='')
     model.load_state_dict(state, strict=True)
-    assert len(left_out) == 8
+    assert len(left_out) == others
     images = torch.randn(3, 3, 4 * PATCH, 4 * PATCH)
     theirs = clip(images)
     (ours,) = model(images)
@@ -117,7 +151,22 @@ def test_another_clip_is_refused(clip):
     with pytest.raises(ValueError, match=r'1 unknown: visual.layer1.0.conv1.weight'):
         clip_to_vision_transformer(state | {'visual.layer1.0.conv1.weight': torch.zeros(1)})
     with pytest.raises(ValueError, match=r'missing: visual.conv1.weight, visual.class_embedding'):
-        clip_to_vision_transformer(clip.state_dict(), allow=['vision_model.', 'embeddings.', 'encoder.', 'p'])
+        clip_to_vision_transformer({'layer.weight': torch.zeros(1)}, allow=['layer.'])
     state['visual.ln_pre.bias'] = torch.zeros(D + 1)
     with pytest.raises(ValueError, match=r'visual.ln_pre.bias is \(33,\), not \(32\)'):
         clip_to_vision_transformer(state)
+
+
+def test_what_is_wrong_is_said_in_the_words_of_the_layout(clip):
+    state = hugging_face_names(clip)
+    query = 'vision_model.encoder.layers.1.self_attn.q_proj.weight'
+    with pytest.raises(ValueError, match=r'1 unknown: vision_model\.head\.weight'):
+        clip_to_vision_transformer(state | {'vision_model.head.weight': torch.zeros(1)})
+    with pytest.raises(ValueError, match=r'q_proj\.weight is \(32, 31\), not \(32, 32\)'):
+        clip_to_vision_transformer(state | {query: torch.zeros(D, D - 1)})
+    missing = {key: value for key, value in state.items() if key != query}
+    with pytest.raises(ValueError, match=rf'1 missing: {query}'):
+        clip_to_vision_transformer(missing)
+    converted = clip_to_vision_transformer(missing, allow=[query], prefix='').state
+    assert 'layers.1.attn.qkv.bias' in converted
+    assert not any('layers.1.attn.q' in key for key in converted if key.endswith('weight'))

@@ -3,21 +3,30 @@
 
 from-albef  ALBEF's pre-training, retrieval, VQA, NLVR2 or text-assignment model -> ours, for `load_from`
 to-albef    ours -> ALBEF's, for its `--checkpoint`
-from-clip   OpenAI's CLIP with a ViT -> mmpretrain's VisionTransformer, with 'backbone.' before each key
+from-clip   CLIP with a ViT, of OpenAI, open_clip or Hugging Face -> mmpretrain's VisionTransformer, with 'backbone.' before
+            each key
 
-Files are read as data: nothing in them is run, TorchScript archives (OpenAI's) included. Tensors that are unknown, missing or
-of another shape end the conversion, unless `--allow` names the beginnings of their keys: then they are left out.
+SOURCE is a safetensors file or a checkpoint of PyTorch. Files are read as data: nothing in them is run, so that TorchScript
+archives are refused. Tensors that are unknown, missing or of another shape end the conversion, unless `--allow` names the
+beginnings of their keys: then they are left out.
 """
 
 import argparse
+import os
 from collections import Counter
 from pathlib import Path
 
 import torch
 
-from sacl_mm.checkpoints import albef_to_ours, clip_to_vision_transformer, ours_to_albef, read_state_dict
-from sacl_mm.engine.config_check import UserError
+from sacl_mm.checkpoints import (
+    albef_to_ours,
+    check_finite_weights,
+    clip_to_vision_transformer,
+    ours_to_albef,
+    read_state_dict,
+)
 from sacl_mm.engine.launch import run_tool
+from sacl_mm.user_error import UserError
 
 # The function, and under which key of the file its result goes.
 CONVERSIONS = {
@@ -41,12 +50,16 @@ def main() -> None:
     if args.target.exists():
         raise UserError(f"'{args.target}' exists already")
     convert, under = CONVERSIONS[args.conversion]
+    source = read_state_dict(args.source)
+    check_finite_weights(source, f"checkpoint '{args.source}'")
     try:
-        state, left_out = convert(read_state_dict(args.source), allow=args.allow)
+        state, left_out = convert(source, allow=args.allow)
     except ValueError as error:
         raise UserError(f'{args.source}: {error}') from error
     args.target.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({under: state}, args.target)
+    beside = args.target.with_name(f'{args.target.name}.tmp')
+    torch.save({under: state}, beside)
+    os.replace(beside, args.target)  # never half a file under its name
     print(f'{args.target}: {len(state)} tensors')
     if left_out:
         parts = Counter(key.split('.')[0] for key in left_out)
