@@ -1,9 +1,11 @@
 """Necks, encoders, heads, queue and teacher on their own."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from tiny import TOWERS
 from transformers import BertConfig, BertModel
 
@@ -13,6 +15,7 @@ from sacl_mm.models.momentum import MomentumTeacher
 from sacl_mm.models.necks.image_token_neck import sine_cosine_positions
 from sacl_mm.models.negative_queue import NegativeQueue
 from sacl_mm.registry import MODELS
+from sacl_mm.user_error import UserError
 
 
 # ------------------------------------------------------------------------------------------------------------ neck
@@ -122,6 +125,29 @@ def test_a_missing_checkpoint_is_named_when_training_starts(tmp_path):
     encoder = text_encoder(checkpoint=str(tmp_path))  # building needs no file
     with pytest.raises(FileNotFoundError, match='a folder without a BERT checkpoint'):
         encoder.init_weights()
+
+
+@pytest.mark.parametrize('name', ['model.safetensors', 'pytorch_model.bin'])
+def test_weights_of_a_bert_that_are_missing_or_not_finite_are_named(bert, name):
+    """transformers would go on with random ones."""
+    whole, folder = bert
+    Path(folder, 'model.safetensors').unlink()
+
+    def start_from(state):
+        (save_file if name.endswith('safetensors') else torch.save)(state, str(Path(folder, name)))
+        encoder = text_encoder(checkpoint=folder)
+        encoder.init_weights()
+        return encoder
+
+    state, last = dict(whole.state_dict()), 'encoder.layer.1.output.dense.weight'
+    start = start_from(
+        {f'bert.{key}': value for key, value in state.items()} | {'cls.predictions.bias': torch.zeros(50)}
+    )
+    assert torch.equal(start.bert.state_dict()[last], state[last])
+    with pytest.raises(UserError, match=rf'lacks 1 weights of 2 layers of BERT, the first is {last}'):
+        start_from({key: value for key, value in state.items() if key != last})
+    with pytest.raises(UserError, match=rf'{name}. has NaN or infinity in 1 of .*: {last}'):
+        start_from(state | {last: torch.full_like(state[last], torch.inf)})
 
 
 # --------------------------------------------------------------------------------------------------------- towers
