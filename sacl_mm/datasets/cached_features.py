@@ -4,9 +4,12 @@ import os
 
 import torch
 from mmengine.structures import BaseDataElement
+from torch import Tensor
 from torch.utils.data import Dataset
 
+from sacl_mm.checkpoints.files import read_plain
 from sacl_mm.registry import DATASETS
+from sacl_mm.user_error import AnnotationError, NonFiniteError
 
 # What a file of features holds: N images, T texts; texts_per_image says how the texts are dealt out, in order.
 # Lists of paths and captions are for measures.
@@ -23,7 +26,7 @@ class CachedFeatures(Dataset):
         per: 'image': one sample an image with all its texts; 'pair': one sample a text, as in training.
 
     Raises:
-        FileNotFoundError, ValueError: no such file, or not one of features, or an old one.
+        FileNotFoundError, UserError: no such file, or not one of features, or an old one, or features that are not finite.
     """
 
     metainfo = dict(dataset_type='CachedFeatures')
@@ -31,14 +34,10 @@ class CachedFeatures(Dataset):
     def __init__(self, ann_file: str, per: str = 'image') -> None:
         if per not in ('image', 'pair'):
             raise ValueError(f"per must be 'image' or 'pair', got {per!r}")
-        if not os.path.isfile(ann_file):
+        if not os.path.exists(ann_file):
             raise FileNotFoundError(f"features '{ann_file}' do not exist: make them with tools/cache_features.py")
-        features = torch.load(ann_file, map_location='cpu', weights_only=True)
-        if not isinstance(features, dict) or not set(KEYS) <= set(features):
-            raise ValueError(
-                f"'{ann_file}' is no file of features as tools/cache_features.py makes it now: it must hold {', '.join(KEYS)}"
-            )
-        self.features = features
+        self.features = features = read_plain(ann_file, 'file of features')
+        _check(features, ann_file)
         ends = features['texts_per_image'].cumsum(0)
         starts = ends - features['texts_per_image']
         self.spans = [
@@ -58,3 +57,26 @@ class CachedFeatures(Dataset):
         sample.text_ids = self.features['text_ids'][start:end].tolist()
         sample.set_metainfo(dict(img_path=self.features['img_paths'][image], text=self.features['texts'][start:end]))
         return dict(inputs=self.features['image_features'][image], data_samples=sample)
+
+
+def _check(features: object, path: str) -> None:
+    """Raises AnnotationError or NonFiniteError unless every part is there, of the length that the others give, and finite."""
+    again = 'make it anew with tools/cache_features.py'
+    if not isinstance(features, dict) or not set(KEYS) <= set(features):
+        raise AnnotationError(
+            f"'{path}' is no file of features as tools/cache_features.py makes it now: it must hold {', '.join(KEYS)}"
+        )
+    counts = features['texts_per_image']
+    if not isinstance(counts, Tensor) or counts.ndim != 1 or counts.is_floating_point() or (counts < 0).any():
+        raise AnnotationError(f"'{path}': texts_per_image must be a vector of counts; {again}")
+    for key in KEYS:
+        value = features[key]
+        kind, ndim = (list, 1) if key in ('img_paths', 'texts') else (Tensor, 2 if key.endswith('features') else 1)
+        if not isinstance(value, kind) or (isinstance(value, Tensor) and value.ndim != ndim):
+            raise AnnotationError(f"'{path}': {key} must be a {kind.__name__.lower()} of {ndim} dimensions; {again}")
+        wanted = int(counts.sum()) if key.startswith('text') and key != 'texts_per_image' else len(counts)
+        if len(value) != wanted:
+            raise AnnotationError(f"'{path}': {key} has {len(value)} rows, texts_per_image says {wanted}; {again}")
+        if key.endswith('features') and not bool(torch.isfinite(value).all()):
+            row = int((~torch.isfinite(value).all(dim=1)).nonzero()[0])
+            raise NonFiniteError(f"'{path}': row {row} of {key} has NaN or infinity; {again}")

@@ -51,6 +51,11 @@ class ImageTextDataset(BaseDataset):
         self.broken: dict[str, str] = {}
         self._check_pictures_exist()
 
+    def load_data_list(self) -> list[dict]:
+        raise NotImplementedError(
+            f"{type(self).__name__} must give load_data_list: BaseDataset's own would unpickle a .pkl file, that is, run it"
+        )
+
     def __getitem__(self, index: int) -> dict:
         with random_state_of(index):
             index = int(index)
