@@ -20,6 +20,8 @@ TASK_UTILS = _child('TASK_UTILS', 'sacl_mm.datasets')
 METRICS = _child('METRICS', 'sacl_mm.evaluation')
 HOOKS = _child('HOOKS', 'sacl_mm.engine')
 LOOPS = _child('LOOPS', 'sacl_mm.engine')
+MODEL_WRAPPERS = _child('MODEL_WRAPPERS', 'sacl_mm.models.vision_language_ddp')
+RUNNERS = _child('RUNNERS', 'sacl_mm.engine')
 OPTIM_WRAPPERS = _child('OPTIM_WRAPPERS', 'sacl_mm.engine')
 OPTIM_WRAPPER_CONSTRUCTORS = _child('OPTIM_WRAPPER_CONSTRUCTORS', 'sacl_mm.engine')
 
@@ -29,10 +31,8 @@ for _name in (
     'FUNCTIONS',
     'INFERENCERS',
     'LOG_PROCESSORS',
-    'MODEL_WRAPPERS',
     'OPTIMIZERS',
     'PARAM_SCHEDULERS',
-    'RUNNERS',
     'STRATEGIES',
     'VISBACKENDS',
     'VISUALIZERS',

@@ -1,9 +1,12 @@
 #!/usr/bin/env python
-"""Train a model: `python tools/train.py CONFIG [--work-dir DIR] [--resume] [--cfg-options key=value ...]`."""
+"""Train a model: `python tools/train.py CONFIG [--work-dir DIR] [--resume] [--cfg-options key=value ...]`.
+
+SIGTERM, SIGUSR1 and Ctrl-C finish the iteration, save and end; exit code 75 (130 after Ctrl-C) says that the same command with
+--resume goes on with the next one.
+"""
 
 import argparse
 
-from mmengine.runner import find_latest_checkpoint
 from torch import nn
 
 from sacl_mm.engine.checkpoint_check import check_checkpoint
@@ -20,10 +23,14 @@ from sacl_mm.engine.pretrained_parts import check_pretrained_parts
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='configuration file')
-    parser.add_argument(
-        '--resume', nargs='?', const='auto', help='continue from this checkpoint, or from the last one in the work dir'
+    begin = parser.add_mutually_exclusive_group()
+    begin.add_argument(
+        '--resume', nargs='?', const='auto', help='go on from this checkpoint, or from the newest one in the work dir'
+    )
+    begin.add_argument(
+        '--overwrite', action='store_true', help='begin anew in a work dir that holds a training; its checkpoints go'
     )
     parser.add_argument('--no-validate', action='store_true', help='do not evaluate during training')
     parser.add_argument(
@@ -52,12 +59,12 @@ def main() -> None:
     if args.no_persistent_workers:
         cfg.train_dataloader.persistent_workers = False
     if args.resume == 'auto':
-        # Without a checkpoint of this run the configuration's own start (`load_from`) counts.
-        cfg.resume = find_latest_checkpoint(cfg.work_dir) is not None
-        cfg.load_from = None if cfg.resume else cfg.get('load_from')
+        # Without a checkpoint of this run the configuration's own start counts.
+        cfg.resume, cfg.start_from, cfg.load_from = True, cfg.get('load_from'), None
     elif args.resume is not None:
         check_checkpoint(args.resume, 'checkpoint (--resume)')
         cfg.resume, cfg.load_from = True, args.resume
+    cfg.overwrite = args.overwrite
     check_start(cfg)
     runner = build_runner(cfg)
     if isinstance(runner.model, nn.Module):  # else it is built, and checked, when weights are shared out

@@ -19,13 +19,7 @@ _base_ = [
 ]
 
 load_from = '{{$CONTRAST:work_dirs/flickr8k_contrast/epoch_3.pth}}'
-custom_hooks = [
-    dict(type='TrainingStateHook'),
-    dict(type='PlainCheckpointHook'),
-    # New in this stage.
-    dict(type='StrictLoadingHook', allow=['fusion.', 'matching_head.']),
-    dict(type='ProgressHook'),
-]
+default_hooks = dict(loading=dict(allow=['fusion.', 'matching_head.']))  # new in this stage
 train_dataloader = dict(batch_size=128)
 optim_wrapper = dict(
     optimizer=dict(lr=5e-4),

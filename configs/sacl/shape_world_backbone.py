@@ -37,6 +37,4 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='CellAttributeAccuracy', attributes=['shape', 'colour', 'size', 'texture'])
 test_evaluator = val_evaluator
 train_cfg = dict(max_epochs=16, val_interval=4)
-# Not one of our models: TrainingStateHook has nothing to tell it.
-custom_hooks = [dict(type='PlainCheckpointHook'), dict(type='StrictLoadingHook'), dict(type='ProgressHook')]
 default_hooks = dict(logger=dict(interval=64))

@@ -17,8 +17,10 @@ _OTHER_KEYS = {
     'custom_imports',
     'find_unused_parameters',
     'model_wrapper_cfg',
+    'overwrite',
     'runner_type',
     'shard',
+    'start_from',
     'sync_bn',
 }
 

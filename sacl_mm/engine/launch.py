@@ -4,6 +4,7 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
+from datetime import timedelta
 
 import torch
 from mmengine.config import Config, DictAction
@@ -17,6 +18,13 @@ from sacl_mm.engine.checkpoint_check import check_checkpoint
 from sacl_mm.engine.compilation import compile_layers
 from sacl_mm.engine.config_check import UserError, check_config, check_file
 from sacl_mm.engine.freed_memory import FreedMemoryHook, map_blocks_apart
+from sacl_mm.engine.interruption import ToBeContinued
+from sacl_mm.engine.orphan_watch import end_with_launcher
+
+# Seconds after which a process that waits for another one in vain ends; env_cfg.dist_cfg.timeout is another.
+_TIMEOUT = 1800
+# What gloo and NCCL say when a process is gone or does not answer.
+_LOST = ('Connection closed by peer', 'Connection reset by peer', 'Timed out', 'timed out', 'Broken pipe')
 
 
 def add_common_arguments(parser: ArgumentParser) -> None:
@@ -72,15 +80,16 @@ def build_runner(cfg: Config) -> Runner | FlexibleRunner:
     on_cpu = not torch.cuda.is_available() and not cfg.get('shard')  # which is for want of memory
     if on_cpu:
         map_blocks_apart()
-    if cfg.launcher != 'none' and not torch.cuda.is_available():
-        if cfg.launcher != 'pytorch':
-            raise UserError(
-                f"launcher '{cfg.launcher}' needs GPUs; on CPUs use --launcher pytorch (tools/dist_train.sh)"
-            )
-        torch.distributed.init_process_group('gloo')
-        if not cfg.get('shard'):
-            wrapper = cfg.get('model_wrapper_cfg') or dict(type='MMDistributedDataParallel', broadcast_buffers=False)
-            cfg.model_wrapper_cfg = dict(wrapper, device_ids=None)
+    if cfg.launcher != 'none':
+        end_with_launcher()
+        dist_cfg = cfg.setdefault('env_cfg', {}).setdefault('dist_cfg', dict(backend='nccl'))
+        seconds = dist_cfg.setdefault('timeout', _TIMEOUT)
+        if not torch.cuda.is_available():
+            if cfg.launcher != 'pytorch':
+                raise UserError(
+                    f"launcher '{cfg.launcher}' needs GPUs; on CPUs use --launcher pytorch (tools/dist_train.sh)"
+                )
+            torch.distributed.init_process_group('gloo', timeout=timedelta(seconds=seconds))
     options = cfg.get('compile', False)
     if not isinstance(options, (bool, dict)):
         raise UserError(f"compile must be True, False or a dict of torch.compile's options, got {options!r}")
@@ -89,7 +98,8 @@ def build_runner(cfg: Config) -> Runner | FlexibleRunner:
 
         return ShardingRunner.from_cfg(cfg)
     cfg.pop('compile', None)
-    runner = Runner.from_cfg(cfg) if 'runner_type' not in cfg else RUNNERS.build(cfg)
+    cfg.setdefault('runner_type', 'sacl_mm.ResumableRunner')
+    runner = RUNNERS.build(cfg)
     if on_cpu:
         runner.register_hook(FreedMemoryHook())
     if options is not False:
@@ -108,8 +118,8 @@ def check_sharding(cfg: Config) -> None:
         )
     if digit_version(torch.__version__) < digit_version('2.7'):
         raise UserError(f'shard=True needs PyTorch 2.7, this is {torch.__version__}')
-    for key in ('runner_type', 'model_wrapper_cfg'):
-        if cfg.get(key) is not None:
+    for key, ours in (('runner_type', 'sacl_mm.ResumableRunner'), ('model_wrapper_cfg', None)):
+        if cfg.get(key) not in (None, ours):
             raise UserError(f'shard=True brings its own runner and wraps no model: leave {key} out')
 
 
@@ -128,6 +138,16 @@ def run_tool(main: Callable[[], None]) -> None:
     try:
         main()
         _leave_together()
+    except ToBeContinued as end:
+        _leave_together(end.code)
+        raise
+    except RuntimeError as error:
+        if not (_is_distributed() and any(words in str(error) for words in _LOST)):
+            raise
+        sys.exit(
+            f'error: process {torch.distributed.get_rank()}: another process of this run has ended, or does not answer; its '
+            f'own message says why ({str(error).splitlines()[0]})'
+        )
     except (UserError, FileNotFoundError) as error:
         sys.exit(f'error: {error}')
     except BrokenSampleError as error:  # from a data loader's worker with its traceback in front
@@ -141,14 +161,18 @@ def run_tool(main: Callable[[], None]) -> None:
         sys.exit('interrupted; a training goes on from its last checkpoint with --resume')
 
 
-def _leave_together() -> None:
+def _is_distributed() -> bool:
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
+
+
+def _leave_together(code: int = 0) -> None:
     """End all processes of a distributed run at the same point: one that is gone while another still talks to it, and
     gloo's threads that still run while the interpreter shuts down, abort a run now and then that was already done."""
-    if not torch.distributed.is_available() or not torch.distributed.is_initialized():
+    if not _is_distributed():
         return
     torch.distributed.barrier()
     if torch.distributed.get_backend() == 'gloo':
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(0)
+        os._exit(code)
     torch.distributed.destroy_process_group()

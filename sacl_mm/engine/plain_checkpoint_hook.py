@@ -9,6 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
 
+from sacl_mm.compatibility import plain_history
 from sacl_mm.registry import HOOKS
 
 _HISTORY = ('values', 'counts', 'max_length')
@@ -16,7 +17,7 @@ _HISTORY = ('values', 'counts', 'max_length')
 
 @HOOKS.register_module()
 class PlainCheckpointHook(Hook):
-    """Writes MMEngine's run-time state as plain Python values and tensors, and reads it back.
+    """Writes MMEngine's run-time state as plain Python values and tensors, and reads it back without running any of it.
 
     MMEngine 0.10.7 pickles `HistoryBuffer` objects (with bound methods) and NumPy scalars into every checkpoint, which
     torch >= 2.6 refuses to load unless it may run whatever a checkpoint contains; so its runs can be saved but not
@@ -24,11 +25,13 @@ class PlainCheckpointHook(Hook):
     """
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        checkpoint.get('meta', {}).update(getattr(runner, 'position', {}))
         for part in ('meta', 'message_hub', 'param_schedulers'):
             if part in checkpoint:
                 checkpoint[part] = _to_plain(checkpoint[part], part)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        checkpoint.get('meta', {}).pop('config', None)  # MMEngine's `resume` would run it as Python
         scalars = checkpoint.get('message_hub', {}).get('log_scalars', {})
         for name, plain in scalars.items():
             if isinstance(plain, dict) and set(plain) == set(_HISTORY):
@@ -46,9 +49,7 @@ def _to_plain(value: Any, where: str) -> Any:
     if value is None or isinstance(value, (bool, int, float, str, bytes, torch.Tensor)):
         return value
     if isinstance(value, HistoryBuffer):
-        values, counts = value.data
-        # `from_numpy` would share, and so save, the whole storage.
-        return dict(values=torch.tensor(values), counts=torch.tensor(counts), max_length=int(value.max_length))
+        return plain_history(value)
     if isinstance(value, np.ndarray):
         return torch.tensor(value)
     if isinstance(value, Mapping):

@@ -76,7 +76,7 @@ class _Reranking:
         """Those of all processes, in the order of the dataset; what a sampler repeats to fill up is left out."""
         mine = []
         for data in self.dataloader:
-            for sample in model.predict(model.data_preprocessor(data, False)):
+            for sample in model(**model.data_preprocessor(data, False), mode='predict'):
                 mine.append(
                     _Entry(
                         list(sample.text_ids),

@@ -3,11 +3,12 @@
 from mmengine.hooks import Hook
 from mmengine.runner import FlexibleRunner
 
+from sacl_mm.engine.resumable_runner import Resumable
 from sacl_mm.engine.sharding import gather_weights, release_weights
 from sacl_mm.engine.sharding_strategy import ShardingStrategy
 
 
-class ShardingRunner(FlexibleRunner):
+class ShardingRunner(Resumable, FlexibleRunner):
     """Trains with `ShardingStrategy`, by the same configuration as MMEngine's `Runner`.
 
     A strategy can shard, save and load where sharding needs it: after weights are initialised, and on all processes. The

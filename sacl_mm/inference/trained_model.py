@@ -13,8 +13,8 @@ from sacl_mm.checkpoints.weights import check_finite_weights
 from sacl_mm.engine.build_errors import build_mistake
 from sacl_mm.engine.checkpoint_check import check_checkpoint
 from sacl_mm.engine.config_check import check_config, check_file
-from sacl_mm.engine.strict_loading_hook import check_fits
 from sacl_mm.models.starting_weights import fit_to_task
+from sacl_mm.models.strict_loading import check_fits
 from sacl_mm.registry import MODELS
 from sacl_mm.user_error import UserError
 

@@ -4,20 +4,18 @@ import logging
 
 import torch
 from mmengine.logging import print_log
-from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
-from sacl_mm.functional.distributed import average
 from sacl_mm.models.losses import FeaturePair, SACLContrastiveLoss
 from sacl_mm.models.reference import FrozenReference
-from sacl_mm.models.starting_weights import fit_to_task
 from sacl_mm.models.two_tower import Encoded
+from sacl_mm.models.vision_language_model import VisionLanguageModel
 from sacl_mm.registry import MODELS
 
 
 @MODELS.register_module()
-class DualEncoder(BaseModel):
+class DualEncoder(VisionLanguageModel):
     """Two towers and a contrastive loss.
 
     Args:
@@ -55,36 +53,15 @@ class DualEncoder(BaseModel):
                 )
             self.reference = FrozenReference(MODELS.build(towers), reference_checkpoint)
         self.diagnostics_interval = diagnostics_interval
-        self.iteration, self.progress, self.seed = 0, 0.0, 0
 
     def init_weights(self) -> None:
         super().init_weights()
         if self.reference is not None:
             self.reference.load()
 
-    def adapt_checkpoint(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """From another model: parts that are not needed here are left out; teacher, queue and reference start anew."""
-        return fit_to_task(state, self.state_dict())
-
-    def set_progress(self, iteration: int, max_iterations: int, seed: int) -> None:
-        """Told before each training step: schedules and random draws are functions of these alone."""
-        self.iteration, self.progress, self.seed = iteration, iteration / max(1, max_iterations - 1), seed
-
-    def after_step(self, weights_moved: bool = True) -> None:
-        """Called after each training step, the one place where state that has no gradient changes. While gradients are
-        accumulated the weights have not moved."""
-
-    def forward(self, mode: str = 'tensor', **batch) -> dict | list | tuple[Encoded, Encoded]:
-        """Takes what `ImageTextPreprocessor` gives. 'loss': a dict of losses and diagnostics; 'predict': a list of
-        samples with `image_feature` (E,), `text_features` (k, E) of the k texts and `input_size`; 'tensor': both towers'
-        outputs."""
-        if mode == 'loss':
-            return self.loss(batch)
-        if mode == 'predict':
-            return self.predict(batch)
-        if mode == 'tensor':
-            return self.encode(batch)
-        raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")
+    def _forward(self, batch: dict) -> tuple[Encoded, Encoded]:
+        """Both towers' outputs."""
+        return self.encode(batch)
 
     def encode(self, batch: dict, guides: int | None = None) -> tuple[Encoded, Encoded]:
         """`guides`: as in `TwoTower`."""
@@ -128,6 +105,7 @@ class DualEncoder(BaseModel):
         return dict(loss_itc=loss, temperature=self.contrastive_loss.temperature.detach(), **means)
 
     def predict(self, batch: dict) -> list[BaseDataElement]:
+        """The samples with `image_feature` (E,), `text_features` (k, E) of the k texts and `input_size`."""
         image, text = self.encode(batch)
         samples = batch['data_samples']
         for sample, feature, features in zip(
@@ -137,9 +115,3 @@ class DualEncoder(BaseModel):
             if batch['images'].ndim == 4:
                 sample.input_size = tuple(batch['images'].shape[-2:])
         return samples
-
-    def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """As in MMEngine, except that what is logged is the mean over all processes."""
-        loss, logged = super().parse_losses(losses)
-        means = average(torch.stack([value.detach().float() for value in logged.values()]))
-        return loss, dict(zip(logged, means.unbind(), strict=True))

@@ -2,16 +2,16 @@
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from sacl_mm.models.fusion import PairedFusionEncoder
 from sacl_mm.models.starting_weights import fit_to_task
+from sacl_mm.models.vision_language_model import VisionLanguageModel
 from sacl_mm.registry import MODELS
 
 
-class PicturePairModel(BaseModel):
+class PicturePairModel(VisionLanguageModel):
     """A text fused with two pictures; what is then told of its [CLS] is a subclass's matter.
 
     Args:
@@ -24,7 +24,6 @@ class PicturePairModel(BaseModel):
         super().__init__(MODELS.build(data_preprocessor))
         self.towers = MODELS.build(towers)
         self.fusion: PairedFusionEncoder = MODELS.build(fusion)
-        self.iteration = self.seed = 0
 
     def adapt_checkpoint(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """From a model of single pictures each fusion layer becomes two; a head that the checkpoint lacks is new."""
@@ -37,28 +36,14 @@ class PicturePairModel(BaseModel):
             state = state | {key: value for key, value in own.items() if key.startswith(f'{head}.')}
         return fit_to_task(state, own)
 
-    def set_progress(self, iteration: int, max_iterations: int, seed: int) -> None:
-        """Random draws are functions of seed and iteration alone."""
-        self.iteration, self.seed = iteration, seed
-
-    def after_step(self, weights_moved: bool = True) -> None:
-        """No state but the weights."""
-
     def fuse(self, batch: dict, first_B: Tensor, second_B: Tensor) -> Tensor:
         """The fused [CLS] (B, C) of text b with the batch's pictures `first_B[b]` and `second_B[b]`."""
         image, text = self.towers.encode(batch['images'], batch['token_ids'], batch['text_mask'])
         keys_values = self.fusion.projections(image.tokens, image.sizes)
         return self.fusion(text.tokens, batch['text_mask'], keys_values, first_B, second_B, first=1)[:, 0]
 
-    def forward(self, mode: str = 'tensor', **batch) -> dict | list | Tensor:
-        """Takes what `ImageTextPreprocessor` gives. 'loss': a dict; 'predict': the samples; 'tensor': logits."""
-        if mode == 'loss':
-            return self.loss(batch)
-        if mode == 'predict':
-            return self.predict(batch)
-        if mode == 'tensor':
-            return self.logits(batch)
-        raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")
+    def _forward(self, batch: dict) -> Tensor:
+        return self.logits(batch)
 
 
 @MODELS.register_module()

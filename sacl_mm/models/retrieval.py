@@ -100,13 +100,13 @@ class ImageTextRetrieval(DualEncoder):
         if self.teacher is not None:
             self.teacher.follow(self._followed(), decay=0)
 
-    def after_step(self, weights_moved: bool = True) -> None:
+    def after_step(self, weights_moved: bool = True, is_finite: bool = True) -> None:
         """The teacher follows the student, if that has moved; the batch that was just learned from enters the queue."""
         if self.teacher is not None and weights_moved:
             self.teacher.follow(self._followed())
-        if self.queue is not None and self._to_enqueue is not None:
+        if self.queue is not None and self._to_enqueue is not None and is_finite:
             self.queue.enqueue({name: gather(rows) for name, rows in self._to_enqueue.items()})
-            self._to_enqueue = None
+        self._to_enqueue = None
 
     def matching_logits(
         self, keys_values: list[KeyValue], tokens_RLC: Tensor, mask_RL: Tensor, picture_R: Tensor | None = None

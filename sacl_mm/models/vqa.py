@@ -8,17 +8,17 @@ import os
 from collections.abc import Sequence
 
 import torch
-from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from sacl_mm.functional.padding import pad_texts
 from sacl_mm.models.starting_weights import fit_to_task
+from sacl_mm.models.vision_language_model import VisionLanguageModel
 from sacl_mm.registry import MODELS, TASK_UTILS
 
 
 @MODELS.register_module()
-class VisualQuestionAnswering(BaseModel):
+class VisualQuestionAnswering(VisionLanguageModel):
     """Picture and question are encoded and fused as in pre-training; a decoder says how likely each answer is (ALBEF,
     arXiv 2107.07651, Sec. 4 and App. A).
 
@@ -75,16 +75,9 @@ class VisualQuestionAnswering(BaseModel):
             state = {**state, **own, **fits}
         return fit_to_task(state, self.state_dict())
 
-    def forward(self, mode: str = 'tensor', **batch) -> dict | list | Tensor:
-        """Takes what `ImageTextPreprocessor` gives. 'loss': a dict; 'predict': the samples with `pred_answer` (str) and
-        `pred_score` (its log-likelihood); 'tensor': the fused questions (B, L, C)."""
-        if mode == 'loss':
-            return self.loss(batch)
-        if mode == 'predict':
-            return self.predict(batch)
-        if mode == 'tensor':
-            return self.fuse(batch)
-        raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")
+    def _forward(self, batch: dict) -> Tensor:
+        """The fused questions (B, L, C)."""
+        return self.fuse(batch)
 
     def fuse(self, batch: dict) -> Tensor:
         if len(batch['token_ids']) != len(batch['images']):
@@ -114,6 +107,7 @@ class VisualQuestionAnswering(BaseModel):
         return dict(loss_answer=-(weight_A * log_p_A).sum() / len(samples))
 
     def predict(self, batch: dict) -> list[BaseDataElement]:
+        """The samples with `pred_answer` (str) and `pred_score`, its log-likelihood."""
         place_BK, log_p_BK = self.answer_decoder.rank(
             self.fuse(batch), batch['text_mask'], self.answer_token_ids, self.answer_mask, self.num_candidates
         )
@@ -121,12 +115,6 @@ class VisualQuestionAnswering(BaseModel):
         for sample, place, log_p in zip(samples, place_BK[:, 0].tolist(), log_p_BK[:, 0].tolist(), strict=True):
             sample.pred_answer, sample.pred_score = self.answers[place], log_p
         return samples
-
-    def set_progress(self, iteration: int, max_iterations: int, seed: int) -> None:
-        """Nothing here depends on the iteration."""
-
-    def after_step(self, weights_moved: bool = True) -> None:
-        """No state but the weights."""
 
 
 def read_answers(answers: str | Sequence[str] | dict) -> list[str]:

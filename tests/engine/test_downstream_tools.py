@@ -170,7 +170,7 @@ def test_keys_are_allowed_by_name(trained, tmp_path):
     state['state_dict'] = {k: v for k, v in state['state_dict'].items() if not k.startswith('matching_head.')}
     state['state_dict']['another.head'] = torch.zeros(2)
     torch.save(state, tmp_path / 'partial.pth')
-    allow = 'custom_hooks.2.allow=["matching_head.","another."]'
+    allow = 'default_hooks.loading.allow=["matching_head.","another."]'
     measured(tmp_path, 'retrieval', str(tmp_path / 'partial.pth'), options=[allow])
     data, _, _ = TASKS['retrieval']
     done = tool(

@@ -1,18 +1,13 @@
 import io
 import logging
-import random
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
-from mmengine.optim import OptimWrapper
-from mmengine.runner import EpochBasedTrainLoop
 
-from sacl_mm.engine import PlainCheckpointHook, ProgressHook, StrictLoadingHook, TrainingStateHook
-from sacl_mm.engine.config_check import UserError
-from sacl_mm.models import DualEncoder
+from sacl_mm.engine import PlainCheckpointHook, ProgressHook
 
 
 def save_and_load(checkpoint):
@@ -52,103 +47,9 @@ def test_what_is_no_data_is_named():
         PlainCheckpointHook().before_save_checkpoint(None, dict(message_hub=dict(runtime_info=dict(thing=object()))))
 
 
-class Model(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.calls = []
-
-    def set_progress(self, *arguments):
-        self.calls.append(('progress', *arguments))
-
-    def after_step(self, weights_moved):
-        self.calls.append(('after_step', weights_moved))
-
-    def start_teacher(self):
-        self.calls.append('start_teacher')
-
-
 def runner(**changes):
-    values = dict(
-        val_loop=None,
-        model=Model(),
-        optim_wrapper=SimpleNamespace(should_update=lambda: True),
-        iter=0,
-        max_iters=10,
-        seed=3,
-        rank=0,
-        epoch=0,
-        max_epochs=2,
-        logger=logging.getLogger('test'),
-    )
+    values = dict(iter=0, max_iters=10, seed=3, rank=0, epoch=0, max_epochs=2, logger=logging.getLogger('test'))
     return SimpleNamespace(**values | changes)
-
-
-def draws(hook, run):
-    hook.before_train_iter(run, 0)
-    return random.random(), np.random.rand(), torch.rand(1).item()  # noqa: NPY002
-
-
-def test_random_numbers_are_a_function_of_seed_rank_and_iteration():
-    hook = TrainingStateHook()
-    first = draws(hook, runner(iter=4))
-    torch.rand(10)
-    assert draws(hook, runner(iter=4)) == first
-    others = [draws(hook, runner(**change)) for change in (dict(iter=5), dict(iter=4, rank=1), dict(iter=4, seed=4))]
-    assert len({first, *others}) == 4
-
-
-def test_the_model_is_told_and_the_teacher_started_once():
-    hook, run = TrainingStateHook(), runner()
-    hook.before_train(run)
-    hook.before_train_iter(run, 0)
-    hook.after_train_iter(run, 0)
-    assert run.model.calls == ['start_teacher', ('progress', 0, 10, 3), ('after_step', True)]
-    resumed = runner(iter=5)
-    hook.before_train(resumed)
-    assert resumed.model.calls == []
-
-
-def test_the_teacher_waits_while_gradients_are_accumulated():
-    hook, run = TrainingStateHook(), runner()
-    weight = torch.nn.Parameter(torch.zeros(1))
-    run.optim_wrapper = OptimWrapper(torch.optim.SGD([weight], lr=1.0), accumulative_counts=2)
-    run.optim_wrapper.initialize_count_status(run.model, init_counts=0, max_counts=5)
-    moved = []
-    for _ in range(5):
-        before = weight.item()
-        run.optim_wrapper.update_params(weight.sum())
-        hook.after_train_iter(run, 0)
-        moved.append(weight.item() != before)
-    assert moved == [False, True, False, True, True]  # the last with what is left
-    assert run.model.calls == [('after_step', each) for each in moved]
-
-
-def test_retrieval_of_text_guided_pictures_is_refused_before_the_first_step():
-    model = DualEncoder.__new__(DualEncoder)
-    torch.nn.Module.__init__(model)
-    model.towers = torch.nn.Module()
-    hook = TrainingStateHook()
-    hook.before_train(runner(model=model, val_loop=object(), iter=1))
-    model.towers.is_text_guided = True
-    hook.before_train(runner(model=model, iter=1))  # without validation
-    with pytest.raises(UserError, match='val_dataloader=None'):
-        hook.before_train(runner(model=model, val_loop=object(), iter=1))
-
-
-@pytest.mark.parametrize('resumed', [False, True])
-def test_a_training_may_add_what_begins_at_nothing(resumed):
-    """Guidance by a question, learned on top of a model that the picture guided."""
-    model = torch.nn.ModuleDict(dict(towers=torch.nn.ModuleDict(dict(backbone=torch.nn.Module()))))
-    model.towers.backbone.layer = torch.nn.Linear(2, 2)
-    checkpoint = dict(state_dict={key: value + 1 for key, value in model.state_dict().items()})
-    model.towers.backbone.text_queries = torch.nn.ModuleDict({'2': torch.nn.Linear(2, 2, bias=False)})
-    run = SimpleNamespace(model=model, _train_loop=object.__new__(EpochBasedTrainLoop), _resume=resumed)
-    if resumed:
-        with pytest.raises(UserError, match=r'1 missing: towers\.backbone\.text_queries\.2\.weight'):
-            StrictLoadingHook().after_load_checkpoint(run, checkpoint)
-    else:
-        StrictLoadingHook().after_load_checkpoint(run, checkpoint)
-        model.load_state_dict(checkpoint['state_dict'])
 
 
 class Terminal(io.StringIO):

@@ -1,0 +1,60 @@
+"""Signals that ask a training to save and to end."""
+
+import os
+import signal
+import threading
+from types import FrameType
+
+# EX_TEMPFAIL: not done, start the same command again with --resume. For `scontrol requeue` and the like.
+EXIT_TO_BE_CONTINUED = 75
+_EXIT_CTRL_C = 130
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+
+
+class Interruption:
+    """Takes note of SIGTERM, SIGUSR1 and Ctrl-C, so that the iteration can be finished and saved.
+
+    A second Ctrl-C ends the process at once.
+    """
+
+    def __init__(self) -> None:
+        self.signal = 0
+        self._before: dict[int, object] = {}
+
+    def watch(self) -> None:
+        """From now on; signals reach the main thread only."""
+        if threading.current_thread() is threading.main_thread() and not self._before:
+            self._before = {number: signal.signal(number, self._note) for number in _SIGNALS}
+
+    def release(self) -> None:
+        """What handled signals before does so again."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT == self.signal:
+            raise KeyboardInterrupt
+        self.signal = number
+        # Not `print`, which the signal may have interrupted.
+        os.write(2, f'\n{name_of(number)}: the iteration is finished and saved first\n'.encode())
+
+
+class ToBeContinued(SystemExit):
+    """The end of a training that was asked to stop and has saved what `--resume` goes on from."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(_EXIT_CTRL_C if number == signal.SIGINT else EXIT_TO_BE_CONTINUED)
+
+
+def name_of(number: int) -> str:
+    return 'Ctrl-C' if number == signal.SIGINT else signal.Signals(number).name
+
+
+def leave_signals_to_the_main_process() -> None:
+    """For data loading workers: a signal to the whole group must not take the samples of the last iteration away.
+
+    They end when their main process ends.
+    """
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

@@ -1,0 +1,176 @@
+"""MMEngine's Runner with checkpoints that are whole, and trainings that go on exactly where they were."""
+
+from functools import partial
+from pathlib import Path
+
+from mmengine.device import get_device
+from mmengine.model import is_model_wrapper
+from mmengine.runner import EpochBasedTrainLoop, Runner
+from torch import nn
+from torch.utils.data import DataLoader
+
+from sacl_mm.engine.agreement import first_process_decides
+from sacl_mm.engine.checkpoint_files import meta_of, newest_checkpoint, written_whole
+from sacl_mm.engine.interruption import leave_signals_to_the_main_process
+from sacl_mm.engine.plain_checkpoint_hook import PlainCheckpointHook
+from sacl_mm.engine.train_loop import ResumableTrainLoop
+from sacl_mm.engine.training_record import differences, recompute_schedules, training_record
+from sacl_mm.engine.weights_check import check_weights
+from sacl_mm.engine.work_dir import check_unused, locked
+from sacl_mm.functional.distributed import rank
+from sacl_mm.models.strict_loading import MisfitError
+from sacl_mm.models.vision_language_model import VisionLanguageModel
+from sacl_mm.registry import RUNNERS
+from sacl_mm.user_error import NonFiniteError, UserError
+
+# What may not change in the middle of an epoch: which samples were seen depends on it.
+_ORDER = ('samples', 'iterations_per_epoch', 'global_batch_size')
+
+
+class Resumable:
+    """What `ResumableRunner` and the sharding one share; a mixin before MMEngine's Runner.
+
+    * A checkpoint is written beside, then renamed; it holds a record of its training, and data only.
+    * `--resume` takes the newest readable checkpoint of the work directory itself. The first process chooses it.
+    * Where configuration and checkpoint differ, the configuration wins for learning rates, other settings of the optimizer
+      and the length: schedules are recomputed. In the middle of an epoch the order of samples must be the same. Everything
+      that differs is logged.
+    * A work directory that holds a training, or that another one writes to, is refused.
+    """
+
+    _between: dict[str, int]
+
+    def register_hooks(self, default_hooks=None, custom_hooks=None) -> None:
+        super().register_hooks(default_hooks, custom_hooks)
+        if not any(isinstance(hook, PlainCheckpointHook) for hook in self._hooks):
+            self.register_hook(PlainCheckpointHook())
+
+    @staticmethod
+    def build_dataloader(dataloader, seed=None, diff_rank_seed=False) -> DataLoader:
+        loader = Runner.build_dataloader(dataloader, seed, diff_rank_seed)
+        loader.worker_init_fn = partial(_initialise_worker, loader.worker_init_fn)
+        return loader
+
+    def build_train_loop(self, loop) -> EpochBasedTrainLoop:
+        if isinstance(loop, dict):
+            loop = dict(loop)
+            if loop.pop('by_epoch', False) or loop.get('type') in ('EpochBasedTrainLoop', EpochBasedTrainLoop):
+                loop['type'] = ResumableTrainLoop
+        return super().build_train_loop(loop)
+
+    def train(self) -> nn.Module:
+        if rank() == 0:
+            with locked(self.work_dir):
+                return self._train()
+        return self._train()
+
+    def _train(self) -> nn.Module:
+        if not self._resume and not self.cfg.get('overwrite'):
+            first_process_decides(lambda: check_unused(self.work_dir))
+        return super().train()
+
+    # ------------------------------------------------------------------------------------------------ checkpoints
+    def save_checkpoint(self, out_dir: str, filename: str, *args, meta: dict | None = None, **options) -> None:
+        """As in MMEngine; all processes must call it."""
+        check_weights(self.model, 'saved')
+        meta = dict(meta or {}, training=training_record(self))
+        # FlexibleRunner has its own idea of them.
+        self.position = {name: meta[name] for name in ('epoch', 'iter') if name in meta}
+        save = partial(super().save_checkpoint, out_dir, meta=meta, **options)
+        if rank() or '://' in str(out_dir):
+            save(filename, *args)
+            return
+        with written_whole(Path(out_dir, filename)) as path:
+            save(path.name, *args)
+
+    def load_checkpoint(self, filename: str, *args, **options) -> dict:
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        if not isinstance(model, VisionLanguageModel):
+            options['strict'] = True
+        try:
+            return super().load_checkpoint(filename, *args, **options)
+        except NonFiniteError as error:
+            raise NonFiniteError(f"'{filename}': {error}") from None
+        except (MisfitError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and 'do not match exactly' not in str(error):
+                raise
+            raise UserError(
+                f"'{filename}': {' '.join(str(error).split())} To load the rest all the same, name beginnings of the keys: "
+                "default_hooks.loading.allow=['fusion.']"
+            ) from None
+
+    def load_or_resume(self) -> None:
+        if not self._resume or self._has_loaded:
+            super().load_or_resume()
+            return
+        if self._load_from is None:
+            found = first_process_decides(lambda: newest_checkpoint(self.work_dir, self.logger.warning))
+            if found is None:
+                self.logger.info(f'no checkpoint in {self.work_dir} to resume from: the training begins')
+                self._resume, self._load_from = False, self.cfg.get('start_from')
+                super().load_or_resume()
+                return
+            self._load_from = found[0]
+        self.resume(self._load_from)
+
+    def resume(self, filename: str, *args, **options) -> None:
+        """Go on from a checkpoint; as MMEngine's, and see above."""
+        if not isinstance(self.train_loop, EpochBasedTrainLoop):
+            super().resume(filename, *args, **options)
+            return
+        meta, now = meta_of(filename), training_record(self)
+        before = meta.get('training', now)
+        changed = differences(before, now)
+        epoch, iteration = self._position(filename, meta, before, now, changed)
+        groups = [{name: value for name, value in group.items() if name != 'params'} for group in self._groups()]
+        recomputed = bool(changed.keys() - {'processes', 'samples'})
+        super().resume(filename, *args, **(options | ({'resume_param_scheduler': False} if recomputed else {})))
+        self.train_loop._epoch, self.train_loop._iter = epoch, iteration
+        if recomputed:
+            recompute_schedules(self, groups, iteration)
+        if changed:
+            self.logger.warning(
+                f'resumed with other settings: {"; ".join(changed.values())}. This configuration wins'
+                + ('; schedules are recomputed for it' if recomputed else '')
+            )
+        if iteration >= self.train_loop.max_iters:
+            self.logger.warning(
+                f'{iteration} of {self.train_loop.max_iters} iterations are done: nothing is left to train'
+            )
+
+    def _groups(self) -> list[dict]:
+        return self.optim_wrapper.param_groups
+
+    def _position(self, filename: str, meta: dict, before: dict, now: dict, changed: dict) -> tuple[int, int]:
+        epoch, iteration = meta['epoch'], meta['iter']
+        if iteration == epoch * before['iterations_per_epoch']:
+            return epoch, epoch * now['iterations_per_epoch']
+        wrong = [changed[name] for name in _ORDER if name in changed]
+        if wrong:
+            raise UserError(
+                f"'{filename}' is in the middle of epoch {epoch + 1}, where these must be the same: {'; '.join(wrong)}. "
+                'Resume with the old settings, or from the end of an epoch'
+            )
+        return epoch, iteration
+
+
+@RUNNERS.register_module()
+class ResumableRunner(Resumable, Runner):
+    """MMEngine's Runner with what `Resumable` adds; `runner_type='sacl_mm.ResumableRunner'` for other libraries' tools."""
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
+        if self.distributed:
+            model_wrapper_cfg = dict(
+                type='sacl_mm.VisionLanguageDDP',
+                broadcast_buffers=False,
+                find_unused_parameters=self.cfg.get('find_unused_parameters', False),
+            ) | dict(model_wrapper_cfg or {})
+            if get_device() == 'cpu':
+                model_wrapper_cfg['device_ids'] = None
+        return super().wrap_model(model_wrapper_cfg, model)
+
+
+def _initialise_worker(then, worker: int) -> None:
+    leave_signals_to_the_main_process()
+    if then is not None:
+        then(worker)
