@@ -11,6 +11,7 @@ import torch
 from sacl_mm.user_error import UserError, printable
 
 _ZIP = b'PK\x03\x04'
+_DIRECTORY = 0x10  # MS-DOS's attribute in a zip archive
 _UNSUPPORTED = re.compile(r'Unsupported (?:global: GLOBAL (\S+)|operand \d+)')
 # What other files begin with, and what to do about it.
 _OTHERS = {
@@ -115,6 +116,8 @@ def _check_entries(entries: list[zipfile.ZipInfo], size: int) -> None:
     if not any(name.endswith('/data.pkl') for name in names):
         inside = f': it holds {", ".join(names[:3])}{", ..." if len(names) > 3 else ""}; unpack it' if names else ''
         raise CheckpointError(f'is a zip archive, but not a checkpoint of PyTorch{inside}')
+    if any(entry.external_attr & _DIRECTORY for entry in entries):  # PyTorch would take memory as it is for the content
+        raise CheckpointError('is damaged (an entry of the archive is marked as a folder): copy or download it again')
     unpacked = sum(entry.file_size for entry in entries)
     if unpacked > size or any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         raise CheckpointError(
@@ -131,10 +134,12 @@ def _reason(error: Exception) -> str:
             'load it yourself and save its state dict alone (trainings write plain files with PlainCheckpointHook)'
         )
     detail = unsupported[0] if unsupported else _first_line(error)
+    if '.tar' in detail:
+        detail = 'a tar archive, or only zeros'
     return f'cannot be read as data ({detail}): it is no checkpoint, or truncated or damaged'
 
 
 def _first_line(error: Exception) -> str:
     telling = isinstance(error, RuntimeError | zipfile.BadZipFile | safetensors.SafetensorError)
     lines = str(error).splitlines() if telling else []
-    return (lines or [type(error).__name__])[0]
+    return (lines or [type(error).__name__])[0].split('. ')[0]

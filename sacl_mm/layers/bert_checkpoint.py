@@ -1,6 +1,7 @@
 """Reading a BERT checkpoint, which the text encoder and the fusion encoder share between them."""
 
 import os
+from typing import Any
 
 from transformers import BertConfig, BertModel
 
@@ -18,13 +19,13 @@ def load_bert(checkpoint: str, num_layers: int | None = None) -> BertModel:
         FileNotFoundError: there is none; says what to do.
         UserError: the weights cannot be read as data, are not finite, or are not those of such a BERT.
     """
-    options = {} if num_layers is None else dict(num_hidden_layers=num_layers)
+    options: dict[str, Any] = {} if num_layers is None else dict(num_hidden_layers=num_layers)
     paths = [os.path.join(checkpoint, name) for name in _FILES]
     path = next((path for path in paths if os.path.exists(path)), None)
     state = None if path is None else read_state_dict(path, 'BERT checkpoint')
     if state is not None:
         check_finite_weights(state, f"BERT checkpoint '{path}'")
-    loading = dict(add_pooling_layer=False, output_loading_info=True)
+    loading: dict[str, Any] = dict(add_pooling_layer=False, output_loading_info=True)
     try:
         if os.path.isdir(checkpoint):
             if state is None:

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from sacl_mm.datasets import CachedFeatures
+from sacl_mm.user_error import UserError
 
 
 @pytest.fixture
@@ -56,3 +57,53 @@ def test_mistakes_are_named(path, tmp_path):
     torch.save(dict(state_dict={}), tmp_path / 'other.pt')
     with pytest.raises(ValueError, match='is no file of features'):
         CachedFeatures(str(tmp_path / 'other.pt'))
+
+
+def without(features: dict, key: str) -> dict:
+    return {name: value for name, value in features.items() if name != key}
+
+
+def with_nan(features: dict, key: str) -> dict:
+    value = features[key].clone()
+    value[1, 0] = torch.nan
+    return features | {key: value}
+
+
+WRONG = {
+    'no images': (lambda x: without(x, 'image_features'), 'it must hold image_features'),
+    'no counts': (lambda x: without(x, 'texts_per_image'), 'it must hold .*texts_per_image'),
+    'a list': (lambda x: [x], 'is no file of features'),
+    'a tensor': (lambda x: x['image_features'], 'is no file of features'),
+    'counts that are fractions': (lambda x: x | dict(texts_per_image=torch.ones(3)), 'a vector of counts'),
+    'negative counts': (lambda x: x | dict(texts_per_image=torch.tensor([7, -2, 1])), 'a vector of counts'),
+    'counts as a list': (lambda x: x | dict(texts_per_image=[2, 1, 3]), 'a vector of counts'),
+    'counts of other texts': (
+        lambda x: x | dict(texts_per_image=torch.tensor([2, 1, 2])),
+        'text_features has 6 rows, texts_per_image says 5',
+    ),
+    'an image too few': (
+        lambda x: x | dict(image_features=x['image_features'][:2]),
+        'image_features has 2 rows, texts_per_image says 3',
+    ),
+    'identifiers too few': (lambda x: x | dict(text_ids=x['text_ids'][:4]), 'text_ids has 4 rows, .* says 6'),
+    'names too few': (lambda x: x | dict(img_paths=['a.jpg']), 'img_paths has 1 rows, .* says 3'),
+    'captions too many': (lambda x: x | dict(texts=list('uvwxyzz')), 'texts has 7 rows, .* says 6'),
+    'captions as a string': (lambda x: x | dict(texts='uvwxyz'), 'texts must be a list'),
+    'features as a list': (
+        lambda x: x | dict(text_features=x['text_features'].tolist()),
+        'text_features must be a tensor',
+    ),
+    'features that are a vector': (
+        lambda x: x | dict(image_features=torch.zeros(3)),
+        'must be a tensor of 2 dimensions',
+    ),
+    'NaN of an image': (lambda x: with_nan(x, 'image_features'), 'row 1 of image_features has NaN or infinity'),
+    'NaN of a text': (lambda x: with_nan(x, 'text_features'), 'row 1 of text_features has NaN or infinity'),
+}
+
+
+@pytest.mark.parametrize(('change', 'message'), WRONG.values(), ids=WRONG)
+def test_files_that_are_not_what_they_should_be(path, change, message):
+    torch.save(change(torch.load(path)), path)
+    with pytest.raises(UserError, match=rf"^'.*train\.pt'.*{message}"):
+        CachedFeatures(path)

@@ -58,6 +58,27 @@ def test_bad_checkpoints(tmp_path, spoil, message):
         ImageTextInferencer(tmp_path / 'nowhere.py', checkpoint)
 
 
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_weights_that_are_not_finite(tmp_path, value):
+    config, checkpoint, model = saved(tmp_path, 'DualEncoder')
+    state = model.state_dict() | {'towers.image_projection.bias': torch.full((16,), value)}
+    torch.save(dict(state_dict=state), checkpoint)
+    with pytest.raises(
+        UserError, match=r"^checkpoint '.*' has NaN or infinity in 1 of .*: towers\.image_projection\.bias;"
+    ):
+        ImageTextInferencer(config, checkpoint, device='cpu')
+
+
+@pytest.mark.parametrize('prefix', ['module.', '_orig_mod.', 'module._orig_mod.'])
+@pytest.mark.parametrize('under', ['state_dict', 'model', None])
+def test_other_layouts_of_checkpoints(tmp_path, prefix, under):
+    config, checkpoint, model = saved(tmp_path, 'DualEncoder')
+    state = {prefix + key: value for key, value in model.state_dict().items()}
+    torch.save(state if under is None else {under: state}, checkpoint)
+    loaded = ImageTextInferencer(config, checkpoint, device='cpu').model.state_dict()
+    assert all(torch.equal(loaded[key], value) for key, value in model.state_dict().items())
+
+
 def test_bad_configurations(tmp_path):
     config, checkpoint, _ = saved(tmp_path, 'DualEncoder')
     for change, message in (
