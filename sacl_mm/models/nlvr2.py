@@ -6,6 +6,7 @@ from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
+from sacl_mm.functional.finite import check_finite
 from sacl_mm.models.fusion import PairedFusionEncoder
 from sacl_mm.models.starting_weights import fit_to_task
 from sacl_mm.registry import MODELS
@@ -88,7 +89,8 @@ class ImagePairReasoning(PicturePairModel):
         return dict(loss_statement=F.cross_entropy(logits_B2, label_B), accuracy=accuracy)
 
     def predict(self, batch: dict) -> list[BaseDataElement]:
-        samples = batch['data_samples']
-        for sample, scores in zip(samples, self.logits(batch).softmax(dim=1), strict=True):
+        samples, logits_B2 = batch['data_samples'], self.logits(batch)
+        check_finite(logits_B2, 'logits of the statements, by number in the batch')
+        for sample, scores in zip(samples, logits_B2.softmax(dim=1), strict=True):
             sample.pred_label, sample.pred_scores = int(scores.argmax()), scores
         return samples
