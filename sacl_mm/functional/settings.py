@@ -1,6 +1,7 @@
 """Numbers that a user sets: what they may be, and one line that says so."""
 
 import math
+from collections.abc import Iterable
 from numbers import Integral, Real
 
 
@@ -31,3 +32,23 @@ def check_heads(width: int, num_heads: int) -> None:
     check_count('num_heads', num_heads)
     if width % num_heads:
         raise ValueError(f'num_heads={num_heads} does not divide the width of {width}')
+
+
+def first_and_last(name: str, value: object, interval: str) -> tuple[float, float]:
+    """The ends of a course over the training: of (first, last), or of one number that stays.
+
+    Raises:
+        ValueError: neither, or a number outside `interval`.
+    """
+    ends = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else (value, value)
+    if len(ends) != 2:
+        raise ValueError(f'{name} must be a number in {interval} or (first, last), got {value!r}')
+    for end in ends:
+        check_number(name, end, interval)
+    return float(ends[0]), float(ends[1])
+
+
+def check_optional_count(name: str, value: object) -> None:
+    """Raises ValueError unless `value` is a whole number of at least 1, or None."""
+    if value is not None:
+        check_count(name, value)

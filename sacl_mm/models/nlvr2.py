@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from sacl_mm.functional.finite import check_finite
 from sacl_mm.models.fusion import PairedFusionEncoder
+from sacl_mm.models.part_sizes import check_towers, check_widths
 from sacl_mm.models.starting_weights import fit_to_task
 from sacl_mm.registry import MODELS
 
@@ -25,6 +26,8 @@ class PicturePairModel(BaseModel):
         super().__init__(MODELS.build(data_preprocessor))
         self.towers = MODELS.build(towers)
         self.fusion: PairedFusionEncoder = MODELS.build(fusion)
+        check_towers(self.data_preprocessor, self.towers)
+        check_widths(self.towers, self.fusion)
         self.iteration = self.seed = 0
 
     def adapt_checkpoint(self, state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ from transformers import BertConfig
 from transformers.models.bert.modeling_bert import BertEmbeddings
 
 from sacl_mm.functional.finite import check_finite
+from sacl_mm.functional.settings import check_count, check_heads, check_number
 from sacl_mm.layers import FusionLayer, KeyValue
 from sacl_mm.layers.initialisation import init_as_bert
 from sacl_mm.layers.tied_embedding import TiedEmbedding
@@ -43,6 +44,11 @@ class AnswerDecoder(BaseModule):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
+        check_count('num_layers', num_layers)
+        check_heads(width, num_heads)
+        check_count('max_length', max_length, least=2)
+        check_number('dropout', dropout, '[0, 1)')
+        self.width = width
         self.embeddings = BertEmbeddings(
             BertConfig(
                 vocab_size=vocab_size,
