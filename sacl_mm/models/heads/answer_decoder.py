@@ -44,6 +44,7 @@ class AnswerDecoder(BaseModule):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
+        check_count('vocab_size', vocab_size)
         check_count('num_layers', num_layers)
         check_heads(width, num_heads)
         check_count('max_length', max_length, least=2)

@@ -37,8 +37,9 @@ def build_policy(name: str, policy: dict | NegativePolicy) -> NegativePolicy:
     """The policy itself, or what its configuration builds; ValueError, which names the argument, for anything else."""
     built = MODELS.build(dict(policy, _scope_='sacl_mm')) if isinstance(policy, dict) else policy
     if not isinstance(built, NegativePolicy):
+        given = type(policy).__name__ if isinstance(policy, nn.Module) else repr(policy)
         raise ValueError(
-            f"{name} must be a configuration such as dict(type='InfoNCE'), or a NegativePolicy, got {built!r}"
+            f"{name} must be a configuration such as dict(type='InfoNCE'), or a NegativePolicy, got {given}"
         )
     return built
 
