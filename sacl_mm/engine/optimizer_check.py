@@ -1,7 +1,8 @@
 """Settings of an optimizer with which a training can only diverge, or stand still."""
 
 import logging
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 from mmengine.logging import print_log
 
@@ -10,7 +11,7 @@ from sacl_mm.user_error import UserError
 
 # Those that change each weight by about the learning rate in a step, whatever the gradient. (Prodigy and D-adaptation find
 # their own rate, and want 1 here.)
-_RATE_IS_STEP = {'Adam', 'AdamW', 'Adamax', 'NAdam', 'RAdam', 'Adan', 'Lion', 'Lamb', 'RMSprop', 'Adafactor'}
+_RATE_IS_STEP = {'Adam', 'AdamW', 'Adamax', 'NAdam', 'RAdam', 'Adan', 'Lion', 'Lamb', 'RMSprop'}
 # No optimizer learns beyond this one; LARS is used with up to about 30.
 _LARGEST_RATE = 100
 _INTERVALS = {
@@ -59,16 +60,22 @@ def _check_optimizer(optimizer: Mapping | None) -> None:
     _check_numbers(where, optimizer)
     betas = optimizer.get('betas')
     if betas is not None:
-        if not isinstance(betas, Iterable) or isinstance(betas, str):
-            raise ValueError(f'{where}.betas must be numbers in [0, 1), got {betas!r}')
+        if not isinstance(betas, Sequence) or isinstance(betas, str) or len(betas) < 2:
+            raise ValueError(f'{where}.betas must be two numbers in [0, 1), got {betas!r}')
         for beta in betas:
             check_number(f'{where}.betas', beta, '[0, 1)')
 
 
 def _check_numbers(where: str, settings: Mapping | None) -> None:
     for key, interval in _INTERVALS.items():
-        if isinstance(settings, Mapping) and settings.get(key) is not None:
-            check_number(f'{where}.{key}', settings[key], interval)
+        value = settings.get(key) if isinstance(settings, Mapping) else None
+        if value is None or (key, value) == (
+            'max_norm',
+            math.inf,
+        ):  # which measures the gradient, and leaves it as it is
+            continue
+        for number in value if isinstance(value, (tuple, list)) else (value,):  # Adafactor has two eps
+            check_number(f'{where}.{key}', number, interval)
 
 
 def _check_multipliers(where: str, settings: Mapping | None) -> None:

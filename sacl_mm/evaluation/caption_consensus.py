@@ -56,18 +56,9 @@ class CaptionConsensus(GroundTruthMetric):
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
-            truth, captions = self.ground_truth(sample), self.predicted(sample, 'text_features')
-            if len(captions) != len(truth['texts']):
-                raise EvaluationError(
-                    f'CaptionConsensus: a sample has {len(truth["texts"])} captions in `text` and features of {len(captions)}'
-                )
-            self.results.append(
-                dict(
-                    truth,
-                    image=self.predicted(sample, 'image_feature').detach().float().cpu(),
-                    captions=captions.detach().float().cpu(),
-                )
-            )
+            truth = self.ground_truth(sample)
+            image, captions = self.feature_pair(sample, f"of '{truth['texts'][0]}'", len(truth['texts']))
+            self.results.append(dict(truth, image=image, captions=captions))
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         self.check_set(results)

@@ -99,14 +99,9 @@ class Flickr8kHumanJudgement(GroundTruthMetric):
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
-            self.results.append(
-                dict(
-                    self.ground_truth(sample),
-                    texts=list(sample.get('text') or []),
-                    image=self.predicted(sample, 'image_feature').detach().float().cpu(),
-                    captions=self.predicted(sample, 'text_features').detach().float().cpu(),
-                )
-            )
+            truth, texts = self.ground_truth(sample), list(sample.get('text') or [])
+            image, captions = self.feature_pair(sample, truth['name'], len(texts) or None)
+            self.results.append(dict(truth, texts=texts, image=image, captions=captions))
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         self.check_set(results)

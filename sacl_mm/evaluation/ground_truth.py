@@ -1,9 +1,15 @@
-"""What a measure needs of a data set: looked at before a training, and again when it is taken."""
+"""What a measure needs of a data set: looked at before a training, and again when it is taken.
+
+Shapes: k texts of an image, E embedding.
+"""
 
 from collections.abc import Sequence
 
+import torch
 from mmengine.dataset import BaseDataset
 from mmengine.evaluator import BaseMetric
+from mmengine.structures import BaseDataElement
+from torch import Tensor
 
 from sacl_mm.user_error import EvaluationError
 
@@ -42,6 +48,26 @@ class GroundTruthMetric(BaseMetric):
             raise EvaluationError(f'{type(self).__name__} needs `{key}`, which this model does not predict')
         return sample[key]
 
+    def feature_pair(self, sample: dict, name: object, texts: int | None = None) -> tuple[Tensor, Tensor]:
+        """What two towers predict of a sample: features (E,) of its image and (k, E) of its texts, float32 on the CPU.
+
+        Args:
+            name: of the sample, for errors.
+            texts: what k must be; None: anything.
+        """
+        image_E, text_kE = (
+            torch.as_tensor(self.predicted(sample, key)).detach().float().cpu()
+            for key in ('image_feature', 'text_features')
+        )
+        if image_E.ndim != 1 or text_kE.ndim != 2 or text_kE.shape[1] != len(image_E):
+            raise EvaluationError(
+                f'image {name} needs an image_feature (E,) and text_features (k, E), got {tuple(image_E.shape)} and '
+                f'{tuple(text_kE.shape)}'
+            )
+        if texts is not None and len(text_kE) != texts:
+            raise EvaluationError(f'image {name} has {texts} texts and features of {len(text_kE)}')
+        return image_E, text_kE
+
 
 def check_dataset(metric: BaseMetric, dataset: Sequence[dict]) -> None:
     """Whether a metric of ours can be taken of a data set; other metrics pass. For the start of a training, whose first
@@ -57,8 +83,10 @@ def check_dataset(metric: BaseMetric, dataset: Sequence[dict]) -> None:
         return
     if not len(dataset):
         metric.check_set([])
-    sample = dataset[0]['data_samples'].to_dict()
-    seen = metric.ground_truth(sample)
+    item = dataset[0]
+    if not isinstance(item, dict) or not isinstance(item.get('data_samples'), BaseDataElement):
+        return
+    seen = metric.ground_truth(item['data_samples'].to_dict())
     if not isinstance(dataset, BaseDataset):
         if len(dataset) < metric.least_samples:
             metric.check_set([seen])

@@ -1,11 +1,12 @@
 """Retrieval, by the two towers or with re-ranking."""
 
+import logging
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from mmengine.logging import MMLogger
+from mmengine.logging import MMLogger, print_log
 from torch import Tensor
 
 from sacl_mm.evaluation.ground_truth import GroundTruthMetric
@@ -55,7 +56,7 @@ class RetrievalMetric(GroundTruthMetric):
         self.relevance = TASK_UTILS.build(relevance) if isinstance(relevance, dict) else relevance
 
     def ground_truth(self, sample: dict) -> dict:
-        return dict(image_id=self.annotated(sample, 'image_id'), text_ids=list(self.annotated(sample, 'text_ids')))
+        return dict(image_id=int(self.annotated(sample, 'image_id')), text_ids=list(self.annotated(sample, 'text_ids')))
 
     def check_set(self, truths: Sequence[dict]) -> None:
         super().check_set(truths)
@@ -70,16 +71,13 @@ class RetrievalMetric(GroundTruthMetric):
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
-            truth, texts = self.ground_truth(sample), self.predicted(sample, 'text_features')
-            if len(texts) != len(truth['text_ids']):
-                raise EvaluationError(
-                    f'image {truth["image_id"]} has {len(truth["text_ids"])} text_ids and features of {len(texts)} texts'
-                )
+            truth = self.ground_truth(sample)
+            image, texts = self.feature_pair(sample, truth['image_id'], len(truth['text_ids']))
             self.results.append(
                 dict(
                     truth,
-                    image=self.predicted(sample, 'image_feature').detach().float().cpu(),
-                    texts=texts.detach().float().cpu(),
+                    image=image,
+                    texts=texts,
                     reranking=sample.get('reranking'),
                     input_size=sample.get('input_size'),
                 )
@@ -106,6 +104,12 @@ class RetrievalMetric(GroundTruthMetric):
         metrics['R@mean'] = sum(recalls) / len(recalls)
         if relevant is not None:
             metrics['mAP'] = (metrics['TR/mAP'] + metrics['IR/mAP']) / 2
+        if max(self.topk) >= len(image_ids):
+            print_log(
+                f'R@{max(self.topk)} among {len(image_ids)} images is 100 whatever the model: use a smaller topk',
+                logger='current',
+                level=logging.WARNING,
+            )
         self._log_table(metrics, *scores.shape, _protocol(results[0]))
         return metrics
 
