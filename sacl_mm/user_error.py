@@ -28,3 +28,7 @@ class AnnotationError(UserError, ValueError):
 
 class NonFiniteError(UserError, ValueError):
     """NaN or infinity where a number is needed; the message names what is not finite."""
+
+
+class EvaluationError(UserError, ValueError):
+    """A measure that cannot be taken of a data set; the message names what is missing, and the fix."""

@@ -31,6 +31,7 @@ LAYERS = [
         'sacl_mm.models.momentum',
         'sacl_mm.models.necks',
         'sacl_mm.models.negative_queue',
+        'sacl_mm.models.part_sizes',
         'sacl_mm.models.starting_weights',
         'sacl_mm.models.strict_loading',
         'sacl_mm.models.text_encoders',

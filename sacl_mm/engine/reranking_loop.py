@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from mmengine.dist import all_gather_object, get_rank
 from mmengine.model import is_model_wrapper
 from mmengine.runner import TestLoop, ValLoop
@@ -15,8 +16,10 @@ from torch import Tensor
 
 from sacl_mm.engine.encoded_texts import EncodedTexts
 from sacl_mm.engine.partial_scores import PartialScores, fingerprint_of
+from sacl_mm.functional.finite import check_finite
 from sacl_mm.functional.ranking import top_candidates
 from sacl_mm.functional.reranking_score import RERANKING_SCORES, check_reranking_score, reranking_score
+from sacl_mm.functional.settings import check_count
 from sacl_mm.registry import LOOPS
 
 
@@ -42,8 +45,7 @@ class _Reranking:
     def __init__(self, runner, dataloader, evaluator, k: int = 128, score: str = 'itm', fp16: bool = False) -> None:
         super().__init__(runner, dataloader, evaluator, fp16)
         check_reranking_score(score)
-        if k < 1:
-            raise ValueError(f'k must be at least 1, got {k}')
+        check_count('k', k)
         self.k, self.score = k, score
 
     @torch.no_grad()
@@ -116,6 +118,7 @@ class _Reranking:
             keys_values = model.fusion.project(image.tokens, image.sizes)
             partial.add(number, texts.match(model, keys_values, text_R, picture_R))
         scores_R = partial.scores[number]
+        check_finite(scores_R, 'matching scores with text_id', pairs.text_ids[text_R].tolist())
         temperature = model.contrastive_loss.temperature.float().cpu()
         for sample, place, text, score in zip(
             samples, places, text_of_B, scores_R.split([len(t) for t in text_of_B]), strict=True
@@ -149,8 +152,13 @@ class _Candidates:
     def __init__(self, entries: list[_Entry], k: int) -> None:
         self.text_ids = torch.tensor([text_id for entry in entries for text_id in entry.text_ids])
         self.token_ids = [tokens for entry in entries for tokens in entry.token_ids]
-        image_NE = torch.stack([entry.image for entry in entries])
-        self.cosine_NT = image_NE @ torch.cat([entry.texts for entry in entries]).t()
+        image_NE, text_TE = (
+            torch.stack([entry.image for entry in entries]),
+            torch.cat([entry.texts for entry in entries]),
+        )
+        check_finite(image_NE, 'image features, by number in the data set')
+        check_finite(text_TE, 'text features of text_id', self.text_ids.tolist())
+        self.cosine_NT = F.normalize(image_NE, dim=-1) @ F.normalize(text_TE, dim=-1).t()
         self.by_image_NT = top_candidates(self.cosine_NT, k)
         self.by_text_NT = top_candidates(self.cosine_NT.t(), k).t()
         self.count = int((self.by_image_NT | self.by_text_NT).sum())

@@ -3,6 +3,7 @@
 from sacl_mm.evaluation.caption_consensus import CaptionConsensus
 from sacl_mm.evaluation.cell_attribute_accuracy import CellAttributeAccuracy
 from sacl_mm.evaluation.flickr8k_human_judgement import Flickr8kHumanJudgement
+from sacl_mm.evaluation.ground_truth import GroundTruthMetric, check_dataset
 from sacl_mm.evaluation.nlvr2_accuracy import NLVR2Accuracy
 from sacl_mm.evaluation.ranking_metric import RankingMetric
 from sacl_mm.evaluation.retrieval_metric import RetrievalMetric
@@ -12,8 +13,10 @@ __all__ = [
     'CaptionConsensus',
     'CellAttributeAccuracy',
     'Flickr8kHumanJudgement',
+    'GroundTruthMetric',
     'NLVR2Accuracy',
     'RankingMetric',
     'RetrievalMetric',
     'VQAAccuracy',
+    'check_dataset',
 ]

@@ -4,16 +4,18 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
+from sacl_mm.evaluation.ground_truth import GroundTruthMetric
 from sacl_mm.functional.cider import cider_matrix
-from sacl_mm.functional.ranking import cumulative_gain
+from sacl_mm.functional.finite import check_finite
+from sacl_mm.functional.ranking import checked_topk, cumulative_gain
 from sacl_mm.registry import METRICS
+from sacl_mm.user_error import EvaluationError
 
 
 @METRICS.register_module()
-class CaptionConsensus(BaseMetric):
+class CaptionConsensus(GroundTruthMetric):
     """How much of what could be found besides the annotated pairs is found, judged by the captions themselves.
 
     The worth of a caption for another picture is its consensus with that picture's captions (CIDEr,
@@ -26,40 +28,45 @@ class CaptionConsensus(BaseMetric):
     one that a sampler repeats is counted once.
 
     Args:
-        topk: the k of NCS@k.
+        topk: the k of NCS@k, one or several.
         collect_device, prefix: as in MMEngine's BaseMetric.
 
     Raises:
-        ValueError: samples without `text`, or fewer than two pictures.
+        ValueError: topk is not of whole numbers of at least 1.
+        EvaluationError: samples without `text`, or fewer than two pictures.
+        NonFiniteError: features with NaN or infinity.
     """
 
     default_prefix = 'consensus'
+    least_samples = 2
 
     def __init__(
-        self, topk: Sequence[int] = (1, 5, 10), collect_device: str = 'cpu', prefix: str | None = None
+        self, topk: int | Sequence[int] = (1, 5, 10), collect_device: str = 'cpu', prefix: str | None = None
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
-        self.topk = tuple(topk)
+        self.topk = checked_topk(topk)
+
+    def ground_truth(self, sample: dict) -> dict:
+        texts = sample.get('text')
+        if not texts or not all(isinstance(text, str) for text in texts):
+            raise EvaluationError(
+                "CaptionConsensus needs each picture's captions as `text`: name it in meta_keys of PackInputs"
+            )
+        return dict(texts=list(texts))
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
-            texts = sample.get('text')
-            if not texts or len(texts) != len(sample['text_features']):
-                raise ValueError(
-                    "CaptionConsensus needs each picture's captions as `text`: name it in meta_keys of PackInputs"
-                )
-            self.results.append(
-                dict(
-                    texts=list(texts),
-                    image=sample['image_feature'].detach().float().cpu(),
-                    captions=sample['text_features'].detach().float().cpu(),
-                )
-            )
+            truth = self.ground_truth(sample)
+            image, captions = self.feature_pair(sample, f"of '{truth['texts'][0]}'", len(truth['texts']))
+            self.results.append(dict(truth, image=image, captions=captions))
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        if len(results) < 2:
-            raise ValueError('CaptionConsensus compares captions of different pictures, the set has one')
+        self.check_set(results)
         texts = [result['texts'] for result in results]
+        for side in ('image', 'captions'):
+            rows = torch.cat([torch.atleast_2d(result[side]) for result in results])
+            names = [result['texts'][0] for result in results for _ in torch.atleast_2d(result[side])]
+            check_finite(rows, f'{side} features, by first caption', names)
         images_NE = F.normalize(torch.stack([result['image'] for result in results]), dim=-1)
         captions_TE = F.normalize(torch.cat([result['captions'] for result in results]), dim=-1)
         scores_NT = images_NE @ captions_TE.t()

@@ -7,14 +7,16 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
+from sacl_mm.evaluation.ground_truth import GroundTruthMetric
 from sacl_mm.evaluation.judgement_files import Judgements, read_crowdflower, read_expert
+from sacl_mm.functional.finite import check_finite
 from sacl_mm.functional.rank_statistics import area_under_curve, percentile_ranks
 from sacl_mm.registry import METRICS
+from sacl_mm.user_error import EvaluationError
 
 
 class _Protocol(NamedTuple):
@@ -26,7 +28,7 @@ _PROTOCOLS = {'expert': _Protocol('c', False), 'crowdflower': _Protocol('b', Tru
 
 
 @METRICS.register_module()
-class Flickr8kHumanJudgement(BaseMetric):
+class Flickr8kHumanJudgement(GroundTruthMetric):
     """Cosine scores of Flickr8k's test pictures and captions against the human judgements of Hodosh et al. (2013).
 
     For each source of judgements, `expert` and `crowdflower`, in percent:
@@ -53,12 +55,14 @@ class Flickr8kHumanJudgement(BaseMetric):
         collect_device, prefix: as in MMEngine's BaseMetric.
 
     Raises:
-        ValueError: neither file is given, a line of one is malformed, a picture comes twice in the set, or no judged pair
-            is of the set.
+        ValueError: neither file is given, or a line of one is malformed.
+        EvaluationError: a picture comes twice in the set, there is one only, or no judged pair is of the set.
+        NonFiniteError: features with NaN or infinity.
         FileNotFoundError: a file does not exist.
     """
 
     default_prefix = 'flickr8k'
+    least_samples = 2
 
     def __init__(
         self,
@@ -76,26 +80,40 @@ class Flickr8kHumanJudgement(BaseMetric):
         if not self.judgements:
             raise ValueError('Flickr8kHumanJudgement needs expert_file or crowdflower_file, or both')
 
+    def ground_truth(self, sample: dict) -> dict:
+        return dict(name=os.path.basename(self.annotated(sample, 'img_path')))
+
+    def check_set(self, truths: Sequence[dict]) -> None:
+        super().check_set(truths)
+        names: set[str] = set()
+        for truth in truths:
+            if truth['name'] in names:
+                raise EvaluationError(
+                    f'picture {truth["name"]} comes twice; the dataset must have one sample per picture'
+                )
+            names.add(truth['name'])
+        for source, judged in self.judgements.items():
+            owners = (owner for owner, _ in judged.captions)
+            if not any(image in names and owner in names for image, owner in zip(judged.images, owners, strict=True)):
+                raise _none_judged(source, judged)
+
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
-            self.results.append(
-                dict(
-                    name=os.path.basename(sample['img_path']),
-                    texts=list(sample.get('text') or []),
-                    image=sample['image_feature'].detach().float().cpu(),
-                    captions=sample['text_features'].detach().float().cpu(),
-                )
-            )
+            truth, texts = self.ground_truth(sample), list(sample.get('text') or [])
+            image, captions = self.feature_pair(sample, truth['name'], len(texts) or None)
+            self.results.append(dict(truth, texts=texts, image=image, captions=captions))
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        self.check_set(results)
         row_of: dict[str, int] = {}
         column_of: dict[tuple[str, int], int] = {}
         for result in results:
-            if result['name'] in row_of:
-                raise ValueError(f'picture {result["name"]} comes twice; the dataset must have one sample per picture')
             row_of[result['name']] = len(row_of)
             for number in range(len(result['captions'])):
                 column_of[result['name'], number] = len(column_of)
+        check_finite(torch.stack([result['image'] for result in results]), 'image features', list(row_of))
+        names = [f'{name}#{number}' for name, number in column_of]
+        check_finite(torch.cat([result['captions'] for result in results]), 'caption features', names)
         images_BE = F.normalize(torch.stack([result['image'] for result in results]), dim=-1)
         captions_ME = F.normalize(torch.cat([result['captions'] for result in results]), dim=-1)
         scores_BM = (images_BE @ captions_ME.t()).numpy()
@@ -112,10 +130,7 @@ class Flickr8kHumanJudgement(BaseMetric):
                 if image in row_of and caption in column_of
             ]
             if not found:
-                raise ValueError(
-                    f'none of the {len(judged.images):,} pairs of the {source} judgements is of pictures in this set: they '
-                    "belong to Flickr8k's test pictures (Flickr_8k.testImages.txt), and img_path must keep their names"
-                )
+                raise _none_judged(source, judged)
             values = self._measure(
                 _PROTOCOLS[source],
                 scores_BM,
@@ -160,6 +175,13 @@ class Flickr8kHumanJudgement(BaseMetric):
             f'{direction}/percentile': float(values.mean()) if len(values) else float('nan')
             for direction, values in percentiles.items()
         }
+
+
+def _none_judged(source: str, judged: Judgements) -> EvaluationError:
+    return EvaluationError(
+        f'none of the {len(judged.images):,} pairs of the {source} judgements is of pictures in this set: they '
+        "belong to Flickr8k's test pictures (Flickr_8k.testImages.txt), and img_path must keep their names"
+    )
 
 
 def _belongs(caption: tuple[str, int], image: str, texts_of: dict[str, list[str]]) -> bool:

@@ -1,24 +1,28 @@
 """Retrieval, by the two towers or with re-ranking."""
 
+import logging
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from mmengine.evaluator import BaseMetric
-from mmengine.logging import MMLogger
+import torch.nn.functional as F
+from mmengine.logging import MMLogger, print_log
 from torch import Tensor
 
-from sacl_mm.functional.ranking import best_ranks, graded_measures, recall_at, reranked
+from sacl_mm.evaluation.ground_truth import GroundTruthMetric
+from sacl_mm.functional.finite import check_finite
+from sacl_mm.functional.ranking import best_ranks, checked_topk, graded_measures, recall_at, reranked
 from sacl_mm.registry import METRICS, TASK_UTILS
+from sacl_mm.user_error import EvaluationError
 
 
 @METRICS.register_module()
-class RetrievalMetric(BaseMetric):
+class RetrievalMetric(GroundTruthMetric):
     """Text retrieval (TR: image -> its texts) and image retrieval (IR: text -> its image) among all pairs of a test set.
 
-    The score is the cosine of the two towers' features; in a `RerankingTestLoop` the candidates that it proposes are put in
-    the order of the matching scores, and all others follow. It runs in MMEngine's own validation and test loops as well,
-    on any number of processes (a sample that a sampler repeats is counted once).
+    The score is the cosine of the two towers' features, of any length; in a `RerankingTestLoop` the candidates that it
+    proposes are put in the order of the matching scores, and all others follow. It runs in MMEngine's own validation and test
+    loops as well, on any number of processes (a sample that a sampler repeats is counted once).
 
     Each predicted sample has `image_id`, `text_ids`, `image_feature` (E,), `text_features` (k, E), after re-ranking also
     `reranking`. Reported in percent:
@@ -26,43 +30,65 @@ class RetrievalMetric(BaseMetric):
     `sacl_mm.functional.ranking.graded_measures` and `mAP`, the mean of both directions.
 
     Args:
-        topk: the k of R@k.
+        topk: the k of R@k, one or several.
         relevance: what tells all true matches, not only the annotated ones: maps (image ids, text ids) to a boolean
             (images, texts) array. A config for TASK_UTILS (`ShapeWorldRelevance`) or the function itself.
         collect_device, prefix: as in MMEngine's BaseMetric.
+
+    Raises:
+        ValueError: topk is not of whole numbers of at least 1.
+        EvaluationError: a sample lacks ids or features, an image comes twice or without texts, or there is one image only.
+        NonFiniteError: features or re-ranking scores with NaN or infinity.
     """
 
     default_prefix = 'retrieval'
+    least_samples = 2
 
     def __init__(
         self,
-        topk: Sequence[int] = (1, 5, 10),
+        topk: int | Sequence[int] = (1, 5, 10),
         relevance: dict | Callable | None = None,
         collect_device: str = 'cpu',
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
-        self.topk = tuple(topk)
+        self.topk = checked_topk(topk)
         self.relevance = TASK_UTILS.build(relevance) if isinstance(relevance, dict) else relevance
+
+    def ground_truth(self, sample: dict) -> dict:
+        return dict(image_id=int(self.annotated(sample, 'image_id')), text_ids=list(self.annotated(sample, 'text_ids')))
+
+    def check_set(self, truths: Sequence[dict]) -> None:
+        super().check_set(truths)
+        known: set[int] = set()
+        for truth in truths:
+            image_id = truth['image_id']
+            if not truth['text_ids']:
+                raise EvaluationError(f'image {image_id} has no text, so there is none to be retrieved: leave it out')
+            if image_id in known:
+                raise EvaluationError(f'image {image_id} comes twice; a sample must be an image with all its texts')
+            known.add(image_id)
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
+            truth = self.ground_truth(sample)
+            image, texts = self.feature_pair(sample, truth['image_id'], len(truth['text_ids']))
             self.results.append(
                 dict(
-                    image_id=sample['image_id'],
-                    text_ids=list(sample['text_ids']),
-                    image=sample['image_feature'].detach().float().cpu(),
-                    texts=sample['text_features'].detach().float().cpu(),
+                    truth,
+                    image=image,
+                    texts=texts,
                     reranking=sample.get('reranking'),
                     input_size=sample.get('input_size'),
                 )
             )
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        self.check_set(results)
         image_ids = torch.tensor([result['image_id'] for result in results])
         owners = torch.tensor([result['image_id'] for result in results for _ in result['text_ids']])
         text_ids = np.array([text_id for result in results for text_id in result['text_ids']])
-        scores = torch.stack([result['image'] for result in results]) @ torch.cat([r['texts'] for r in results]).t()
+        scores = _cosines(results, owners)
         own = image_ids[:, None] == owners[None, :]
         relevant = None
         if self.relevance is not None:
@@ -78,6 +104,12 @@ class RetrievalMetric(BaseMetric):
         metrics['R@mean'] = sum(recalls) / len(recalls)
         if relevant is not None:
             metrics['mAP'] = (metrics['TR/mAP'] + metrics['IR/mAP']) / 2
+        if max(self.topk) >= len(image_ids):
+            print_log(
+                f'R@{max(self.topk)} among {len(image_ids)} images is 100 whatever the model: use a smaller topk',
+                logger='current',
+                level=logging.WARNING,
+            )
         self._log_table(metrics, *scores.shape, _protocol(results[0]))
         return metrics
 
@@ -102,6 +134,14 @@ class RetrievalMetric(BaseMetric):
         MMLogger.get_current_instance().info('\n'.join(lines))
 
 
+def _cosines(results: list[dict], owners: Tensor) -> Tensor:
+    """(N, T)"""
+    images, texts = torch.stack([result['image'] for result in results]), torch.cat([r['texts'] for r in results])
+    check_finite(images, 'image features of image_id', [result['image_id'] for result in results])
+    check_finite(texts, 'text features of image_id', owners.tolist())
+    return F.normalize(images, dim=-1) @ F.normalize(texts, dim=-1).t()
+
+
 def _second_stage(scores_NT: Tensor, results: list[dict]) -> tuple[Tensor, Tensor]:
     """The final scores for text retrieval (N, T) and image retrieval (T, N); each direction re-ranks its own candidates."""
     place = {text_id: i for i, text_id in enumerate(text_id for result in results for text_id in result['text_ids'])}
@@ -109,6 +149,9 @@ def _second_stage(scores_NT: Tensor, results: list[dict]) -> tuple[Tensor, Tenso
     for row, result in enumerate(results):
         about = result['reranking']
         texts = torch.tensor([place[text_id] for text_id in about['text_ids'].tolist()])
+        check_finite(
+            about['scores'], f'matching scores of image {result["image_id"]} with text_id', about['text_ids'].tolist()
+        )
         second[row, texts] = about['scores']
         by_image[row, texts], by_text[row, texts] = about['by_image'], about['by_text']
     return reranked(scores_NT, by_image, second), reranked(scores_NT.t(), by_text.t(), second.t())

@@ -1,15 +1,17 @@
 """Accuracy of answers to questions about pictures."""
 
 import json
+import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
+from sacl_mm.evaluation.ground_truth import GroundTruthMetric
 from sacl_mm.evaluation.prediction_file import write_predictions
 from sacl_mm.functional.answer_accuracy import exact_accuracy, vqa_accuracy
 from sacl_mm.registry import METRICS
+from sacl_mm.user_error import EvaluationError, NonFiniteError
 
 # measure -> accuracy of one answer, what the log calls it
 _MEASURES = {
@@ -19,7 +21,7 @@ _MEASURES = {
 
 
 @METRICS.register_module()
-class VQAAccuracy(BaseMetric):
+class VQAAccuracy(GroundTruthMetric):
     """Mean accuracy in percent: `vqa/accuracy`, and `vqa/accuracy/<question_type>` where questions have a type.
 
     Each predicted sample has `pred_answer` (str), `question_id` (int), and, as far as known, `human_answers` (list of
@@ -34,7 +36,8 @@ class VQAAccuracy(BaseMetric):
         collect_device, prefix: as in MMEngine's BaseMetric.
 
     Raises:
-        ValueError: a question was answered twice, or no question has human answers and no `server_file` is given.
+        EvaluationError: a question comes twice, or no question has human answers and no `server_file` is given.
+        NonFiniteError: `pred_score`, where the model gives the answer's likelihood, is not finite.
     """
 
     default_prefix = 'vqa'
@@ -52,27 +55,37 @@ class VQAAccuracy(BaseMetric):
         self.accuracy_of, self.protocol = _MEASURES[measure]
         self.server_file = server_file
 
-    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        for sample in data_samples:
-            self.results.append(
-                dict(
-                    question_id=int(sample['question_id']),
-                    answer=sample['pred_answer'],
-                    human_answers=list(sample.get('human_answers') or []),
-                    question_type=sample.get('question_type'),
-                )
-            )
+    def ground_truth(self, sample: dict) -> dict:
+        return dict(
+            question_id=int(self.annotated(sample, 'question_id')),
+            human_answers=list(sample.get('human_answers') or []),
+        )
 
-    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        question, times = Counter(result['question_id'] for result in results).most_common(1)[0]
+    def check_set(self, truths: Sequence[dict]) -> None:
+        super().check_set(truths)
+        question, times = Counter(truth['question_id'] for truth in truths).most_common(1)[0]
         if times > 1:
-            raise ValueError(f'question_id {question} was answered {times} times; ids must be unique in a dataset')
-        answered = [result for result in results if result['human_answers']]
-        if not answered and self.server_file is None:
-            raise ValueError(
+            raise EvaluationError(f'question_id {question} comes {times} times; ids must be unique in a dataset')
+        if self.server_file is None and not any(truth['human_answers'] for truth in truths):
+            raise EvaluationError(
                 'no question has human_answers, so there is no accuracy: name them in the meta_keys of PackInputs, or, '
                 'for a test split, give server_file= to write the predictions'
             )
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        for sample in data_samples:
+            truth = self.ground_truth(sample)
+            if not math.isfinite(sample.get('pred_score', 0.0)):
+                raise NonFiniteError(
+                    f'pred_score of question_id {truth["question_id"]} is {sample["pred_score"]}: the model has diverged, or '
+                    'its weights or inputs are damaged, and there is nothing to measure'
+                )
+            answer = self.predicted(sample, 'pred_answer')
+            self.results.append(dict(truth, answer=answer, question_type=sample.get('question_type')))
+
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        self.check_set(results)
+        answered = [result for result in results if result['human_answers']]
         if self.server_file is not None:
             rows = [{key: result[key] for key in ('question_id', 'answer')} for result in results]
             write_predictions(self.server_file, json.dumps(rows))

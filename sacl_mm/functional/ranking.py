@@ -1,22 +1,59 @@
-"""Retrieval measures. Shapes: Q queries, M candidates. Ties count against the model: equal scores never help it."""
+"""Retrieval measures. Shapes: Q queries, M candidates. Ties count against the model: equal scores never help it.
+
+Scores that are not finite are a NonFiniteError: a NaN would rank first.
+"""
 
 from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
+from sacl_mm.functional.finite import check_finite
+from sacl_mm.functional.settings import check_count
+
 # Rows at a time: bounds the memory of sorting to a few hundred megabytes at COCO's 25,000 candidates.
 _CHUNK = 1024
 
 
+def checked_topk(topk: int | Sequence[int]) -> tuple[int, ...]:
+    """The k that a measure is taken at, as a tuple: one number, or several.
+
+    Raises:
+        ValueError: none, or one that is not a whole number of at least 1.
+    """
+    numbers = (topk,) if isinstance(topk, int) else tuple(topk)
+    if not numbers:
+        raise ValueError('topk must be a whole number of at least 1, or several, got none')
+    for number in numbers:
+        check_count('topk', number)
+    return numbers
+
+
 def best_ranks(scores_QM: Tensor, own_QM: Tensor) -> Tensor:
-    """Rank (from 1) of each query's best own candidate, (Q,): 1 + the number of others that score at least as high."""
+    """Rank (from 1) of each query's best own candidate, (Q,): 1 + the number of others that score at least as high.
+
+    Raises:
+        ValueError: a query without an own candidate, which is the case if there are no candidates; NonFiniteError.
+    """
+    if scores_QM.ndim != 2 or own_QM.shape != scores_QM.shape:
+        raise ValueError(
+            f'scores and own candidates must both be (Q, M), got {tuple(scores_QM.shape)} and {tuple(own_QM.shape)}'
+        )
+    check_finite(scores_QM, 'scores of the queries')
+    without = (~own_QM.any(dim=1)).nonzero()[:, 0].tolist()
+    if without:
+        raise ValueError(
+            f'{len(without)} of {len(own_QM)} queries have no own candidate among {own_QM.shape[1]}, the first is number '
+            f'{without[0]}: there is nothing whose rank could be told'
+        )
     best_Q1 = scores_QM.masked_fill(~own_QM, -torch.inf).amax(dim=1, keepdim=True)
     return 1 + ((scores_QM >= best_Q1) & ~own_QM).sum(dim=1)
 
 
 def top_candidates(scores_QM: Tensor, k: int) -> Tensor:
     """(Q, M): whether a candidate is among the k best of its query; of equal scores the first ones."""
+    check_count('k', k)
+    check_finite(scores_QM, 'scores of the queries')
     chosen_Qk = scores_QM.argsort(dim=1, descending=True, stable=True)[:, :k]
     return torch.zeros_like(scores_QM, dtype=torch.bool).scatter_(1, chosen_Qk, True)
 
@@ -24,6 +61,8 @@ def top_candidates(scores_QM: Tensor, k: int) -> Tensor:
 def reranked(scores_QM: Tensor, candidate_QM: Tensor, second_QM: Tensor) -> Tensor:
     """Scores by which the candidates come first, in the order of `second_QM`, and the others after them, in the order of
     `scores_QM`."""
+    check_finite(scores_QM, 'scores of the queries')
+    check_finite(second_QM, 'second scores of the queries')
     lowest_Q1 = second_QM.masked_fill(~candidate_QM, torch.inf).amin(dim=1, keepdim=True)
     highest_Q1 = scores_QM.masked_fill(candidate_QM, -torch.inf).amax(dim=1, keepdim=True)
     below_QM = scores_QM - highest_Q1 - 1 + lowest_Q1
@@ -31,7 +70,10 @@ def reranked(scores_QM: Tensor, candidate_QM: Tensor, second_QM: Tensor) -> Tens
 
 
 def recall_at(ranks_Q: Tensor, k: int) -> float:
-    """Share of queries, in percent, whose best own candidate is among the first k."""
+    """Share of queries, in percent, whose best own candidate is among the first k; ValueError without queries."""
+    check_count('k', k)
+    if not len(ranks_Q):
+        raise ValueError('no queries, so there is no recall')
     return 100 * (ranks_Q <= k).double().mean().item()
 
 
@@ -43,6 +85,7 @@ def graded_measures(scores_QM: Tensor, own_QM: Tensor, relevant_QM: Tensor) -> d
     * `false_negative_rank`: mean rank (from 1) of the true candidates that are not annotated, averaged per query; 50 %
       of M is chance.
     """
+    check_finite(scores_QM, 'scores of the queries')
     precision, first, false_negative = [], [], []
     for scores, own, relevant in _chunks(scores_QM, own_QM, relevant_QM):
         order = _pessimistic_order(scores, relevant)
@@ -71,6 +114,8 @@ def cumulative_gain(scores_QM: Tensor, worth_QM: Tensor, candidate_QM: Tensor, t
         candidate_QM: who is ranked at all; at least one of each query.
         topk: a k beyond M counts as M.
     """
+    check_finite(scores_QM, 'scores of the queries')
+    check_finite(worth_QM, 'worth of the candidates')
     depth, gains, chances = min(max(topk), scores_QM.shape[1]), [], []
     for scores, worth, candidate in _chunks(scores_QM, worth_QM, candidate_QM):
         worth, scores = worth.masked_fill(~candidate, 0), scores.masked_fill(~candidate, -torch.inf)

@@ -1,9 +1,12 @@
 """From a list of samples to the tensors that the models take."""
 
+from collections.abc import Sequence
+
 import torch
 from mmengine.model import ImgDataPreprocessor
 
 from sacl_mm.functional.padding import pad_texts
+from sacl_mm.functional.settings import check_count, check_number
 from sacl_mm.registry import MODELS
 
 
@@ -22,6 +25,9 @@ class ImageTextPreprocessor(ImgDataPreprocessor):
         bgr_to_rgb: images are loaded as BGR.
         pad_token: id of [PAD].
         blind: every picture becomes the mean colour: what a model can tell from the text alone.
+
+    Raises:
+        ValueError: mean and std are not both of one or three numbers, a std is not positive, or pad_token is no token.
     """
 
     def __init__(
@@ -33,6 +39,15 @@ class ImageTextPreprocessor(ImgDataPreprocessor):
         pad_token: int = 0,
         blind: bool = False,
     ) -> None:
+        check_count('vocab_size', vocab_size)
+        check_count('pad_token', pad_token, 0, vocab_size - 1)
+        for name, values, interval in (('mean', mean, '(-inf, inf)'), ('std', std, '(0, inf)')):
+            if values is None and mean is std:
+                continue
+            if not isinstance(values, Sequence) or isinstance(values, str) or len(values) not in (1, 3):
+                raise ValueError(f'{name} must be one number for each of 3 channels, or [one] for all, got {values!r}')
+            for value in values:
+                check_number(name, value, interval)
         super().__init__(mean=mean, std=std, bgr_to_rgb=bgr_to_rgb)
         self.vocab_size = vocab_size
         self.pad_token = pad_token

@@ -7,7 +7,9 @@ from mmengine.logging import print_log
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
+from sacl_mm.functional.settings import check_count
 from sacl_mm.models.losses import FeaturePair, SACLContrastiveLoss
+from sacl_mm.models.part_sizes import check_towers
 from sacl_mm.models.reference import FrozenReference
 from sacl_mm.models.two_tower import Encoded
 from sacl_mm.models.vision_language_model import VisionLanguageModel
@@ -23,7 +25,7 @@ class DualEncoder(VisionLanguageModel):
         contrastive_loss: a `SACLContrastiveLoss`.
         data_preprocessor: an `ImageTextPreprocessor`.
         reference_checkpoint: of the frozen reference model H, for policies with alpha > 0.
-        diagnostics_interval: iterations between two measurements of weights and mutual information for the log.
+        diagnostics_interval: iterations between two measurements of weights and mutual information for the log; 0: none.
     """
 
     def __init__(
@@ -36,7 +38,11 @@ class DualEncoder(VisionLanguageModel):
     ) -> None:
         super().__init__(MODELS.build(data_preprocessor))
         self.towers = MODELS.build(towers)
+        check_towers(self.data_preprocessor, self.towers)
+        if getattr(self.towers, 'embed_dims', 0) is None:
+            raise ValueError('a contrastive loss needs a common space: give the towers embed_dims')
         self.contrastive_loss: SACLContrastiveLoss = MODELS.build(contrastive_loss)
+        check_count('diagnostics_interval', diagnostics_interval, least=0)
         if getattr(self.towers, 'is_text_guided', False):
             print_log(
                 'pictures are encoded with their own texts (guide=text), under a contrastive loss: it can tell pairs by the '

@@ -5,6 +5,8 @@ import copy
 import torch
 from torch import nn
 
+from sacl_mm.functional.settings import check_number
+
 
 class MomentumTeacher(nn.Module):
     """A copy of some of the student's modules that follows them: teacher = decay * teacher + (1 - decay) * student.
@@ -19,8 +21,7 @@ class MomentumTeacher(nn.Module):
 
     def __init__(self, student: dict[str, nn.Module], decay: float = 0.995) -> None:
         super().__init__()
-        if not 0 <= decay < 1:
-            raise ValueError(f'decay must be in [0, 1), got {decay}')
+        check_number('decay', decay, '[0, 1)')
         self.decay = decay
         self.add(student)
 

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from sacl_mm.functional.settings import check_count
 from sacl_mm.models.losses import FeaturePair, NegativeBank
 
 
@@ -17,6 +18,8 @@ class NegativeQueue(nn.Module):
 
     def __init__(self, size: int, embed_dims: int, with_reference: bool = False) -> None:
         super().__init__()
+        check_count('queue size', size)
+        check_count('embed_dims', embed_dims)
         self.size = size
         for name in ('image', 'text') + (('reference_image', 'reference_text') if with_reference else ()):
             self.register_buffer(name, torch.zeros(size, embed_dims))

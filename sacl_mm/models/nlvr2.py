@@ -5,7 +5,9 @@ import torch.nn.functional as F
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
+from sacl_mm.functional.finite import check_finite
 from sacl_mm.models.fusion import PairedFusionEncoder
+from sacl_mm.models.part_sizes import check_towers, check_widths
 from sacl_mm.models.starting_weights import fit_to_task
 from sacl_mm.models.vision_language_model import VisionLanguageModel
 from sacl_mm.registry import MODELS
@@ -24,6 +26,8 @@ class PicturePairModel(VisionLanguageModel):
         super().__init__(MODELS.build(data_preprocessor))
         self.towers = MODELS.build(towers)
         self.fusion: PairedFusionEncoder = MODELS.build(fusion)
+        check_towers(self.data_preprocessor, self.towers)
+        check_widths(self.towers, self.fusion)
 
     def adapt_checkpoint(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """From a model of single pictures each fusion layer becomes two; a head that the checkpoint lacks is new."""
@@ -73,7 +77,8 @@ class ImagePairReasoning(PicturePairModel):
         return dict(loss_statement=F.cross_entropy(logits_B2, label_B), accuracy=accuracy)
 
     def predict(self, batch: dict) -> list[BaseDataElement]:
-        samples = batch['data_samples']
-        for sample, scores in zip(samples, self.logits(batch).softmax(dim=1), strict=True):
+        samples, logits_B2 = batch['data_samples'], self.logits(batch)
+        check_finite(logits_B2, 'logits of the statements, by number in the batch')
+        for sample, scores in zip(samples, logits_B2.softmax(dim=1), strict=True):
             sample.pred_label, sample.pred_scores = int(scores.argmax()), scores
         return samples

@@ -11,8 +11,10 @@ from torch import Tensor
 
 from sacl_mm.functional.distributed import mean_over_processes
 from sacl_mm.functional.masking import PredictedFirst, mask_tokens
+from sacl_mm.functional.settings import check_count, check_number
 from sacl_mm.layers.tied_embedding import TiedEmbedding
 from sacl_mm.models.losses.policies.momentum_distillation import ramped
+from sacl_mm.models.part_sizes import check_vocabulary, check_widths
 from sacl_mm.models.retrieval import ImageTextRetrieval, check_one_text_each
 from sacl_mm.models.two_tower import Encoded
 from sacl_mm.registry import MODELS
@@ -52,6 +54,8 @@ class SACLPretrain(ImageTextRetrieval):
     ) -> None:
         of_teacher = dict(momentum or {})
         mlm_distillation, ramp = of_teacher.pop('mlm_distillation', 0.0), of_teacher.pop('ramp', 1 / 30)
+        check_number('mlm_distillation', mlm_distillation, '[0, 1]')
+        check_number('ramp', ramp, '[0, 1]')
         super().__init__(
             towers,
             contrastive_loss,
@@ -65,6 +69,9 @@ class SACLPretrain(ImageTextRetrieval):
             negative_temperature,
         )
         self.masked_language_head = MODELS.build(masked_language_head)
+        check_vocabulary('masked_language_head', len(self.masked_language_head.bias), self.towers)
+        check_widths(self.towers, self.fusion, masked_language_head=self.masked_language_head)
+        check_count('mask_token', mask_token, 0, self.data_preprocessor.vocab_size - 1)
         self.mask_token = mask_token
         self.mlm_distillation, self.ramp = mlm_distillation, ramp
         if mlm_distillation > 0:

@@ -13,11 +13,13 @@ from torch import Tensor, nn
 from sacl_mm.functional.distributed import gather, gather_with_gradient, largest, mean_over_processes, world_size
 from sacl_mm.functional.hard_negatives import has_negative, sample_hard_negatives
 from sacl_mm.functional.picking import pick
+from sacl_mm.functional.settings import check_count, first_and_last
 from sacl_mm.layers import KeyValue
 from sacl_mm.models.dual_encoder import DualEncoder
 from sacl_mm.models.losses import FeaturePair
 from sacl_mm.models.momentum import MomentumTeacher
 from sacl_mm.models.negative_queue import NegativeQueue
+from sacl_mm.models.part_sizes import check_widths
 from sacl_mm.models.two_tower import Encoded
 from sacl_mm.registry import MODELS
 
@@ -78,9 +80,15 @@ class ImageTextRetrieval(DualEncoder):
         negative_temperature: float | Sequence[float] | None = None,
     ) -> None:
         super().__init__(towers, contrastive_loss, data_preprocessor, reference_checkpoint, diagnostics_interval)
-        self.negative_temperature_ends = _ends_of(negative_temperature)
+        check_count('queue_size', queue_size, least=0)
+        self.negative_temperature_ends = (
+            None
+            if negative_temperature is None
+            else first_and_last('negative_temperature', negative_temperature, '(0, inf)')
+        )
         self.fusion = MODELS.build(fusion)
         self.matching_head = MODELS.build(matching_head)
+        check_widths(self.towers, self.fusion, matching_head=self.matching_head)
         policy = self.contrastive_loss.policy
         if queue_size and momentum is None:
             raise ValueError('a queue needs the momentum teacher: give momentum=dict(decay=0.995), or queue_size=0')
@@ -218,16 +226,6 @@ class ImageTextRetrieval(DualEncoder):
         missing = largest(tokens_BLC.shape[1], tokens_BLC.device) - tokens_BLC.shape[1]
         tokens_BLC, mask_BL = F.pad(tokens_BLC, (0, 0, 0, missing)), F.pad(mask_BL, (0, missing))
         return gather_with_gradient(tokens_BLC), gather(mask_BL.byte()).bool()
-
-
-def _ends_of(negative_temperature: float | Sequence[float] | None) -> tuple[float, float] | None:
-    if negative_temperature is None:
-        return None
-    is_number = isinstance(negative_temperature, (int, float))
-    ends = (negative_temperature, negative_temperature) if is_number else tuple(negative_temperature)
-    if len(ends) != 2 or not all(isinstance(end, (int, float)) and end > 0 for end in ends):
-        raise ValueError(f'negative_temperature must be a number > 0 or (first, last), got {negative_temperature!r}')
-    return ends
 
 
 def check_one_text_each(batch: dict) -> None:

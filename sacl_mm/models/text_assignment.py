@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
+from sacl_mm.functional.finite import check_finite
 from sacl_mm.functional.hard_negatives import sample_hard_negatives
 from sacl_mm.functional.keyed_random import keyed_uniform
 from sacl_mm.models.nlvr2 import PicturePairModel
@@ -63,6 +64,7 @@ class TextAssignment(PicturePairModel):
         """The samples with `pred_score`, `pred_label` and `gt_label`, as mmpretrain's `Accuracy` reads them; the pictures are
         drawn among those of the test batch, the same in each test."""
         logits_B3, case_B = self._assign(batch, seed=-1)
+        check_finite(logits_B3, 'logits of the texts, by number in the batch')
         samples = batch['data_samples']
         for sample, scores, case in zip(samples, logits_B3.softmax(dim=1), case_B, strict=True):
             sample.pred_score, sample.pred_label, sample.gt_label = scores, scores.argmax()[None], case[None]

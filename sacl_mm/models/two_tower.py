@@ -11,6 +11,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from sacl_mm.compatibility import load_mmpretrain
+from sacl_mm.functional.settings import check_optional_count
 from sacl_mm.layers.checkpointing import in_checkpointed_chunks
 from sacl_mm.layers.cpu_kernels import cpu_kernels
 from sacl_mm.layers.recomputation import recomputed_activations
@@ -65,6 +66,8 @@ class TwoTower(BaseModule):
         checkpoint_rows: int | None = None,
     ) -> None:
         super().__init__()
+        check_optional_count('embed_dims', embed_dims)
+        check_optional_count('checkpoint_rows', checkpoint_rows)
         load_mmpretrain()
         self.backbone = nn.Identity() if backbone is None else MODELS.build(backbone)
         self.neck = MODELS.build(neck)

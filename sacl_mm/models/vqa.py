@@ -12,6 +12,8 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from sacl_mm.functional.padding import pad_texts
+from sacl_mm.functional.settings import check_count
+from sacl_mm.models.part_sizes import check_answers_fit, check_towers, check_widths
 from sacl_mm.models.starting_weights import fit_to_task
 from sacl_mm.models.vision_language_model import VisionLanguageModel
 from sacl_mm.registry import MODELS, TASK_UTILS
@@ -54,9 +56,13 @@ class VisualQuestionAnswering(VisionLanguageModel):
         self.towers = MODELS.build(towers)
         self.fusion = MODELS.build(fusion)
         self.answer_decoder = MODELS.build(answer_decoder)
+        check_towers(self.data_preprocessor, self.towers)
+        check_widths(self.towers, self.fusion, answer_decoder=self.answer_decoder)
+        check_count('num_candidates', num_candidates)
         self.answers = read_answers(answers)
         tokenizer = TASK_UTILS.build(dict(tokenizer, _scope_='sacl_mm')) if isinstance(tokenizer, dict) else tokenizer
         token_ids_AL, mask_AL = pad_texts([torch.tensor(tokenizer.encode(answer)) for answer in self.answers])
+        check_answers_fit(token_ids_AL, self.answer_decoder)
         self.register_buffer('answer_token_ids', token_ids_AL, persistent=False)
         self.register_buffer('answer_mask', mask_AL, persistent=False)
         self.num_candidates = num_candidates

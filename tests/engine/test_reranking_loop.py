@@ -13,6 +13,7 @@ from tiny import MERGING, TOWERS, model_config, world
 
 from sacl_mm.evaluation import RetrievalMetric
 from sacl_mm.registry import LOOPS, MODELS
+from sacl_mm.user_error import NonFiniteError
 
 IMAGES, CAPTIONS, K = 13, 2, 4
 
@@ -100,6 +101,15 @@ def test_united_reranking_equals_per_query_reranking(score, backbone):
         for k in (1, 5, 10):
             assert got[f'retrieval/{name}/R@{k}'] == pytest.approx(100 * sum(r <= k for r in ranks) / len(ranks))
     assert got == metrics_of(0, score, 'RerankingValLoop', backbone=backbone)
+
+
+def test_matching_scores_that_are_not_finite_are_refused(monkeypatch):
+    model = retrieval_model()
+    with torch.no_grad():
+        model.matching_head.classifier.bias.fill_(torch.nan)
+    monkeypatch.setitem(globals(), 'retrieval_model', lambda backbone: model)
+    with pytest.raises(NonFiniteError, match=r'matching scores with text_id: \d+ of \d+ not finite'):
+        metrics_of(0)
 
 
 def test_two_processes_give_the_metrics_of_one():

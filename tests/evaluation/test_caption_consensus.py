@@ -79,5 +79,5 @@ def test_what_it_needs_is_named():
     rows = samples(torch.ones(4, 2), torch.ones(8, 2))
     with pytest.raises(ValueError, match="needs each picture's captions as `text`"):
         CaptionConsensus().process({}, [dict(image_feature=torch.ones(2), text_features=torch.ones(2, 2))])
-    with pytest.raises(ValueError, match='the set has one'):
+    with pytest.raises(ValueError, match='at least 2 samples, this one has 1'):
         evaluate(rows[:1])

@@ -59,10 +59,24 @@ def test_bad_input():
     for label in (None, -1):
         with pytest.raises(ValueError, match='test1-7-0-1 has no label'):
             evaluate(NLVR2Accuracy(), [*ROWS, ('test1-7-0-1', 1, label)])
-    with pytest.raises(ValueError, match='dev-1-0-0 comes twice'):
+    with pytest.raises(ValueError, match='dev-1-0-0 comes 2 times'):
         evaluate(NLVR2Accuracy(), [*ROWS, ROWS[0]])
-    with pytest.raises(ValueError, match="'dev-1-0' is not of the form split-set-pair-sentence"):
-        evaluate(NLVR2Accuracy(), [('dev-1-0', 1, 1)])
+    with pytest.raises(ValueError, match="'mine,1' cannot be written to prediction_file"):
+        evaluate(NLVR2Accuracy(prediction_file='predictions.csv'), [('mine,1', 1, 1)])
+
+
+def test_identifiers_of_another_form_are_of_one_sentence_where_their_text_is():
+    rows = [sample(f'mine_{number}', predicted, 1) for number, predicted in enumerate((1, 0, 1))]
+    assert evaluate_samples(rows) == {'nlvr2/accuracy': pytest.approx(200 / 3)}
+    for row, text in zip(rows, ('a dog', 'a dog', 'a cat'), strict=True):
+        row['text'] = [text]
+    assert evaluate_samples(rows) == {'nlvr2/accuracy': pytest.approx(200 / 3), 'nlvr2/consistency': 50}
+
+
+def evaluate_samples(rows):
+    metric = NLVR2Accuracy()
+    metric.process({}, rows)
+    return metric.evaluate(len(rows))
 
 
 def _one_process(rank, folder):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from mmengine.structures import BaseDataElement
 
 from sacl_mm.evaluation import RetrievalMetric
@@ -29,15 +30,14 @@ def evaluate(metric, rows):
 def test_recalls_equal_plain_loops():
     rows = samples()
     metrics = evaluate(RetrievalMetric(topk=(1, 5)), rows)
-    texts = torch.cat([row.text_features for row in rows])
+    texts = F.normalize(torch.cat([row.text_features for row in rows]), dim=-1)
+    images = F.normalize(torch.stack([row.image_feature for row in rows]), dim=-1)
     owner = [i for i, row in enumerate(rows) for _ in row.text_ids]
     for k in (1, 5):
         hits = [
-            any(owner[t] == i for t in (texts @ row.image_feature).argsort(descending=True)[:k])
-            for i, row in enumerate(rows)
+            any(owner[t] == i for t in (texts @ image).argsort(descending=True)[:k]) for i, image in enumerate(images)
         ]
         assert metrics[f'retrieval/TR/R@{k}'] == pytest.approx(100 * np.mean(hits))
-        images = torch.stack([row.image_feature for row in rows])
         hits = [owner[t] in (images @ texts[t]).argsort(descending=True)[:k].tolist() for t in range(len(texts))]
         assert metrics[f'retrieval/IR/R@{k}'] == pytest.approx(100 * np.mean(hits))
     recalls = [value for name, value in metrics.items() if '/R@' in name and 'mean' not in name]

@@ -102,7 +102,7 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one(tmp_path, monkeypatch
 def test_bad_input():
     with pytest.raises(ValueError, match='measure must be one of vqa, exact'):
         VQAAccuracy(measure='wups')
-    with pytest.raises(ValueError, match='question_id 1003 was answered 2 times'):
+    with pytest.raises(ValueError, match='question_id 1003 comes 2 times'):
         evaluate(VQAAccuracy(), [*judged(), sample(3, 'yes', ['yes'])])
     with pytest.raises(ValueError, match='no question has human_answers.*meta_keys.*server_file='):
         evaluate(VQAAccuracy(), [sample(0, 'red')])

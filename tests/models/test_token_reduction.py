@@ -111,7 +111,7 @@ def test_larger_pictures_get_resized_positions():
     [
         (dict(guide='sound'), "'class', 'text' or 'both'"),
         (dict(keep_rate=0.0), 'keep_rate'),
-        (dict(reduction_layers=(5,)), r'1 to 4, got \[5\]'),
+        (dict(reduction_layers=(5,)), 'from 1 to 4, got 5'),
         (dict(out_type='featmap'), "out_type='raw'"),
     ],
 )

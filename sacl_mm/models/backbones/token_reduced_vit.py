@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sacl_mm.compatibility import load_mmpretrain
+from sacl_mm.functional.settings import check_count, check_number
 from sacl_mm.layers.attention import KeyValue
 from sacl_mm.layers.token_reduction import (
     asked_importance,
@@ -78,13 +79,13 @@ class TokenReducedViT(VisionTransformer):
             raise ValueError(
                 f"guide='{guide}' merges tokens, and has none to leave out: fuse=False is for guide='class' and 'text'"
             )
-        if not 0 < keep_rate <= 1:
-            raise ValueError(f'keep_rate must be in (0, 1], got {keep_rate}')
+        check_number('keep_rate', keep_rate, '(0, 1]')
         if isinstance(reduction_layers, int):
             reduction_layers = (reduction_layers,)
-        wrong = [number for number in reduction_layers if not 1 <= number <= len(self.layers)]
-        if wrong:
-            raise ValueError(f'reduction_layers are counted from 1 to {len(self.layers)}, got {wrong}')
+        for number in reduction_layers:
+            check_count('reduction_layers', number, 1, len(self.layers))
+        if not reduction_layers or len(set(reduction_layers)) < len(reduction_layers):
+            raise ValueError(f'reduction_layers must be different layers, at least one, got {reduction_layers}')
         if self.out_type != 'raw' or self.cls_token is None or list(self.out_indices) != [len(self.layers) - 1]:
             raise ValueError("token reduction needs a class token, out_type='raw' and the last layer's output only")
         self.reduction_layers = tuple(reduction_layers)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from sacl_mm.checkpoints.bert import BERT_LAYER_NAMES
 from sacl_mm.functional.length_buckets import in_length_buckets
+from sacl_mm.functional.settings import check_count, check_heads, check_number, check_optional_count
 from sacl_mm.layers import FusionLayer, KeyValue
 from sacl_mm.layers.bert_checkpoint import load_bert
 from sacl_mm.layers.checkpointing import in_checkpointed_chunks
@@ -60,9 +61,16 @@ class FusionEncoder(BaseModule):
         checkpoint_rows: int | None = None,
     ) -> None:
         super().__init__()
+        check_heads(width, num_heads)
+        check_count('image_width', image_width)
+        check_count('num_layers', num_layers)
+        check_number('dropout', dropout, '[0, 1)')
+        check_count('first_bert_layer', first_bert_layer, least=0)
+        check_count('length_buckets', length_buckets)
+        check_optional_count('checkpoint_rows', checkpoint_rows)
         self.checkpoint = checkpoint
         self.first_bert_layer = first_bert_layer
-        self.width = width
+        self.width, self.image_width = width, image_width
         self.length_buckets = length_buckets
         self.checkpoint_rows = checkpoint_rows
         self.layers = nn.ModuleList(

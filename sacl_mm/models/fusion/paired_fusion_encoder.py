@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from torch import Tensor
 
+from sacl_mm.functional.settings import check_count
 from sacl_mm.layers import KeyValue
 from sacl_mm.models.fusion.fusion_encoder import FusionEncoder
 from sacl_mm.registry import MODELS
@@ -34,6 +35,7 @@ class PairedFusionEncoder(FusionEncoder):
         length_buckets: int = 1,
         checkpoint_rows: int | None = None,
     ) -> None:
+        check_count('num_layers', num_layers)
         super().__init__(
             width,
             image_width,

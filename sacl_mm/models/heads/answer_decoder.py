@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from transformers import BertConfig
 from transformers.models.bert.modeling_bert import BertEmbeddings
 
+from sacl_mm.functional.finite import check_finite
+from sacl_mm.functional.settings import check_count, check_heads, check_number
 from sacl_mm.layers import FusionLayer, KeyValue
 from sacl_mm.layers.initialisation import init_as_bert
 from sacl_mm.layers.tied_embedding import TiedEmbedding
@@ -42,6 +44,12 @@ class AnswerDecoder(BaseModule):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
+        check_count('vocab_size', vocab_size)
+        check_count('num_layers', num_layers)
+        check_heads(width, num_heads)
+        check_count('max_length', max_length, least=2)
+        check_number('dropout', dropout, '[0, 1)')
+        self.width = width
         self.embeddings = BertEmbeddings(
             BertConfig(
                 vocab_size=vocab_size,
@@ -106,6 +114,9 @@ class AnswerDecoder(BaseModule):
 
         Returns:
             Their places in the list (B, K) and their log-likelihoods (B, K).
+
+        Raises:
+            NonFiniteError: likelihoods with NaN or infinity, by which nothing can be ranked.
         """
         keys_values = self.project(question_BNC)
         batch_size, device = len(question_BNC), question_BNC.device
@@ -126,5 +137,6 @@ class AnswerDecoder(BaseModule):
                 token_ids_AL[place, :length], mask_AL[place, :length], keys_values, question_mask_BN, question_R[rows]
             )
         log_p_BK = log_p_R.view_as(place_BK)
+        check_finite(log_p_BK, "answers' log-likelihoods, by question of the batch")
         order_BK = log_p_BK.argsort(dim=1, descending=True, stable=True)
         return place_BK.gather(1, order_BK), log_p_BK.gather(1, order_BK)

@@ -11,6 +11,8 @@ from mmengine.model import BaseModule
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
+from sacl_mm.functional.finite import check_finite
+from sacl_mm.functional.settings import check_count
 from sacl_mm.registry import MODELS
 
 
@@ -27,6 +29,11 @@ class CellAttributeHead(BaseModule):
 
     def __init__(self, in_channels: int, num_values: Sequence[int]) -> None:
         super().__init__()
+        check_count('in_channels', in_channels)
+        if not num_values:
+            raise ValueError('num_values must have one number for each attribute, got none')
+        for number in num_values:
+            check_count('num_values', number)
         self.num_values = list(num_values)
         self.classifier = nn.Linear(in_channels, sum(self.num_values))
 
@@ -46,7 +53,9 @@ class CellAttributeHead(BaseModule):
 
     def predict(self, features: Sequence[Tensor], data_samples: list[BaseDataElement]) -> list[BaseDataElement]:
         """Sets `pred_label` (H * W, A) of each sample."""
-        predicted_BNA = torch.stack([part.argmax(dim=-1) for part in self(features)], dim=-1)
+        logits = self(features)
+        check_finite(torch.cat(logits, dim=-1), 'logits of the cells, by picture of the batch')
+        predicted_BNA = torch.stack([part.argmax(dim=-1) for part in logits], dim=-1)
         for sample, predicted_NA in zip(data_samples, predicted_BNA, strict=True):
             sample.pred_label = predicted_NA
         return data_samples

@@ -7,6 +7,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from sacl_mm.functional.distributed import gather
+from sacl_mm.functional.settings import check_count
 from sacl_mm.models.negative_queue import NegativeQueue
 from sacl_mm.registry import MODELS
 
@@ -38,6 +39,8 @@ class ImageTextContrastiveHead(BaseModule):
 
     def __init__(self, embed_dim: int, queue_size: int = 57600, contrastive_loss: dict | None = None) -> None:
         super().__init__()
+        check_count('embed_dim', embed_dim)
+        check_count('queue_size', queue_size)
         self.contrastive_loss = MODELS.build(
             dict(contrastive_loss or dict(type='SACLContrastiveLoss'), _scope_='sacl_mm')
         )

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from sacl_mm.functional.settings import check_count
 from sacl_mm.layers.cpu_kernels import cpu_kernels
 from sacl_mm.layers.recomputation import recomputed_activations
 from sacl_mm.layers.tied_embedding import TiedEmbedding
@@ -17,6 +18,9 @@ class MaskedLanguageHead(BaseModule):
 
     def __init__(self, width: int = 768, vocab_size: int = 30522) -> None:
         super().__init__()
+        check_count('width', width)
+        check_count('vocab_size', vocab_size)
+        self.width = width
         self.transform = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width, eps=1e-12))
         self.bias = nn.Parameter(torch.zeros(vocab_size))
 

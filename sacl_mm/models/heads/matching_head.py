@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from sacl_mm.functional.settings import check_count
 from sacl_mm.registry import MODELS
 
 
@@ -13,6 +14,8 @@ class MatchingHead(BaseModule):
 
     def __init__(self, width: int = 768) -> None:
         super().__init__()
+        check_count('width', width)
+        self.width = width
         self.classifier = nn.Linear(width, 2)
 
     def forward(self, fused_BLC: Tensor) -> Tensor:

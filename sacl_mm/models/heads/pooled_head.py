@@ -4,6 +4,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from sacl_mm.functional.settings import check_count, check_number
 from sacl_mm.registry import MODELS
 
 
@@ -12,6 +13,10 @@ class ResidualHead(nn.Module):
 
     def __init__(self, dims: int, hidden: int, out: int, dropout: float, input_dropout: float) -> None:
         super().__init__()
+        for name, size in (('input size', dims), ('hidden', hidden), ('embed_dims', out)):
+            check_count(name, size)
+        check_number('dropout', dropout, '[0, 1)')
+        check_number('input_dropout', input_dropout, '[0, 1)')
         self.prepare = nn.Sequential(nn.LayerNorm(dims), nn.Dropout(input_dropout))
         self.linear = nn.Linear(dims, out)
         self.perceptron = nn.Sequential(nn.Linear(dims, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, out))

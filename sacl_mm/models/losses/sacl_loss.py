@@ -3,22 +3,27 @@
 Shapes: B pairs in the local batch (the anchors), G = B * processes, K queued pairs, M = G + K candidates, D features.
 """
 
+import logging
 import math
 from collections.abc import Sequence
 from functools import partial
 
 import torch
+from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from sacl_mm.functional.contrastive import mutual_information, weight_statistics
 from sacl_mm.functional.distributed import gather_with_gradient
+from sacl_mm.functional.settings import check_number, check_optional_count
 from sacl_mm.models.losses.both_ways import contrast_both_ways
 from sacl_mm.models.losses.candidates import CandidatePair, gathered, normalised, with_bank
 from sacl_mm.models.losses.contrast import Contrast, ContrastSums
 from sacl_mm.models.losses.direction import Direction, other_view, pair_ids
 from sacl_mm.models.losses.each_way import Treat, contrast_each_way
+from sacl_mm.models.losses.inputs import as_ids, check_features, temperature_of
+from sacl_mm.models.losses.left_out import warn_if_left_out
 from sacl_mm.models.losses.pairs import ContrastivePairs, FeaturePair, NegativeBank, PairTreatment
-from sacl_mm.models.losses.policies import NegativePolicy, SymmetricPolicy
+from sacl_mm.models.losses.policies import NegativePolicy, SymmetricPolicy, build_policy
 from sacl_mm.registry import MODELS
 
 
@@ -53,17 +58,16 @@ class SACLContrastiveLoss(nn.Module):
     ) -> None:
         super().__init__()
         policy = dict(type='SimilarityRegulation') if policy is None else policy
-        self.policy: NegativePolicy = (
-            MODELS.build(dict(policy, _scope_='sacl_mm')) if isinstance(policy, dict) else policy
-        )
-        if not isinstance(self.policy, NegativePolicy):
-            raise ValueError(
-                f"policy must be a configuration such as dict(type='InfoNCE'), or a NegativePolicy, got {self.policy!r}"
-            )
-        if tile_pairs is not None and tile_pairs < 1:
-            raise ValueError(f'tile_pairs must be at least 1, or None, got {tile_pairs}')
+        self.policy = build_policy('policy', policy)
+        check_optional_count('tile_pairs', tile_pairs)
         self.tile_pairs = tile_pairs
-        low, high = temperature_bounds or (temperature, temperature)
+        check_number('temperature', temperature, '(0, inf)')
+        bounds = (temperature, temperature) if temperature_bounds is None else tuple(temperature_bounds)
+        if len(bounds) != 2:
+            raise ValueError(f'temperature_bounds must be (low, high), or None, got {temperature_bounds}')
+        for bound in bounds:
+            check_number('temperature_bounds', bound, '(0, inf)')
+        low, high = bounds
         if not 0 < low <= temperature <= high:
             raise ValueError(f'temperature {temperature} must be positive and within its bounds {temperature_bounds}')
         # Its logarithm is learned, as in CLIP: a step of the optimizer then changes tau by a share of it, at any size of tau.
@@ -71,6 +75,7 @@ class SACLContrastiveLoss(nn.Module):
             torch.tensor(math.log(temperature)), requires_grad=temperature_bounds is not None
         )
         self.log_temperature_bounds = (math.log(low), math.log(high))
+        self._is_watched = self._has_warned = self._has_seen_scale = False
 
     @property
     def temperature(self) -> Tensor:
@@ -80,14 +85,15 @@ class SACLContrastiveLoss(nn.Module):
         self,
         image_features: Tensor,
         text_features: Tensor,
-        image_ids: Tensor | None = None,
-        text_ids: Tensor | None = None,
+        image_ids: Tensor | Sequence[int] | None = None,
+        text_ids: Tensor | Sequence[int] | None = None,
         reference: FeaturePair | None = None,
         teacher: FeaturePair | None = None,
         candidates: FeaturePair | None = None,
         bank: NegativeBank | None = None,
         progress: float = 0.0,
         return_diagnostics: bool = False,
+        logit_scale: Tensor | None = None,
     ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
         """The loss, a scalar; with `return_diagnostics` also a dict, per direction, of MI-P, MI-N and its target, the
         weights' statistics (scalars) and the weights themselves (`weights_AM`, nan where a candidate is no negative), all of
@@ -95,7 +101,8 @@ class SACLContrastiveLoss(nn.Module):
 
         Args:
             image_features, text_features: (B, D), normalised or not, any floating type (computed in float32 or better).
-            image_ids: (B,) non-negative integers; equal ids are positives of each other. None: row i matches row i alone.
+            image_ids: (B,) non-negative integers, a tensor or a list; equal ids are positives of each other. None: row i
+                matches row i alone.
             text_ids: (B,) integers that tell captions apart, for policies that ask for them.
             reference: features of the frozen reference model, for policies with alpha > 0.
             teacher: features of the momentum model, for MomentumDistillation.
@@ -104,19 +111,30 @@ class SACLContrastiveLoss(nn.Module):
                 would be told apart by the encoder (MoCo, arXiv 1911.05722; ALBEF). None: the batch's own, with gradient.
             bank: queued negatives; their ids are compared as well, so `image_ids` must be given.
             progress: share of the training that is done, in [0, 1], for policies with a schedule.
+            logit_scale: a model's own parameter log(1 / tau), as CLIP has it in open_clip and transformers (not its
+                exponential). Then tau = e^-logit_scale, so that z = cos * e^logit_scale, and the gradient goes to it; the
+                loss's own temperature and its bounds have no part.
 
         Raises:
-            ValueError: shapes or types that do not fit, or something that the policy needs is missing.
+            ValueError: shapes, types or devices that do not fit, or something that the policy needs is missing.
         """
-        if not 0 <= progress <= 1:
-            raise ValueError(f'progress must be in [0, 1], got {progress}')
-        self._check(
+        check_number('progress', progress, '[0, 1]')
+        check_features(
             FeaturePair(image_features, text_features),
-            dict(image_ids=image_ids, text_ids=text_ids),
             dict(reference=reference, teacher=teacher, candidates=candidates),
             bank,
         )
-        self._keep_temperature_within_bounds()
+        image_ids, text_ids = (
+            as_ids('image_ids', image_ids, image_features),
+            as_ids('text_ids', text_ids, image_features),
+        )
+        if bank is not None and image_ids is None:
+            raise ValueError('a bank needs image_ids, or its entries of the same image would count as negatives')
+        if logit_scale is None:
+            temperature = self._own_temperature()
+        else:
+            temperature = temperature_of(logit_scale, check_value=not self._has_seen_scale)
+            self._has_seen_scale = True
         with torch.autocast(image_features.device.type, enabled=False):
             local = normalised(FeaturePair(image_features, text_features))
             bank_features, bank_reference = (None, None) if bank is None else (bank.features, bank.reference)
@@ -128,12 +146,14 @@ class SACLContrastiveLoss(nn.Module):
             else:  # who often gave the candidates as well
                 seen_by_teacher = everyone if teacher is candidates else with_bank(gathered(teacher), bank_features)
             ids = pair_ids(len(image_features), image_features.device, image_ids, text_ids, bank)
+            if bank is None:
+                self._warn_without_negatives(ids.candidate_images_M)
 
             def direction(anchors_are_images: bool) -> Direction:
                 return Direction(
                     anchors_are_images,
                     ids,
-                    self.temperature.detach(),
+                    temperature.detach(),
                     progress,
                     has_empty_slots=bank is not None,
                     reference=other_view(reference, seen_by_reference, anchors_are_images),
@@ -157,13 +177,13 @@ class SACLContrastiveLoss(nn.Module):
                     _, group_B, size_G = ids.anchor_images_A.unique(return_inverse=True, return_counts=True)
                     weigh = partial(self._weigh, policy, directions[0])
                     pairs = rows * len(local.image)
-                    sums = contrast_both_ways(local, self.temperature, size_G[group_B], weigh, pairs, needs_gradient)
+                    sums = contrast_both_ways(local, temperature, size_G[group_B], weigh, pairs, needs_gradient)
                 if sums is None:
                     others = images_GD, texts_GD
-                    sums = contrast_each_way(local, others, everyone, self.temperature, treats, rows, needs_gradient)
+                    sums = contrast_each_way(local, others, everyone, temperature, treats, rows, needs_gradient)
                 return sums
 
-            loss = Contrast.apply(*local, images_GD, texts_GD, self.temperature, take_sums)
+            loss = Contrast.apply(*local, images_GD, texts_GD, temperature, take_sums)
             if not return_diagnostics:
                 return loss
             return loss, self._diagnose(slice(0, rows), local, everyone, treats)
@@ -221,49 +241,28 @@ class SACLContrastiveLoss(nn.Module):
             diagnostics |= {f'{direction}/{name}': value for name, value in values.items()}
         return diagnostics
 
-    @torch.no_grad()
-    def _keep_temperature_within_bounds(self) -> None:
-        # Clamping the value instead of the parameter would leave a tau beyond its bound without a gradient for ever.
+    def _own_temperature(self) -> Tensor:
+        """tau, after its logarithm was put within its bounds."""
         if self.log_temperature.requires_grad:
-            self.log_temperature.clamp_(*self.log_temperature_bounds)
+            with torch.no_grad():
+                # Clamping the value instead of the parameter would leave a tau beyond its bound without a gradient for ever.
+                self.log_temperature.clamp_(*self.log_temperature_bounds)
+            if not self._is_watched and self.training and torch.is_grad_enabled():
+                self._is_watched = True
+                warn_if_left_out(self)
+        return self.temperature
 
-    @staticmethod
-    def _check(
-        batch: FeaturePair,
-        ids: dict[str, Tensor | None],
-        others: dict[str, FeaturePair | None],
-        bank: NegativeBank | None,
-    ) -> None:
-        images_BD, texts_BD = batch
-        if images_BD.ndim != 2 or images_BD.shape != texts_BD.shape:
-            raise ValueError(
-                'image_features and text_features must be (B, D) and of equal shape, got '
-                f'{tuple(images_BD.shape)} and {tuple(texts_BD.shape)}'
+    def _warn_without_negatives(self, candidate_images_M: Tensor) -> None:
+        if self._has_warned:
+            return
+        alone = len(candidate_images_M) == 1
+        if not alone and candidate_images_M.device.type == 'cpu':  # elsewhere the host would wait for it
+            alone = bool((candidate_images_M == candidate_images_M[0]).all())
+        if alone:
+            self._has_warned = True
+            print_log(
+                'all pairs of a batch are of one image, so that there are no negatives and the contrastive loss teaches '
+                'nothing (of a single pair it is 0 for ever). Use larger batches of different images, or a queue (queue_size)',
+                logger='current',
+                level=logging.WARNING,
             )
-        if (images_BD.dtype == torch.float64) != (texts_BD.dtype == torch.float64):
-            raise ValueError(
-                f'image_features and text_features must both be float64 or neither, got {images_BD.dtype} and {texts_BD.dtype}'
-            )
-        if not len(images_BD):
-            raise ValueError('a batch without pairs has no loss')
-        for name, pair in others.items():
-            if pair is None:
-                continue
-            if not len(pair[0]) == len(pair[1]) == len(images_BD):
-                raise ValueError(
-                    f'{name} features are of {len(pair[0])} images and {len(pair[1])} texts, '
-                    f'the batch has {len(images_BD)} pairs'
-                )
-            # The reference's features are compared with each other alone, and may have a width of their own.
-            shape = (len(images_BD), pair[0].shape[-1] if name == 'reference' else images_BD.shape[1])
-            if not pair[0].shape == pair[1].shape == shape:
-                raise ValueError(
-                    f'{name} features must be {shape}, got {tuple(pair[0].shape)} and {tuple(pair[1].shape)}'
-                )
-        for name, ids_B in ids.items():
-            if ids_B is not None and (ids_B.shape != images_BD.shape[:1] or ids_B.is_floating_point()):
-                raise ValueError(f'{name} must be ({len(images_BD)},) integers, got {tuple(ids_B.shape)} {ids_B.dtype}')
-        if bank is not None and ids['image_ids'] is None:
-            raise ValueError('a bank needs image_ids, or its entries of the same image would count as negatives')
-        if bank is not None and others['reference'] is not None and bank.reference is None:
-            raise ValueError('with reference features the bank needs its own: set bank.reference')

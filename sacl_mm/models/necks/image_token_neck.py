@@ -7,6 +7,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from sacl_mm.functional.settings import check_count, check_heads, check_optional_count
 from sacl_mm.registry import MODELS
 
 
@@ -30,9 +31,14 @@ class ImageTokenNeck(BaseModule):
         self, in_channels: int, out_channels: int | None = None, num_layers: int = 0, num_heads: int = 4
     ) -> None:
         super().__init__()
+        check_count('in_channels', in_channels)
+        check_optional_count('out_channels', out_channels)
+        check_count('num_layers', num_layers, least=0)
         if num_layers and out_channels is None:
             raise ValueError('num_layers needs out_channels')
         self.in_channels, self.out_channels = in_channels, out_channels or in_channels
+        if num_layers:
+            check_heads(self.out_channels, num_heads)
         self.projection = None if out_channels is None else nn.Linear(in_channels, out_channels)
         self.layers = nn.Sequential(
             *(

@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from sacl_mm.functional.settings import check_number
 from sacl_mm.layers.token_reduction import guided_score, reduce_tokens
 from sacl_mm.models.necks.image_token_neck import ImageTokenNeck
 from sacl_mm.registry import MODELS
@@ -30,8 +31,7 @@ class TokenReductionNeck(ImageTokenNeck):
         fuse: bool = True,
     ) -> None:
         super().__init__(in_channels, out_channels, num_layers, num_heads)
-        if not 0 < keep_rate <= 1:
-            raise ValueError(f'keep_rate must be in (0, 1], got {keep_rate}')
+        check_number('keep_rate', keep_rate, '(0, 1]')
         self.keep_rate, self.fuse = keep_rate, fuse
 
     def forward(self, features: Tensor | tuple[Tensor, ...] | list[Tensor]) -> Tensor:

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from transformers import BertConfig, BertModel
 
 from sacl_mm.functional.length_buckets import in_length_buckets
+from sacl_mm.functional.settings import check_count, check_heads, check_number
 from sacl_mm.layers.bert_checkpoint import load_bert
 from sacl_mm.layers.cpu_kernels import cpu_kernels
 from sacl_mm.layers.recomputation import recomputed_activations
@@ -38,6 +39,12 @@ class BertTextEncoder(BaseModule):
         length_buckets: int = 1,
     ) -> None:
         super().__init__()
+        check_count('vocab_size', vocab_size)
+        check_count('num_layers', num_layers)
+        check_heads(width, num_heads)
+        check_count('max_length', max_length, least=2)
+        check_number('dropout', dropout, '[0, 1)')
+        check_count('length_buckets', length_buckets)
         self.checkpoint = checkpoint
         self.width = width
         self.vocab_size = vocab_size

@@ -127,7 +127,7 @@ def test_minimising_the_loss_moves_mi_n_towards_its_target():
             dict(reference=FeaturePair(torch.zeros(4, 5), torch.zeros(4, 6))),
             r'reference features must be \(4, 5\), got \(4, 5\) and \(4, 6\)',
         ),
-        (dict(progress=2.0), r'progress must be in \[0, 1\]'),
+        (dict(progress=2.0), r'progress must be a number in \[0, 1\]'),
         (dict(reference=FeaturePair(torch.zeros(3, 8), torch.zeros(3, 8))), 'reference features are of 3'),
         (dict(bank=NegativeBank(pair(2, 8), torch.arange(2))), 'bank needs image_ids'),
     ],
@@ -148,5 +148,5 @@ def test_what_a_policy_needs_is_asked_for():
     for policy in ('InfoNCE', InfoNCE):
         with pytest.raises(ValueError, match=r"policy must be a configuration such as dict\(type='InfoNCE'\)"):
             SACLContrastiveLoss(policy)
-    with pytest.raises(ValueError, match='tile_pairs must be at least 1'):
+    with pytest.raises(ValueError, match='tile_pairs must be a whole number of at least 1'):
         SACLContrastiveLoss(tile_pairs=0)

@@ -56,11 +56,11 @@ def test_with_tau_s_1_no_weight_falls_below_e_to_minus_2():
     ('policy', 'message'),
     [
         (dict(type='SimilarityRegulation', norm='max'), 'norm must be'),
-        (dict(type='SimilarityRegulation', similarity_temperature=0), 'must be positive'),
+        (dict(type='SimilarityRegulation', similarity_temperature=0), 'similarity_temperature must be a number in'),
         (dict(type='SimilarityRegulation', delta=2.0), 'delta cancels'),
         (dict(type='SimilarityRegulation', alpha=1.5), 'alpha must be'),
         (dict(type='SimilarityRegulation', alpha=(1, 0, 0)), 'alpha must be'),
-        (dict(type='ThresholdRemoval', threshold=0, weights=dict(type='InfoNCE')), 'threshold must be positive'),
+        (dict(type='ThresholdRemoval', threshold=0, weights=dict(type='InfoNCE')), 'threshold must be a number in'),
         (dict(type='MomentumDistillation', weight=2, weights=dict(type='InfoNCE')), 'weight must be'),
     ],
 )

@@ -1,6 +1,6 @@
 """False-negative policies: one interface (`base.py`), one policy a file."""
 
-from sacl_mm.models.losses.policies.base import NegativePolicy, SymmetricPolicy
+from sacl_mm.models.losses.policies.base import NegativePolicy, SymmetricPolicy, build_policy
 from sacl_mm.models.losses.policies.hard_negatives import HardNegativeNCE
 from sacl_mm.models.losses.policies.info_nce import InfoNCE
 from sacl_mm.models.losses.policies.momentum_distillation import MomentumDistillation
@@ -17,4 +17,5 @@ __all__ = [
     'SimilarityRegulation',
     'SymmetricPolicy',
     'ThresholdRemoval',
+    'build_policy',
 ]

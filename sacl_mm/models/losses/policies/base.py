@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from sacl_mm.functional.contrastive import normalise_log_weights_
 from sacl_mm.models.losses.pairs import ContrastivePairs, PairTreatment
+from sacl_mm.registry import MODELS
 
 
 class NegativePolicy(nn.Module):
@@ -30,6 +31,17 @@ class NegativePolicy(nn.Module):
         once: the same pairs must get the same treatment. The tensors of `pairs` must not be written to.
         """
         raise NotImplementedError
+
+
+def build_policy(name: str, policy: dict | NegativePolicy) -> NegativePolicy:
+    """The policy itself, or what its configuration builds; ValueError, which names the argument, for anything else."""
+    built = MODELS.build(dict(policy, _scope_='sacl_mm')) if isinstance(policy, dict) else policy
+    if not isinstance(built, NegativePolicy):
+        given = type(policy).__name__ if isinstance(policy, nn.Module) else repr(policy)
+        raise ValueError(
+            f"{name} must be a configuration such as dict(type='InfoNCE'), or a NegativePolicy, got {given}"
+        )
+    return built
 
 
 class SymmetricPolicy(NegativePolicy):

@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from sacl_mm.functional.settings import check_number
 from sacl_mm.models.losses.pairs import ContrastivePairs
 from sacl_mm.models.losses.policies.base import SymmetricPolicy
 from sacl_mm.registry import MODELS
@@ -17,6 +18,7 @@ class HardNegativeNCE(SymmetricPolicy):
 
     def __init__(self, beta: float = 0.25) -> None:
         super().__init__()
+        check_number('beta', beta, '[0, inf)')
         self.beta = beta
 
     def raw_log_weights(self, pairs: ContrastivePairs) -> Tensor:

@@ -2,8 +2,9 @@
 
 import math
 
+from sacl_mm.functional.settings import check_number
 from sacl_mm.models.losses.pairs import ContrastivePairs, PairTreatment
-from sacl_mm.models.losses.policies.base import NegativePolicy
+from sacl_mm.models.losses.policies.base import NegativePolicy, build_policy
 from sacl_mm.registry import MODELS
 
 
@@ -21,11 +22,11 @@ class MomentumDistillation(NegativePolicy):
 
     def __init__(self, weights: dict | NegativePolicy, weight: float = 0.4, ramp: float = 1 / 30) -> None:
         super().__init__()
-        if not 0 <= weight <= 1:
-            raise ValueError(f'weight must be in [0, 1], got {weight}')
+        check_number('weight', weight, '[0, 1]')
+        check_number('ramp', ramp, '[0, 1]')
         self.weight = weight
         self.ramp = ramp
-        self.weights = MODELS.build(weights) if isinstance(weights, dict) else weights
+        self.weights = build_policy('weights', weights)
 
     @property
     def needs_reference(self) -> bool:

@@ -21,6 +21,8 @@ class OracleRemoval(NegativePolicy):
 
     def __init__(self, relevance: dict | Callable) -> None:
         super().__init__()
+        if not isinstance(relevance, dict) and not callable(relevance):
+            raise ValueError(f'relevance must be a function, or the configuration of one, got {relevance!r}')
         self.relevance = TASK_UTILS.build(relevance) if isinstance(relevance, dict) else relevance
 
     def forward(self, pairs: ContrastivePairs) -> PairTreatment:

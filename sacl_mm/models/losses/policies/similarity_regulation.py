@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from sacl_mm.functional.settings import check_number, first_and_last
 from sacl_mm.models.losses.pairs import ContrastivePairs
 from sacl_mm.models.losses.policies.base import SymmetricPolicy
 from sacl_mm.registry import MODELS
@@ -41,15 +42,11 @@ class SimilarityRegulation(SymmetricPolicy):
         super().__init__()
         if norm not in ('mean', 'softmax'):
             raise ValueError(f"norm must be 'mean' or 'softmax', got {norm!r}")
-        if similarity_temperature <= 0 or delta <= 0:
-            raise ValueError(
-                f'similarity_temperature and delta must be positive, got {similarity_temperature} and {delta}'
-            )
+        check_number('similarity_temperature', similarity_temperature, '(0, inf)')
+        check_number('delta', delta, '(0, inf)')
         if norm == 'mean' and delta != 1:
             raise ValueError(f"delta cancels under norm='mean': leave it at 1 (got {delta}) or use norm='softmax'")
-        ends = (alpha, alpha) if isinstance(alpha, (int, float)) else tuple(alpha)
-        if len(ends) != 2 or not all(0 <= end <= 1 for end in ends):
-            raise ValueError(f'alpha must be a number in [0, 1] or (first, last), got {alpha!r}')
+        ends = first_and_last('alpha', alpha, '[0, 1]')
         self.norm = norm
         self.similarity_temperature = similarity_temperature
         self.delta = delta

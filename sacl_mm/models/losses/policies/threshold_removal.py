@@ -4,8 +4,9 @@ import math
 
 import torch
 
+from sacl_mm.functional.settings import check_number
 from sacl_mm.models.losses.pairs import ContrastivePairs, PairTreatment
-from sacl_mm.models.losses.policies.base import NegativePolicy
+from sacl_mm.models.losses.policies.base import NegativePolicy, build_policy
 from sacl_mm.registry import MODELS
 
 
@@ -15,15 +16,15 @@ class ThresholdRemoval(NegativePolicy):
 
     Args:
         weights: the policy whose weights are thresholded (a config or a module).
-        threshold: on w, whose mean is 1; the paper's best is 0.2 to 0.3.
+        threshold: on w, whose mean is 1, so that it must be below 1; the paper's best is 0.2 to 0.3.
         keep_weights: True leaves the other negatives their weights, False makes them 1, as in "ALBEF++".
     """
 
     def __init__(self, weights: dict | NegativePolicy, threshold: float = 0.25, keep_weights: bool = False) -> None:
         super().__init__()
-        if threshold <= 0:
-            raise ValueError(f'threshold must be positive, got {threshold}')
-        self.weights = MODELS.build(weights) if isinstance(weights, dict) else weights
+        # Weights are 1 on average: below 1 a threshold leaves each anchor a negative, above it may leave none.
+        check_number('threshold', threshold, '(0, 1)')
+        self.weights = build_policy('weights', weights)
         self.threshold = threshold
         self.keep_weights = keep_weights
 

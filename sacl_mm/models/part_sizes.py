@@ -1,0 +1,56 @@
+"""Do the parts of a model fit each other? Told when it is built, not by the first batch."""
+
+from torch import Tensor, nn
+
+
+def check_towers(data_preprocessor: nn.Module, towers: nn.Module) -> None:
+    """Raises ValueError if the preprocessor lets tokens through that the text encoder does not have."""
+    let_through = getattr(data_preprocessor, 'vocab_size', None)
+    known = _vocabulary(towers)
+    if let_through is not None and known is not None and let_through > known:
+        raise ValueError(
+            f'the data_preprocessor has a vocab_size of {let_through}, the text encoder one of {known}: give both that of the '
+            'tokenizer'
+        )
+
+
+def check_vocabulary(name: str, size: int, towers: nn.Module) -> None:
+    """Raises ValueError unless a head that is tied to the text encoder's embeddings has as many words."""
+    known = _vocabulary(towers)
+    if known is not None and size != known:
+        raise ValueError(f'{name} has a vocab_size of {size}, the text encoder, to which it is tied, one of {known}')
+
+
+def check_widths(towers: nn.Module, fusion: nn.Module, **heads: nn.Module) -> None:
+    """Raises ValueError unless fusion takes texts and images as wide as the towers give them, and heads what fusion gives."""
+    widths = [
+        ("fusion's width", fusion, 'width', "the text encoder's width", getattr(towers, 'text_encoder', None), 'width'),
+        ("fusion's image_width", fusion, 'image_width', "the neck's", getattr(towers, 'neck', None), 'out_channels'),
+    ]
+    widths += [(f"{name}'s width", head, 'width', "fusion's", fusion, 'width') for name, head in heads.items()]
+    for name, part, attribute, other_name, other, other_attribute in widths:
+        # A part of another library may not tell.
+        size, other_size = getattr(part, attribute, None), getattr(other, other_attribute, None)
+        if size is not None and other_size is not None and size != other_size:
+            raise ValueError(f'{name} is {size}, {other_name} is {other_size}: they must be equal')
+
+
+def check_answers_fit(token_ids_AL: Tensor, answer_decoder: nn.Module) -> None:
+    """Raises ValueError if the list of answers has words, or lengths, that the decoder does not have."""
+    embeddings = getattr(answer_decoder, 'embeddings', None)
+    if embeddings is None:
+        return
+    words, positions = embeddings.word_embeddings.num_embeddings, embeddings.position_embeddings.num_embeddings
+    largest, longest = int(token_ids_AL.max()), token_ids_AL.shape[1]
+    if largest >= words:
+        raise ValueError(
+            f"the answers have token id {largest}, the answer_decoder a vocab_size of {words}: give it the tokenizer's"
+        )
+    if longest > positions:
+        raise ValueError(
+            f'the longest answer has {longest} tokens, the answer_decoder a max_length of {positions}: make that larger'
+        )
+
+
+def _vocabulary(towers: nn.Module) -> int | None:
+    return getattr(getattr(towers, 'text_encoder', None), 'vocab_size', None)
