@@ -1,5 +1,6 @@
 """Finds mistakes in a configuration before anything is built: misspelt keys, impossible values, missing files."""
 
+import functools
 import inspect
 import os
 
@@ -25,6 +26,7 @@ _OTHER_KEYS = {
 }
 
 
+@functools.cache
 def known_keys() -> set[str]:
     return set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'} | _OTHER_KEYS
 
@@ -42,8 +44,8 @@ def check_config(cfg: Config, options: dict | None = None) -> None:
     """
     known = known_keys()
     for key in cfg:
-        hint = did_you_mean(key, known, cutoff=0.85)
-        if key not in known and hint:
+        hint = '' if key in known else did_you_mean(key, known, cutoff=0.85)
+        if hint:
             raise UserError(f"the configuration has '{key}', which nothing reads{hint}")
     for path, readable in _readable_inside().items():
         part = cfg
@@ -59,6 +61,7 @@ def check_config(cfg: Config, options: dict | None = None) -> None:
         check_values(cfg)
 
 
+@functools.cache
 def _readable_inside() -> dict[str, set[str]]:
     """What may be in those parts of a configuration that are no registered types."""
     of_loader = set(inspect.signature(DataLoader.__init__).parameters) - {'self'} | {

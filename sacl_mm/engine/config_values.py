@@ -25,11 +25,12 @@ def _is_built(value: Any) -> bool:
     return not isinstance(value, (dict, list, tuple, set, str, bytes, int, float, type(None)))
 
 
+def _is_type(value: Any) -> bool:
+    return _is_name(value) or callable(value)
+
+
 def _is_typed(value: Any) -> bool:
-    if not isinstance(value, dict):
-        return _is_built(value)
-    kind = value.get('type')
-    return (isinstance(kind, str) and kind != '') or callable(kind)
+    return _is_type(value.get('type')) if isinstance(value, dict) else _is_built(value)
 
 
 def _is_dict(value: Any) -> bool:
@@ -141,11 +142,15 @@ _RULES = [
     _Rule('auto_scale_lr.base_batch_size', _at_least(1), 'a whole number of at least 1'),
     _Rule('auto_scale_lr.enable', _is_bool, 'True or False'),
     _Rule('train_cfg', _is_dict, 'a dict, as dict(by_epoch=True, max_epochs=10)'),
+    _Rule('train_cfg.type', _is_type, "the name of a type, as 'EpochBasedTrainLoop'"),
+    _Rule('train_cfg.by_epoch', _is_bool, 'True or False'),
     _Rule('train_cfg.max_epochs', _is_count, 'a whole number of at least 1'),
     _Rule('train_cfg.max_iters', _is_count, 'a whole number of at least 1'),
     _Rule('train_cfg.val_interval', _at_least(1), 'a whole number of at least 1'),
     _Rule('train_cfg.val_begin', _at_least(0), 'a whole number of at least 0'),
     _Rule('optim_wrapper', _is_dict, 'a dict, as dict(optimizer=dict(type=...))'),
+    _Rule('optim_wrapper.type', _is_type, "the name of a type, as 'OptimWrapper'"),
+    _Rule('optim_wrapper.constructor', _is_type, "the name of a type, as 'DefaultOptimWrapperConstructor'"),
     _Rule('optim_wrapper.optimizer', _is_typed, _TYPED),
     _Rule('optim_wrapper.optimizer.lr', lambda value: _is_number(value, 0), 'a number of at least 0'),
     _Rule('optim_wrapper.optimizer.weight_decay', lambda value: _is_number(value, 0), 'a number of at least 0'),
@@ -158,6 +163,7 @@ _RULES = [
 for _part in ('val', 'test'):
     _RULES += [
         _Rule(f'{_part}_cfg', _is_dict, 'a dict, as dict()'),
+        _Rule(f'{_part}_cfg.type', _is_type, f"the name of a type, as '{_part.capitalize()}Loop'"),
         _Rule(f'{_part}_cfg.fp16', _is_bool, 'True or False'),
         _Rule(f'{_part}_evaluator', _is_evaluator, "a metric, as dict(type='...'), or a list of them"),
     ]
