@@ -59,7 +59,9 @@ class Training:
     @property
     def epochs_done(self) -> int:
         pointer = self.work_dir / 'last_checkpoint'
-        return int(Path(pointer.read_text().strip()).stem.removeprefix('epoch_')) if pointer.is_file() else 0
+        name = Path(pointer.read_text().strip()).stem if pointer.is_file() else 'epoch_0'
+        epoch = name.removeprefix('epoch_')
+        return int(epoch) if epoch.isdecimal() else 0  # the training itself says what is wrong
 
     @property
     def seconds_left(self) -> float:
@@ -72,7 +74,7 @@ class Training:
         if not (self.work_dir / 'last_checkpoint').is_file():
             return
         for file in self.work_dir.glob('*.py'):
-            begun = Config.fromfile(file)
+            begun = _begun(file)
             different = [key for key in SETTINGS if _plain(begun.get(key)) != _plain(self.cfg.get(key))]
             if different:
                 sys.exit(
@@ -99,6 +101,16 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    # Here, for it takes seconds to import, and --help needs none of it.
+    from sacl_mm.engine.launch import run_tool
+
+    run_tool(lambda: demonstrate(args))
+
+
+def demonstrate(args: argparse.Namespace) -> None:
+    from sacl_mm.engine.output_file import check_folder
+
+    check_folder(args.work_dir, '--work-dir')
     if not args.report_only:
         os.environ.setdefault('OMP_NUM_THREADS', str(_cores()))
         trainings = plan(args.work_dir, args.epochs, args.seed)
@@ -204,7 +216,19 @@ def _note(training: Training, seconds: float) -> None:
 
 def _read_notes(work_dir: Path) -> dict:
     file = work_dir / 'trainings.json'
-    return json.loads(file.read_text()) if file.is_file() else {}
+    try:
+        notes = json.loads(file.read_text()) if file.is_file() else {}
+    except ValueError:
+        notes = None
+    if not isinstance(notes, dict):
+        sys.exit(f'error: {file} is damaged; delete it (it holds only the seconds that each training took)')
+    return notes
+
+
+def _begun(file: Path) -> Config:
+    from sacl_mm.engine.config_file import config_from_file
+
+    return config_from_file(str(file))
 
 
 def _plain(setting: dict | list | None) -> object:

@@ -8,17 +8,16 @@ not made from those files.
 """
 
 import argparse
-import json
-import os
 from collections import Counter
 
-from mmengine.config import Config
 from mmengine.dataset import ConcatDataset
 from mmengine.registry import DefaultScope
 
 from sacl_mm.datasets.question_files import VISUAL_GENOME_WEIGHT
-from sacl_mm.engine.config_check import UserError, check_file
+from sacl_mm.engine.config_check import UserError, check_config
+from sacl_mm.engine.config_file import config_from_file
 from sacl_mm.engine.launch import run_tool
+from sacl_mm.engine.output_file import check_json_file, write_json
 from sacl_mm.registry import DATASETS
 
 
@@ -29,7 +28,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--at-least', type=int, default=9, help='how many questions it must be the answer to (default: 9)'
     )
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.at_least < 1:
+        parser.error(f'--at-least must be at least 1, got {args.at_least}')
+    return args
 
 
 def count_answers(dataset) -> Counter:
@@ -39,6 +41,8 @@ def count_answers(dataset) -> Counter:
     counts: Counter = Counter()
     for index in range(len(dataset)):
         question = dataset.get_data_info(index)
+        if 'answer_weights' not in question:
+            raise UserError(f'{type(dataset).__name__} holds no answers: is it a training set of questions?')
         weights = question['answer_weights']
         if sum(weights) > VISUAL_GENOME_WEIGHT:
             counts[question['answers'][weights.index(max(weights))]] += 1
@@ -47,19 +51,18 @@ def count_answers(dataset) -> Counter:
 
 def main() -> None:
     args = parse_args()
-    check_file(args.config, 'configuration')
-    cfg = Config.fromfile(args.config)
-    if cfg.get('train_dataloader') is None:
-        raise UserError(f"configuration '{args.config}' has no train_dataloader")
+    check_json_file(args.out, 'the answer list')
+    cfg = config_from_file(args.config)
+    check_config(cfg)
+    if not isinstance(cfg.get('train_dataloader'), dict) or 'dataset' not in cfg.train_dataloader:
+        raise UserError(f"configuration '{args.config}' has no train_dataloader with a dataset")
     with DefaultScope.overwrite_default_scope('sacl_mm'):
         counts = count_answers(DATASETS.build(_without_pipeline(cfg.train_dataloader.dataset)))
     kept = [answer for answer, number in counts.most_common() if number >= args.at_least]
     if not kept:
         found = ''.join(f"; the most frequent, '{answer}', of {number}" for answer, number in counts.most_common(1))
         raise UserError(f'no answer is that of {args.at_least} questions{found}')
-    os.makedirs(os.path.dirname(os.path.abspath(args.out)), exist_ok=True)
-    with open(args.out, 'w', encoding='utf-8') as file:
-        json.dump(kept, file, ensure_ascii=False, indent=0)
+    write_json(args.out, kept, indent=0)
     share = sum(counts[answer] for answer in kept) / sum(counts.values())
     print(
         f'{len(kept):,} of {len(counts):,} answers, those of {100 * share:.1f} % of the questions, written to {args.out}'

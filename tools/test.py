@@ -1,21 +1,25 @@
 #!/usr/bin/env python
-"""Measure a checkpoint: `python tools/test.py CONFIG CHECKPOINT [--out FILE --out-item metrics|pred]`."""
+"""Measure a checkpoint: `python tools/test.py CONFIG CHECKPOINT [--out FILE.json --out-item metrics|pred]`."""
 
 import argparse
 
-import mmengine
-from mmengine.evaluator import DumpResults
-
 from sacl_mm.engine.checkpoint_check import check_checkpoint
 from sacl_mm.engine.launch import add_common_arguments, build_runner, load_config, run_tool
+from sacl_mm.engine.output_file import check_json_file, write_json
+from sacl_mm.engine.prediction_file import PredictionFile
+from sacl_mm.user_error import UserError
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='configuration file')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--out', help='write predictions or metrics to this file (.json, .yaml or .pkl)')
-    parser.add_argument('--out-item', choices=['metrics', 'pred'], help='what --out takes (default: pred)')
+    parser.add_argument('--out', help='write predictions or metrics to this .json file')
+    parser.add_argument(
+        '--out-item',
+        choices=['metrics', 'pred'],
+        help='what --out takes: the measures by name, or what the model returned for each sample (default: pred)',
+    )
     add_common_arguments(parser)
     args = parser.parse_args()
     if args.out_item and not args.out:
@@ -25,18 +29,25 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    if args.config.endswith(('.pth', '.pt')) or args.checkpoint.endswith('.py'):
+        raise UserError(
+            f"'{args.config}' is no configuration or '{args.checkpoint}' no checkpoint: the order is CONFIG CHECKPOINT"
+        )
+    if args.out:
+        check_json_file(args.out, '--out')
+    cfg = load_config(args, stage='test')
     check_checkpoint(args.checkpoint, 'checkpoint')
-    cfg = load_config(args)
     cfg.load_from = args.checkpoint
     cfg.pop('shard', None)  # of a training
     if args.amp:
         cfg.test_cfg.fp16 = True
     runner = build_runner(cfg)
     if args.out and args.out_item != 'metrics':
-        runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
+        # First: what they are measured by may fail.
+        runner.test_evaluator.metrics.insert(0, PredictionFile(args.out))
     metrics = runner.test()
     if args.out and args.out_item == 'metrics' and runner.rank == 0:
-        mmengine.dump(metrics, args.out)
+        write_json(args.out, metrics)
 
 
 if __name__ == '__main__':

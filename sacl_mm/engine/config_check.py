@@ -1,13 +1,16 @@
-"""Finds mistakes in a configuration before anything is built: misspelt keys, missing files."""
+"""Finds mistakes in a configuration before anything is built: misspelt keys, impossible values, missing files."""
 
-import difflib
+import functools
 import inspect
 import os
 
 from mmengine.config import Config
 from mmengine.runner import Runner
+from mmengine.utils.dl_utils import set_multi_processing
 from torch.utils.data import DataLoader
 
+from sacl_mm.engine.config_options import check_options, did_you_mean
+from sacl_mm.engine.config_values import LOADERS, check_values
 from sacl_mm.user_error import UserError
 
 # Besides the arguments of Runner: what Runner.from_cfg, the tools or mmengine read from a configuration.
@@ -25,76 +28,55 @@ _OTHER_KEYS = {
 }
 
 
+@functools.cache
 def known_keys() -> set[str]:
     return set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'} | _OTHER_KEYS
 
 
 def check_config(cfg: Config, options: dict | None = None) -> None:
-    """Stop at a top-level key that nearly is a known one, at a key of a data loader or of `randomness` that nothing reads, and
-    at an override that overrides nothing.
+    """Stop at a top-level key that nearly is a known one, at a key of a part that is no registered type (a data loader,
+    `randomness`, ...) that nothing reads, at a value that its key cannot have, and at an override that overrides nothing.
 
     A configuration may define names of its own (`image_size = 256`), so that only near misses can be mistakes; unknown
     arguments further inside are refused by the classes that get them. Call it on the configuration before `options` (of
     `--cfg-options`) are merged, and without options afterwards.
 
     Raises:
-        UserError: names the key, and the one that was probably meant.
+        UserError: names the key, and the one that was probably meant, or what its value must be.
     """
     known = known_keys()
     for key in cfg:
-        close = difflib.get_close_matches(key, known, n=1, cutoff=0.85)
-        if key not in known and close:
-            raise UserError(f"the configuration has '{key}', which nothing reads; did you mean '{close[0]}'?")
-    for key, readable in _readable_inside().items():
-        part = cfg.get(key)
-        for name in set(part if isinstance(part, dict) else ()) - readable:
-            close = difflib.get_close_matches(name, readable, n=1)
-            hint = f"; did you mean '{close[0]}'?" if close else ''
-            raise UserError(f"the configuration's {key} has '{name}', which nothing reads{hint}")
-    for option in options or {}:
-        first = option.split('.')[0]
-        if first not in cfg and first not in known:
-            close = difflib.get_close_matches(first, known | set(cfg), n=1)
-            hint = f"; did you mean '{close[0]}'?" if close else ''
-            raise UserError(f"--cfg-options {option}: the configuration has no '{first}'{hint}")
-        _check_path(cfg, option)
+        hint = '' if key in known else did_you_mean(key, known, cutoff=0.85)
+        if hint:
+            raise UserError(f"the configuration has '{key}', which nothing reads{hint}")
+    for path, readable in _readable_inside().items():
+        part = cfg
+        for key in path.split('.'):
+            part = part.get(key) if isinstance(part, (dict, Config)) else None
+        for name in sorted(set(map(str, part if isinstance(part, dict) else ())) - readable):
+            raise UserError(
+                f"the configuration's {path} has '{name}', which nothing reads{did_you_mean(name, readable)}"
+            )
+    if options:  # one of which may mend a value
+        check_options(cfg, options, known)
+    else:
+        check_values(cfg)
 
 
+@functools.cache
 def _readable_inside() -> dict[str, set[str]]:
     """What may be in those parts of a configuration that are no registered types."""
-    of_loader = set(inspect.signature(DataLoader.__init__).parameters) - {'self'} | {'num_batch_per_epoch'}
-    of_randomness = set(inspect.signature(Runner.set_randomness).parameters) - {'self'}
-    loaders = dict.fromkeys(('train_dataloader', 'val_dataloader', 'test_dataloader'), of_loader)
-    return loaders | dict(randomness=of_randomness)
-
-
-def _check_path(cfg: Config, option: str) -> None:
-    """Every key on the way to the last one must exist: overriding would otherwise make a new branch that nothing reads. The
-    last one may be new, but not a near miss of one that is there."""
-    node, path = cfg, []
-    for key in option.split('.')[:-1]:
-        path.append(key)
-        if isinstance(node, (list, tuple)):
-            if not key.isdigit() or int(key) >= len(node):
-                raise UserError(
-                    f"--cfg-options {option}: '{'.'.join(path[:-1])}' is a list of {len(node)}, it has no '{key}'"
-                )
-            node = node[int(key)]
-            continue
-        if not isinstance(node, dict | Config) or key not in node:
-            if len(path) == 1:  # a known key of Runner that this configuration leaves at its default
-                return
-            where = '.'.join(path[:-1])
-            close = difflib.get_close_matches(key, list(node) if isinstance(node, dict) else [], n=1)
-            hint = f"; did you mean '{close[0]}'?" if close else ''
-            raise UserError(f"--cfg-options {option}: '{where}' has no '{key}'{hint}")
-        node = node[key]
-        if node is None:
-            return
-    last = option.split('.')[-1]
-    close = difflib.get_close_matches(last, list(node), n=1, cutoff=0.85) if isinstance(node, dict) else []
-    if close and last not in node:
-        raise UserError(f"--cfg-options {option}: '{'.'.join(path)}' has no '{last}'; did you mean '{close[0]}'?")
+    of_loader = set(inspect.signature(DataLoader.__init__).parameters) - {'self'} | {
+        'num_batch_per_epoch',
+        'disable_subprocess_warning',
+    }
+    of_processes = set(inspect.signature(set_multi_processing).parameters) - {'distributed'}
+    return dict.fromkeys(LOADERS, of_loader) | {
+        'randomness': set(inspect.signature(Runner.set_randomness).parameters) - {'self'},
+        'env_cfg': {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
+        'env_cfg.mp_cfg': of_processes,
+        'auto_scale_lr': {'base_batch_size', 'enable'},
+    }
 
 
 def check_file(path: str, what: str) -> None:

@@ -1,13 +1,14 @@
 """From command line and configuration file to a Runner; shared by `tools/train.py` and `tools/test.py`."""
 
 import os
+import select
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from datetime import timedelta
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import FlexibleRunner, Runner
 from mmengine.utils import digit_version
@@ -16,11 +17,20 @@ from sacl_mm.broken_sample import BrokenSampleError
 from sacl_mm.engine.build_errors import build_mistake
 from sacl_mm.engine.checkpoint_check import check_checkpoint
 from sacl_mm.engine.compilation import compile_layers
-from sacl_mm.engine.config_check import UserError, check_config, check_file
+from sacl_mm.engine.config_check import UserError, check_config
+from sacl_mm.engine.config_file import config_from_file
+from sacl_mm.engine.config_options import OptionAction
+from sacl_mm.engine.config_parts import check_parts
+from sacl_mm.engine.config_values import LOADERS
+from sacl_mm.engine.file_errors import file_mistake
 from sacl_mm.engine.freed_memory import FreedMemoryHook, map_blocks_apart
 from sacl_mm.engine.interruption import ToBeContinued
 from sacl_mm.engine.orphan_watch import end_with_launcher
+from sacl_mm.engine.output_file import check_folder
+from sacl_mm.user_error import printable
 
+# What each launcher tells the processes that it starts.
+_LAUNCHER_VARIABLES = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
 # Seconds after which a process that waits for another one in vain ends; env_cfg.dist_cfg.timeout is another.
 _TIMEOUT = 1800
 # What gloo and NCCL say when a process is gone or does not answer.
@@ -37,7 +47,7 @@ def add_common_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=OptionAction,
         help='override settings of the configuration, as key=value, e.g. model.queue_size=0 train_cfg.max_epochs=2',
     )
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
@@ -45,21 +55,31 @@ def add_common_arguments(parser: ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
 
-def load_config(args: Namespace) -> Config:
-    """The configuration with the command line's settings merged and its mistakes reported."""
+def load_config(args: Namespace, stage: str = 'train') -> Config:
+    """The configuration with the command line's settings merged and its mistakes reported.
+
+    Args:
+        stage: what is to be done, 'train' or 'test'.
+    """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     # Also torch < 2.6 then refuses checkpoints that contain code.
     os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
-    check_file(args.config, 'configuration')
-    cfg = Config.fromfile(args.config)
+    variable = _LAUNCHER_VARIABLES.get(args.launcher)
+    if variable is not None and variable not in os.environ:
+        raise UserError(
+            f'--launcher {args.launcher} is for processes that {args.launcher} starts: {variable} is not set'
+        )
+    cfg = config_from_file(args.config)
     check_config(cfg, args.cfg_options)
     cfg.merge_from_dict(args.cfg_options or {})
     check_config(cfg)
+    check_parts(cfg, stage)
     cfg.launcher = args.launcher
     name = os.path.splitext(os.path.basename(args.config))[0]
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or os.path.join('work_dirs', name)
-    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        if cfg.get(loader) is not None:
+    check_folder(cfg.work_dir, 'work dir')
+    for loader in LOADERS:
+        if isinstance(cfg.get(loader), dict):
             # Pinned memory needs an accelerator.
             cfg[loader].setdefault('pin_memory', torch.cuda.is_available() and not args.no_pin_memory)
     return cfg
@@ -133,32 +153,52 @@ def use_mixed_precision(cfg: Config) -> None:
 
 
 def run_tool(main: Callable[[], None]) -> None:
-    """Run a tool; a user's mistake, a missing file or one that a test cannot do without ends it with one line,
-    Ctrl-C with a hint, a bug with its traceback."""
+    """Run a tool; a user's mistake, a file that cannot be read or written, or one that a test cannot do without ends it with
+    one line, Ctrl-C with a hint, a reader of its output that is gone (`| head`) in silence, a bug with its traceback."""
     try:
         main()
+        sys.stdout.flush()
         _leave_together()
     except ToBeContinued as end:
         _leave_together(end.code)
         raise
-    except RuntimeError as error:
-        if not (_is_distributed() and any(words in str(error) for words in _LOST)):
+    except (UserError, BrokenSampleError) as error:
+        sys.exit(f'error: {_message(error)}')
+    except BrokenPipeError:
+        if not _reader_is_gone():
             raise
-        sys.exit(
-            f'error: process {torch.distributed.get_rank()}: another process of this run has ended, or does not answer; its '
-            f'own message says why ({str(error).splitlines()[0]})'
-        )
-    except (UserError, FileNotFoundError) as error:
-        sys.exit(f'error: {error}')
-    except BrokenSampleError as error:  # from a data loader's worker with its traceback in front
-        sys.exit(f'error: {str(error).rpartition("BrokenSampleError: ")[2].strip()}')
-    except (KeyError, TypeError, ValueError) as error:
-        mistake = build_mistake(error)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
+        sys.exit(1)
+    except Exception as error:
+        mistake = _lost_process(error) or build_mistake(error)
+        mistake = mistake or (file_mistake(error) if isinstance(error, OSError) else None)
         if mistake is None:
             raise
-        sys.exit(f'error: {mistake}')
+        sys.exit(f'error: {printable(mistake)}')
     except KeyboardInterrupt:
         sys.exit('interrupted; a training goes on from its last checkpoint with --resume')
+
+
+def _message(error: Exception) -> str:
+    """An error from a data loader's worker comes with its traceback in front."""
+    text = str(error)
+    return text.rpartition(f'{type(error).__name__}: ')[2].removesuffix('\\n') if text.startswith('Caught ') else text
+
+
+def _reader_is_gone() -> bool:
+    """Whether it is standard output that is broken, and no pipe of our own."""
+    poll = select.poll()
+    poll.register(sys.stdout, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def _lost_process(error: Exception) -> str | None:
+    if not (isinstance(error, RuntimeError) and _is_distributed() and any(words in str(error) for words in _LOST)):
+        return None
+    return (
+        f'process {torch.distributed.get_rank()}: another process of this run has ended, or does not answer; its own message '
+        f'says why ({str(error).splitlines()[0]})'
+    )
 
 
 def _is_distributed() -> bool:

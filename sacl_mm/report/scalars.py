@@ -15,7 +15,8 @@ def read_scalars(run_dir: Path) -> dict[str, Curve]:
 
     Raises:
         FileNotFoundError: nothing was logged there.
-        ValueError: names the file and line that is no JSON. A last line that was cut off by a kill is passed over.
+        ValueError: names the file and line that is no JSON, or no measurement. A last line that was cut off by a kill is
+            passed over.
     """
     files = sorted(run_dir.glob('*/vis_data/scalars.json'))
     if not files:
@@ -31,12 +32,19 @@ def read_scalars(run_dir: Path) -> dict[str, Curve]:
 
 
 def _read_lines(file: Path) -> list[dict]:
-    lines = file.read_text().splitlines()
+    try:
+        lines = file.read_text(encoding='utf-8').splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{file} is not UTF-8 text') from error
     parsed = []
     for number, line in enumerate(lines, start=1):
         try:
-            parsed.append(json.loads(line))
-        except json.JSONDecodeError as error:
+            values = json.loads(line)
+        except (ValueError, RecursionError) as error:
             if number < len(lines):
                 raise ValueError(f'{file}, line {number} is not JSON: {error}') from error
+            continue
+        if not isinstance(values, dict) or not {'iter', 'step'} & set(values):
+            raise ValueError(f'{file}, line {number} holds no measurement with its iter or step')
+        parsed.append(values)
     return parsed

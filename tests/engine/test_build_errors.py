@@ -1,9 +1,17 @@
 """Mistakes in a configuration are told apart from mistakes in code."""
 
+import importlib
+import json
+from typing import Literal
+
+import mmengine.registry
 import pytest
+import torch
+from mmengine.runner import Runner
 
 import sacl_mm.models
 from sacl_mm.compatibility import load_mmpretrain
+from sacl_mm.engine.argument_types import wrong_type
 from sacl_mm.engine.build_errors import build_mistake
 from sacl_mm.registry import MODELS
 
@@ -68,3 +76,135 @@ def test_an_error_from_elsewhere_is_none_either():
     with pytest.raises(TypeError) as caught:
         int(base=3, x=4)
     assert build_mistake(caught.value) is None
+
+
+REFUSED = {
+    'an assertion of mmengine or mmpretrain': (
+        dict(type='mmpretrain.VisionTransformer', arch='huge-nonsense'),
+        "type 'VisionTransformer': Arch huge-nonsense is not in default archs",
+    ),
+    'an assertion without words': (
+        dict(type='mmpretrain.ResNet', depth=18, num_stages=7),
+        'its settings do not fulfil `assert num_stages',
+    ),
+    'a KeyError that is raised': (
+        dict(type='mmpretrain.ResNet', depth=17),
+        "type 'ResNet': invalid depth 17 for resnet",
+    ),
+    'a depth of another type': (
+        dict(type='mmpretrain.ResNet', depth=18, base_channels='x'),
+        "type 'ResNet' cannot be built: ",
+    ),
+    'a negative width': (
+        dict(type='mmpretrain.ResNet', depth=18, base_channels=-16),
+        "type 'ResNet' cannot be built: RuntimeError",
+    ),
+    'a width in words': (dict(type='MatchingHead', width='wide'), "type 'MatchingHead': width must be int, got 'wide'"),
+    'a list for a number': (dict(type='MatchingHead', width=[3]), "type 'MatchingHead': width must be int, got [3]"),
+    'a name in place of a part': (
+        dict(type='DualEncoder', data_preprocessor='x', towers={}, contrastive_loss={}),
+        "type 'DualEncoder' has 'x' where a dict with a type is needed",
+    ),
+    'a part without type': (
+        dict(type='SACLContrastiveLoss', policy=dict(alpha=1)),
+        "type 'SACLContrastiveLoss' has {'alpha': 1} where a dict with a type is needed",
+    ),
+    'a type that is a number': (dict(type=3), "the configuration has {'type': 3"),
+}
+
+
+@pytest.mark.parametrize(('config', 'message'), REFUSED.values(), ids=REFUSED)
+def test_what_building_refuses(config, message):
+    found = mistake_of(Exception, config)
+    assert message in found
+    assert '\n' not in found
+
+
+def test_a_type_of_another_scope():
+    with pytest.raises(KeyError) as caught:
+        mmengine.registry.MODELS.build(dict(type='SACLContrastiveLoss'))
+    found = build_mistake(caught.value)
+    assert (
+        "'SACLContrastiveLoss' is not in the registry of models; it is in sacl_mm: set default_scope = 'sacl_mm'"
+        in found
+    )
+
+
+@MODELS.register_module()
+class _Reader:
+    def __init__(self, path=None, module=None, error=None):
+        if module:
+            importlib.import_module(module)
+        if error:
+            raise error
+        with open(path) as file:
+            json.load(file)
+
+
+FILES = {
+    'no such file': (dict(path='none.json'), 'FileNotFoundError'),
+    'a folder': (dict(path='.'), 'IsADirectoryError'),
+    'below a file': (dict(path='file/x'), 'NotADirectoryError'),
+    'no UTF-8': (dict(path='latin'), 'UnicodeDecodeError'),
+    'no JSON': (dict(path='file'), 'Expecting value'),
+    'a package that is not installed': (dict(module='no_such_package'), "No module named 'no_such_package'"),
+    'a RuntimeError in words': (dict(error=RuntimeError('needs\na GPU')), 'needs a GPU'),
+    'an AttributeError in words': (dict(error=AttributeError('no such layer')), 'no such layer'),
+}
+
+
+@pytest.mark.parametrize(('settings', 'message'), FILES.values(), ids=FILES)
+def test_what_a_type_reads(settings, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'file').write_text('x')
+    (tmp_path / 'latin').write_bytes(b'\xff')
+    found = mistake_of(Exception, dict(type='_Reader', **settings))
+    assert found.startswith("the configuration's type '_Reader'")
+    assert message in found
+
+
+RUNNER = {
+    'an unknown start method': (
+        lambda: Runner(torch.nn.Linear(1, 1), 'x', env_cfg=dict(mp_cfg=dict(mp_start_method='y'))),
+        'y',
+    ),
+    'a scheduler that is no dict': (lambda: Runner._check_scheduler_cfg(None, 3), 'param_scheduler'),
+    'an evaluator that is none': (lambda: Runner.build_evaluator(None, 3), 'evaluator should be one of dict'),
+    'a loop that is none': (lambda: Runner.build_train_loop(None, 3), 'train_loop should be'),
+    'a loader of nothing': (
+        lambda: Runner.build_dataloader(dict(dataset=[1], sampler=None, batch_size=-1)),
+        'batch_size should be',
+    ),
+}
+
+
+@pytest.mark.parametrize(('build', 'message'), RUNNER.values(), ids=RUNNER)
+def test_what_the_runner_refuses(build, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Exception) as caught:
+        build()
+    found = build_mistake(caught.value)
+    assert found.startswith('the configuration: ')
+    assert message in found
+
+
+def _annotated(
+    a: int, b: float = 0.1, c: str | None = None, d: dict | torch.nn.Module = None, e: Literal['x', 3] = 'x'
+):
+    pass
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (dict(a=1, b=2, c=None, d=3), None),  # d may be something that is built
+        (dict(a=1.0), 'a must be int, got 1.0'),
+        (dict(a=1, b='x'), "b must be float, got 'x'"),
+        (dict(a=1, c=[]), 'c must be str or None, got []'),
+        (dict(a=1, e='y'), "e must be typing.Literal['x', 3], got 'y'"),
+        (dict(a=1, b=2, c='x', d={}, e=3, f='unknown'), None),
+    ],
+)
+def test_types_of_arguments(arguments, message):
+    found = wrong_type(_annotated, arguments)
+    assert found == message if message is None else message in found

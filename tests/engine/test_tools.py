@@ -196,6 +196,9 @@ def test_testing_a_checkpoint_prints_the_table_and_writes_metrics(runs, tmp_path
     validation = [json.loads(line) for line in log.read_text().splitlines()][-1]
     for name in ('retrieval/mAP', 'retrieval/TR/R@5', 'retrieval/IR/false_negative_rank'):
         assert metrics[name] == pytest.approx(validation[name], rel=1e-6)
+    tool('test.py', config, checkpoint, '--work-dir', tmp_path, '--out', tmp_path / 'predictions.json', options=options)
+    predictions = json.loads((tmp_path / 'predictions.json').read_text())
+    assert [prediction['image_id'] for prediction in predictions[:2]] == [1_000_000, 1_000_001]
     twice = tmp_path / 'two'
     command = [
         'bash',
