@@ -1,12 +1,15 @@
 """Features of frozen encoders, computed once by `tools/cache_features.py`."""
 
+import logging
 import os
 
 import torch
+from mmengine.logging import print_log
 from mmengine.structures import BaseDataElement
 from torch.utils.data import Dataset
 
 from sacl_mm.registry import DATASETS
+from sacl_mm.user_error import printable
 
 # What a file of features holds: N images, T texts; texts_per_image says how the texts are dealt out, in order.
 # Lists of paths and captions are for measures.
@@ -16,7 +19,8 @@ KEYS = ('image_features', 'text_features', 'image_ids', 'text_ids', 'texts_per_i
 @DATASETS.register_module()
 class CachedFeatures(Dataset):
     """Samples `inputs` (D,) and `data_samples` with `text_inputs` (k, D_t), `image_id` and `text_ids`;
-    for measures also `img_path` and `text` (list of str).
+    for measures also `img_path` and `text` (list of str). Images that the tool could not read are not in the file; a warning
+    says so, for a measure on the others is not the benchmark's.
 
     Args:
         ann_file: what `tools/cache_features.py` wrote.
@@ -37,6 +41,13 @@ class CachedFeatures(Dataset):
         if not isinstance(features, dict) or not set(KEYS) <= set(features):
             raise ValueError(
                 f"'{ann_file}' is no file of features as tools/cache_features.py makes it now: it must hold {', '.join(KEYS)}"
+            )
+        if features.get('broken'):
+            first = ', '.join(map(str, features['broken'][:3]))
+            print_log(
+                printable(f"'{ann_file}' lacks {len(features['broken'])} images that could not be read: {first}"),
+                logger='current',
+                level=logging.WARNING,
             )
         self.features = features
         ends = features['texts_per_image'].cumsum(0)
