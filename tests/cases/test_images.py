@@ -69,11 +69,11 @@ KINDS = {
     ),
     'RGB with a transparent colour': (
         keyed(Image.fromarray(RGB), tuple(RGB[3, 4].tolist())), 'png', dict(transparency=tuple(RGB[3, 4].tolist())),
-        np.where((RGB == RGB[3, 4]).all(2, keepdims=True), 255, RGB)[..., ::-1],
+        np.where((RGB[3, 4] == RGB).all(2, keepdims=True), 255, RGB)[..., ::-1],
     ),
     'grey with a transparent level': (
         keyed(Image.fromarray(GREY), int(GREY[3, 4])), 'png', dict(transparency=int(GREY[3, 4])),
-        np.where(GREY3 == GREY[3, 4], 255, GREY3),
+        np.where(GREY[3, 4] == GREY3, 255, GREY3),
     ),
     '16-bit grey': (Image.fromarray(SIXTEEN[..., 0]), 'png', {}, np.repeat(SIXTEEN[..., :1] >> 8, 3, 2)),
     '16-bit grey TIFF': (Image.fromarray(SIXTEEN[..., 0]), 'tif', {}, np.repeat(SIXTEEN[..., :1] >> 8, 3, 2)),

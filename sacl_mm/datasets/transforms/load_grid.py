@@ -87,7 +87,7 @@ def _read(path: str, picture: str, dimensions: int) -> np.ndarray:
         raise BrokenSampleError(
             f"'{path}' for the picture '{picture}' does not exist: make it with tools/cache_grids.py", path
         ) from error
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, TypeError, OverflowError) as error:  # the latter two of sizes that overflow
         raise BrokenSampleError(
             f"'{path}' cannot be read ({error}): delete it and make it anew with tools/cache_grids.py", path
         ) from error
