@@ -237,6 +237,25 @@ def saved(image: Image.Image, format: str, **options) -> bytes:
     return stream.getvalue()
 
 
+def webp(bits: bytes) -> bytes:
+    """A lossless WebP with these bits, 14 of the width and 14 of the height, in its header."""
+    content = saved(Image.fromarray(RGB), 'WEBP', lossless=True)
+    at = content.index(b'VP8L') + 9
+    return content[:at] + bits + content[at + 4 :]
+
+
+def tiff(width: int, height: int) -> bytes:
+    """A TIFF with that size in its header."""
+    content = saved(Image.fromarray(RGB), 'TIFF')
+    for tag, old, new in ((256, 30, width), (257, 20, height)):
+        for kind in (b'\3\0', b'\4\0'):
+            start = struct.pack('<H', tag) + kind + struct.pack('<I', 1)
+            content = content.replace(
+                start + struct.pack('<I', old), start[:2] + b'\4\0' + start[4:] + struct.pack('<I', new)
+            )
+    return content
+
+
 GIF = saved(Image.fromarray(GREY), 'GIF')
 TOO_LARGE = {
     'PNG of 16,000 x 16,000': png(16_000, 16_000, 8, 2, b''),
@@ -249,6 +268,9 @@ TOO_LARGE = {
     'GIF of 60,000 x 60,000': GIF[:6] + struct.pack('<HH', 60_000, 60_000) + GIF[10:],
     'BMP of 50,000 x 50,000': b'BM'
     + struct.pack('<IHHIIiiHHIIiiII', 54, 0, 0, 54, 40, 50_000, 50_000, 1, 24, 0, 0, 0, 0, 0, 0),
+    'WebP of 16,384 x 16,384': webp(b'\xff\xff\xff\x0f'),
+    'TIFF of 50,000 x 50,000': tiff(50_000, 50_000),
+    'TIFF of 50,000 x 2,001': tiff(50_000, 2_001),
     'PPM of 50,000 x 50,000': b'P6 50000 50000 255\n',
 }
 
@@ -409,3 +431,59 @@ def test_names_are_escaped(name, content, tmp_path):
     with pytest.raises(BrokenSampleError) as raised:
         load(path)
     assert str(raised.value).isprintable()
+
+
+# ------------------------------------------------------------------------------------------------ damaged at random
+FUZZED = {
+    'JPEG': GOOD_JPEG,
+    'CMYK JPEG': saved(Image.fromarray(RGB).convert('CMYK'), 'JPEG'),
+    'PNG': GOOD_PNG,
+    'PNG with transparency': saved(Image.fromarray(np.dstack([RGB, ALPHA])), 'PNG'),
+    'GIF': saved(Image.fromarray(GREY), 'GIF'),
+    'WebP': saved(Image.fromarray(RGB), 'WEBP'),
+    'TIFF': saved(Image.fromarray(RGB), 'TIFF'),
+    'BMP': saved(Image.fromarray(RGB), 'BMP'),
+    'JPEG 2000': saved(Image.fromarray(RGB), 'JPEG2000'),
+    'EXIF': saved(Image.fromarray(RGB), 'JPEG', exif=b'Exif\0\0MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0'),
+}
+
+
+@pytest.mark.parametrize('content', FUZZED.values(), ids=FUZZED)
+@pytest.mark.filterwarnings('ignore')
+def test_damage_at_random_gives_an_image_or_one_line(content, tmp_path):
+    rng = np.random.default_rng(len(content))
+    path, said = tmp_path / 'a.jpg', []
+    for _ in range(40):
+        damaged = bytearray(content)
+        for at in rng.integers(0, min(len(damaged), 400), 3):
+            damaged[at] = rng.integers(256)
+        path.write_bytes(damaged[: rng.integers(1, len(damaged) + 1)] if rng.random() < 0.3 else damaged)
+        try:
+            image = load(str(path), max_pixels=1_000_000)
+        except BrokenSampleError as error:
+            said.append(str(error))
+        else:
+            assert image.ndim == 3
+    assert all(line.startswith(f'{path}: ') and line.isprintable() for line in said)
+
+
+# ------------------------------------------------------------------------------------------------ addresses
+def test_addresses_are_read_by_mmengines_backends(monkeypatch):
+    asked = []
+
+    def get(path: str, backend_args: dict | None = None) -> bytes:
+        asked.append((path, backend_args))
+        return GOOD_PNG
+
+    monkeypatch.setattr('sacl_mm.datasets.transforms.load_image.fileio.get', get)
+    assert np.array_equal(load('s3://bucket/a.png'), RGB[..., ::-1])
+    assert np.array_equal(load('mapped/a.png', backend_args=dict(backend='petrel')), RGB[..., ::-1])
+    assert asked == [('s3://bucket/a.png', None), ('mapped/a.png', dict(backend='petrel'))]
+
+
+@pytest.mark.parametrize('path', ['nonsense://a.png', '://a.png', 'a://b://c.png', 'a:b:c://d.png'])
+def test_addresses_of_unknown_kinds_are_one_line(path):
+    with pytest.raises(BrokenSampleError) as raised:
+        load(path)
+    assert str(raised.value).startswith(f'{path}: ')
+    assert '\n' not in str(raised.value)
