@@ -6,6 +6,8 @@ dataset in test mode (one image with all its texts); OUT_DIR/NAME.pt is written 
 
 An image's features are the mean and the maximum over the grid of the last stage and the mean of the other stages that the
 backbone yields; a text's are the mean of its tokens. Each block is normalised to mean 0 and variance 1 per sample.
+
+An image that cannot be read is left out with its texts and named, here and by `CachedFeatures`; the tool ends with an error.
 """
 
 import argparse
@@ -18,15 +20,18 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
+from rich.markup import escape
 from rich.progress import track
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
+from sacl_mm.broken_sample import BrokenSampleError
 from sacl_mm.compatibility import load_mmpretrain
-from sacl_mm.engine.config_check import check_file
+from sacl_mm.engine.config_check import UserError, check_file
 from sacl_mm.engine.launch import run_tool
 from sacl_mm.engine.pretrained_parts import check_pretrained_parts
 from sacl_mm.registry import DATASETS, MODELS
+from sacl_mm.user_error import printable
 
 
 def parse_args() -> argparse.Namespace:
@@ -37,6 +42,23 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--num-workers', type=int, default=0)
     parser.add_argument('--fp32', action='store_true', help='run the image encoder in float32 instead of bfloat16')
     return parser.parse_args()
+
+
+class Readable(Dataset):
+    """The samples of a dataset in test mode; in place of one that cannot be read, (index, the reason)."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> dict | tuple[int, str]:
+        try:
+            return self.dataset[index]
+        except BrokenSampleError as error:
+            # In test mode the message goes on with what to do about a benchmark.
+            return index, str(error.__cause__ or error)
 
 
 def image_features(stages: tuple[Tensor, ...]) -> Tensor:
@@ -57,8 +79,13 @@ def compute(loader: DataLoader, preprocessor, image_encoder, text_encoder, dtype
     columns: dict[str, list] = dict(image_features=[], text_features=[], image_ids=[], text_ids=[], texts_per_image=[])
     names: dict[str, list[str]] = dict(img_paths=[], texts=[])
     device = next(image_encoder.parameters()).device
-    for data in track(loader, description=f'features of {name}'):
-        batch = preprocessor(data, False)
+    broken: dict[int, str] = {}
+    for samples in track(loader, description=escape(printable(f'features of {name}'))):
+        broken |= dict(sample for sample in samples if isinstance(sample, tuple))
+        samples = [sample for sample in samples if not isinstance(sample, tuple)]
+        if not samples:
+            continue
+        batch = preprocessor(pseudo_collate(samples), False)
         images = batch['images'].to(device, dtype, memory_format=torch.channels_last)
         tokens = text_encoder(batch['token_ids'].to(device), batch['text_mask'].to(device))
         columns['image_features'].append(image_features(image_encoder(images)).half().cpu())
@@ -69,7 +96,16 @@ def compute(loader: DataLoader, preprocessor, image_encoder, text_encoder, dtype
         for sample in batch['data_samples']:
             names['img_paths'].append(sample.img_path)
             names['texts'] += sample.text
-    return {key: torch.cat(rows) for key, rows in columns.items()} | names
+    if not names['img_paths']:
+        raise UserError(f'{name}: no image can be read, the first: {next(iter(broken.values()), "there is none")}')
+    features = {key: torch.cat(rows) for key, rows in columns.items()}
+    for key in ('image_features', 'text_features'):
+        bad = (~features[key].isfinite().all(dim=1)).nonzero()[:, 0].tolist()
+        if bad:
+            raise UserError(
+                f'{name}: {len(bad)} rows of {key} are NaN or infinite, first {bad[0]}; are the weights right?'
+            )
+    return features | names | dict(broken=list(broken.values()))
 
 
 def main() -> None:
@@ -90,19 +126,29 @@ def main() -> None:
             encoder.init_weights()
             encoder.to(device).eval()
         image_encoder.to(dtype=dtype, memory_format=torch.channels_last)
-        for name, dataset_cfg in cfg.datasets.items():
-            path = Path(args.out_dir) / f'{name}.pt'
-            if path.exists():
+        paths = {name: Path(args.out_dir) / f'{name}.pt' for name in cfg.datasets}
+        # All are built before the first is run over: a file that is missing is told at once.
+        datasets = {name: DATASETS.build(cfg.datasets[name]) for name, path in paths.items() if not path.exists()}
+        broken = []
+        for name, path in paths.items():
+            if name not in datasets:
                 print(f'{path} is there already')
                 continue
-            dataset = DATASETS.build(dataset_cfg)
-            loader = DataLoader(dataset, args.batch_size, num_workers=args.num_workers, collate_fn=pseudo_collate)
+            loader = DataLoader(
+                Readable(datasets[name]), args.batch_size, num_workers=args.num_workers, collate_fn=list
+            )
             features = compute(loader, preprocessor, image_encoder, text_encoder, dtype, name)
             # Renamed when complete: an interrupted run leaves no half of a file.
             torch.save(features | dict(config=cfg.pretty_text), path.with_suffix('.part'))
             path.with_suffix('.part').rename(path)
             shapes = ', '.join(f'{key} {tuple(features[key].shape)}' for key in ('image_features', 'text_features'))
             print(f'{path}: {shapes}')
+            broken += [f'{reason} (left out of {path})' for reason in features['broken']]
+    if broken:
+        raise UserError(
+            f'{len(broken)} images cannot be read and have no features: {"; ".join(broken[:5])}. To have them, mend them, '
+            'delete the files that they are left out of, and run this again'
+        )
 
 
 if __name__ == '__main__':

@@ -27,13 +27,16 @@ from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from sacl_mm.broken_sample import BrokenSampleError
 from sacl_mm.compatibility import load_mmpretrain
+from sacl_mm.datasets.image_text_dataset import IMAGE_ERRORS
 from sacl_mm.engine.config_check import UserError, check_config, check_file
 from sacl_mm.engine.launch import run_tool
 from sacl_mm.engine.pretrained_parts import check_pretrained_parts
 from sacl_mm.registry import MODELS
+from sacl_mm.user_error import printable
 
-SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
+SUFFIXES = ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.gif', '.tif', '.tiff', '.webp', '.jp2', '.avif')
 
 
 def parse_args() -> argparse.Namespace:
@@ -62,14 +65,20 @@ class Pictures(Dataset):
         path = self.paths[index]
         try:
             return path.name, self.pipeline(dict(img_path=str(path)))['inputs']
-        except (OSError, ValueError, AssertionError) as error:  # AssertionError: mmcv, of what OpenCV cannot decode
+        except BrokenSampleError as error:
+            return path.name, str(error)
+        except IMAGE_ERRORS as error:  # of mmcv's loader
             return path.name, f'{type(error).__name__}: {error}'
 
 
 def find_pictures(folder: str) -> list[Path]:
     if not os.path.isdir(folder):
         raise UserError(f"the folder of pictures '{folder}' does not exist")
-    paths = sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in SUFFIXES)
+    entries = sorted(Path(folder).iterdir())
+    paths = [path for path in entries if path.suffix.lower() in SUFFIXES]
+    others = [path.name for path in entries if path.suffix.lower() not in SUFFIXES]
+    if others:
+        print(printable(f'{len(others):,} entries of {folder} are no pictures by their names: {", ".join(others[:3])}'))
     if not paths:
         raise UserError(f"the folder '{folder}' holds no pictures ({', '.join(SUFFIXES)})")
     named: dict[str, Path] = {}
@@ -146,6 +155,8 @@ def compute(batches: Iterator[list], preprocessor, image_encoder, dtype: torch.d
             shape = tuple(stages[-1].shape)
             raise UserError(f'image_encoder must yield grids (B, C, H, W) or tokens (B, N, C), got {shape}')
         for (name, _), array in zip(batch, features(stages), strict=True):
+            if not array.isfinite().all() or array.abs().max() > torch.finfo(torch.half).max:
+                raise UserError(f'{name}: the backbone yields values that float16 cannot hold; are its weights right?')
             save(array, folder / f'{Path(name).stem}.npy')
     return broken
 

@@ -9,11 +9,13 @@ import argparse
 import statistics
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from sacl_mm.engine.config_check import UserError
 from sacl_mm.engine.launch import run_tool
 from sacl_mm.report.runs import last_values, named_runs
+from sacl_mm.user_error import printable
 
 
 def parse_args() -> argparse.Namespace:
@@ -45,9 +47,9 @@ def main() -> None:
     if not common:
         raise UserError('these runs have no measure in common')
     names = chosen(common, args.metrics)
-    table = Table('measure', *(f'{name} ({len(seeds)})' for name, seeds in runs.items()))
+    table = Table('measure', *(escape(printable(f'{name} ({len(seeds)})')) for name, seeds in runs.items()))
     for name in names:
-        table.add_row(name, *(cell([seed[name] for seed in seeds]) for seeds in runs.values()))
+        table.add_row(escape(printable(name)), *(cell([seed[name] for seed in seeds]) for seeds in runs.values()))
     Console().print(table)
 
 

@@ -20,6 +20,7 @@ from rich.table import Table
 from sacl_mm.engine.config_check import UserError, check_file
 from sacl_mm.engine.launch import run_tool
 from sacl_mm.registry import DATASETS
+from sacl_mm.user_error import printable
 
 SPLITS = ('train', 'val', 'test')
 COUNTS = ('samples', 'texts', 'pictures', 'on disk')
@@ -43,17 +44,22 @@ def main() -> None:
         del splits['val']
     with DefaultScope.overwrite_default_scope('sacl_mm'):
         described = {split: describe(dataset) for split, dataset in splits.items()}
-    table = Table('split', 'dataset', *COUNTS, title=args.config)
+    table = Table('split', 'dataset', *COUNTS, title=on_terminal(args.config))
     for split, about in described.items():
-        table.add_row(split, about['type'], *(f'{about[name]:,}' for name in COUNTS))
+        table.add_row(split, on_terminal(about['type']), *(f'{about[name]:,}' for name in COUNTS))
     console = Console(soft_wrap=True)
     console.print(table)
     for split, about in described.items():
-        console.print(f'{split}, first sample: {escape(about["first"])}')
+        console.print(f'{split}, first sample: {on_terminal(about["first"])}')
     if described.get('train', {}).get('answers'):
         answer, _ = described['train']['answers'].most_common(1)[0]
         shares = (f'{about["answers"][answer] / about["samples"]:.1%} of {split}' for split, about in described.items())
-        console.print(f'most frequent answer in training: {escape(answer)}; it answers {", ".join(shares)}')
+        console.print(f'most frequent answer in training: {on_terminal(answer)}; it answers {", ".join(shares)}')
+
+
+def on_terminal(text: str) -> str:
+    """What comes from files, without markup of rich and control characters."""
+    return escape(printable(text))
 
 
 def describe(dataset: dict) -> dict:

@@ -10,7 +10,7 @@ _base_ = ['./flickr8k_grids.py']
 
 pictures = '{{$DAQUAR:data/daquar}}/images'
 pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadImage'),
     dict(type='mmpretrain.Resize', scale=(416, 320), interpolation='bicubic'),
     dict(type='mmpretrain.PackInputs'),
 ]

@@ -10,7 +10,7 @@ the standard deviation). 13 minutes on one shared CPU core.
 _base_ = ['../_base_/datasets/flickr8k.py']
 
 pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadImage'),
     dict(type='mmpretrain.Resize', scale=(288, 288), interpolation='bicubic'),
     {{_base_.tokenize}},
     {{_base_.pack}},

@@ -9,7 +9,7 @@ the standard deviation). 500 kB a picture.
 
 pictures = '{{$FLICKR8K:data/flickr8k}}/images'
 pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadImage'),
     dict(type='mmpretrain.Resize', scale=(288, 288), interpolation='bicubic'),
     dict(type='mmpretrain.PackInputs'),
 ]

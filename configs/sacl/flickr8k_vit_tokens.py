@@ -10,7 +10,7 @@ $VIT: mmpretrain's file of the model.
 
 pictures = '{{$FLICKR8K:data/flickr8k}}/images'
 pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadImage'),
     dict(type='mmpretrain.Resize', scale=(224, 224), interpolation='bicubic', backend='pillow'),
     dict(type='mmpretrain.PackInputs'),
 ]

@@ -15,7 +15,7 @@ from sacl_mm.datasets.shape_world import (
     ShapeWorldRelevance,
 )
 from sacl_mm.datasets.tokenizer import WordPieceTokenizer, build_tokenizer
-from sacl_mm.datasets.transforms import LoadImageGrid, LoadImageTokens, SampleCaption, TokenizeText
+from sacl_mm.datasets.transforms import LoadImage, LoadImageGrid, LoadImageTokens, SampleCaption, TokenizeText
 from sacl_mm.datasets.visual_questions import VisualQuestions
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     'EpochSampler',
     'ImageTextDataset',
     'ImageTextPairs',
+    'LoadImage',
     'LoadImageGrid',
     'LoadImageTokens',
     'NLVR2Pairs',

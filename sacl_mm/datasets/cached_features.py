@@ -1,15 +1,17 @@
 """Features of frozen encoders, computed once by `tools/cache_features.py`."""
 
+import logging
 import os
 
 import torch
+from mmengine.logging import print_log
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from sacl_mm.checkpoints.files import read_plain
 from sacl_mm.registry import DATASETS
-from sacl_mm.user_error import AnnotationError, NonFiniteError
+from sacl_mm.user_error import AnnotationError, NonFiniteError, printable
 
 # What a file of features holds: N images, T texts; texts_per_image says how the texts are dealt out, in order.
 # Lists of paths and captions are for measures.
@@ -19,7 +21,8 @@ KEYS = ('image_features', 'text_features', 'image_ids', 'text_ids', 'texts_per_i
 @DATASETS.register_module()
 class CachedFeatures(Dataset):
     """Samples `inputs` (D,) and `data_samples` with `text_inputs` (k, D_t), `image_id` and `text_ids`;
-    for measures also `img_path` and `text` (list of str).
+    for measures also `img_path` and `text` (list of str). Images that the tool could not read are not in the file; a warning
+    says so, for a measure on the others is not the benchmark's.
 
     Args:
         ann_file: what `tools/cache_features.py` wrote.
@@ -38,6 +41,13 @@ class CachedFeatures(Dataset):
             raise FileNotFoundError(f"features '{ann_file}' do not exist: make them with tools/cache_features.py")
         self.features = features = read_plain(ann_file, 'file of features')
         _check(features, ann_file)
+        if features.get('broken'):
+            first = ', '.join(map(str, features['broken'][:3]))
+            print_log(
+                printable(f"'{ann_file}' lacks {len(features['broken'])} images that could not be read: {first}"),
+                logger='current',
+                level=logging.WARNING,
+            )
         ends = features['texts_per_image'].cumsum(0)
         starts = ends - features['texts_per_image']
         self.spans = [

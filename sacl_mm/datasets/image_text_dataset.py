@@ -12,10 +12,12 @@ from mmengine.logging import print_log
 from PIL import Image
 
 from sacl_mm.broken_sample import BrokenSampleError
+from sacl_mm.datasets.image_files import ImageFolders, is_special, regular_files
 from sacl_mm.datasets.sample_index import random_state_of
+from sacl_mm.user_error import AnnotationError, printable
 
 # What the image libraries raise for a file that is missing, unreadable or no image.
-_IMAGE_ERRORS = (OSError, EOFError, ValueError, SyntaxError, AssertionError, cv2.error, Image.DecompressionBombError)
+IMAGE_ERRORS = (OSError, EOFError, ValueError, SyntaxError, AssertionError, cv2.error, Image.DecompressionBombError)
 _A_WORD = re.compile(r'\w')
 _MAX_NAMED = 20
 
@@ -29,17 +31,25 @@ class ImageTextDataset(BaseDataset):
     *Determinism.* Given a `SampleIndex` (see `EpochSampler`) the pipeline runs with the three global generators seeded
     from (seed, epoch, index), and they are restored afterwards. A plain int leaves them alone.
 
-    *Broken in training.* A picture that cannot be read or decoded (an error inside `LoadImageFromFile`, wherever in the
-    pipeline it stands, or a pipeline that returns None) and a sample without a caption are replaced by the next good
-    sample, index + 1, + 2, ..., at most `max_refetch` further. Single captions without a letter or digit are left
-    out. Each file is named once in a warning of the process that met it, up to 20, then only their number at every
-    doubling; `broken` holds all with the reason. Errors of other transforms are bugs and pass through.
+    *Names of images.* Where there is an `ann_file`, its names may open only what lies below `data_prefix['img_path']` or
+    `data_root` (or below `ann_file` itself, if that is a folder): no absolute name, none that leaves by `..`, no URL. What
+    the user's own folders link to counts as theirs. Files with absolute names, such as ALBEF's, need
+    `data_prefix=dict(img_path='/')`. Only regular files are opened: no pipe, device or folder. Other names are those of
+    broken samples; they are counted when the annotations are loaded.
+
+    *Broken in training.* An image that cannot be read or decoded (an error inside `LoadImage` or mmcv's
+    `LoadImageFromFile`, wherever in the pipeline they stand, or a pipeline that returns None) and a sample without a caption
+    are replaced by the next good sample, index + 1, + 2, ..., at most `max_refetch` further. Single captions without a
+    letter or digit are left out. Each file is named once in a warning of the process that met it, up to 20, then only their
+    number at every doubling; `broken` holds all with the reason. Errors of other transforms are bugs and pass through.
 
     *Broken in test mode.* A replaced picture would change the benchmark, so a picture that cannot be read raises, and
-    a missing one does so before the test starts. Captions are kept as they are: an empty one is named and counts.
+    a missing one, or one whose name is not allowed, does so before the test starts. Captions are kept as they are: an empty
+    one is named and counts.
 
     Raises:
         FileNotFoundError: when loading, if every picture is missing (test mode: if any is).
+        AnnotationError: when loading, if no name of an image is allowed (test mode: if any is not).
         BrokenSampleError: from `dataset[i]`, in test mode at a broken picture; in training if no sample is readable.
     """
 
@@ -49,7 +59,10 @@ class ImageTextDataset(BaseDataset):
             return
         super().full_init()
         self.broken: dict[str, str] = {}
-        self._check_pictures_exist()
+        self._image_folders = self._allowed_folders()
+        paths = self._picture_paths()
+        self._check_names(paths)
+        self._check_pictures_exist(paths)
 
     def load_data_list(self) -> list[dict]:
         raise NotImplementedError(
@@ -89,11 +102,18 @@ class ImageTextDataset(BaseDataset):
         """Run the pipeline on a sample; raise BrokenSampleError if the sample, and not the pipeline, is at fault."""
         sample = self.get_data_info(idx)
         name = str(sample.get('img_path', f'sample {idx}'))
+        for path in _paths_of(sample):
+            if not self._is_allowed(path):
+                raise BrokenSampleError(f'{path}: outside {self._image_folders}', name)
+            if is_special(path):
+                raise BrokenSampleError(f'{path}: not a regular file', name)
         if 'text' in sample:
             self._check_captions(sample, name)
         try:
             result = self.pipeline(sample)
-        except _IMAGE_ERRORS as error:
+        except BrokenSampleError as error:  # of `LoadImage`, which names the file
+            raise BrokenSampleError(str(error), name) from error
+        except IMAGE_ERRORS as error:
             picture = _picture_that_the_loader_refused(error)
             if picture is None:
                 raise
@@ -104,32 +124,59 @@ class ImageTextDataset(BaseDataset):
         return result
 
     def missing_files(self) -> list[str]:
-        """The picture files that do not exist, each once; one listing per folder, remote addresses are not checked."""
+        """The images that are no regular files, each once; one listing per folder, remote addresses are not checked."""
+        return self._missing(self._picture_paths())
+
+    def _missing(self, paths: list[str]) -> list[str]:
         names_in: dict[str, set[str]] = {}
-        missing = {}
-        for path in self._picture_paths():
+        missing = []
+        for path in paths:
+            if '://' in path or not self._is_allowed(path):
+                continue
             folder, name = os.path.split(path)
             if folder not in names_in:
-                names_in[folder] = set(os.listdir(folder or '.')) if os.path.isdir(folder or '.') else set()
+                names_in[folder] = regular_files(folder)
             if name not in names_in[folder]:
-                missing[path] = None
-        return list(missing)
+                missing.append(path)
+        return missing
 
-    def _picture_paths(self) -> dict[str, None]:
-        paths = {}
+    def _picture_paths(self) -> list[str]:
+        """Each once."""
+        paths: dict[str, None] = {}
         for index in range(len(self)):
             # MMEngine's own version: a subclass may draw the picture in its version
-            path = super().get_data_info(index).get('img_path', ())
-            paths.update(dict.fromkeys([path] if isinstance(path, str) else path))
-        return {path: None for path in paths if '://' not in path}
+            paths.update(dict.fromkeys(_paths_of(super().get_data_info(index))))
+        return list(paths)
 
-    def _check_pictures_exist(self) -> None:
-        missing = self.missing_files()
+    def _allowed_folders(self) -> ImageFolders | None:
+        """None without annotation files: names are then the program's own."""
+        files = [self.ann_file] if isinstance(self.ann_file, str) else list(self.ann_file)
+        if not any(files):
+            return None
+        prefix = self.data_prefix.get('img_path', '')
+        prefixes = [prefix] if isinstance(prefix, str) else prefix
+        return ImageFolders([*prefixes, *filter(None, [self.data_root]), *filter(os.path.isdir, files)])
+
+    def _is_allowed(self, path: str) -> bool:
+        return self._image_folders is None or path in self._image_folders
+
+    def _check_names(self, paths: list[str]) -> None:
+        outside = [path for path in paths if not self._is_allowed(path)]
+        if not outside:
+            return
+        message = f'{self.ann_file!r}: {len(outside)} of {len(paths)} image names lead out of {self._image_folders}: '
+        message += f'{_first(outside)}. {_how_to_allow(outside[0])}'
+        if self.test_mode or len(outside) == len(paths):
+            raise AnnotationError(message)
+        _warn(f'{message}. They are replaced by other samples')
+
+    def _check_pictures_exist(self, paths: list[str]) -> None:
+        missing = self._missing(paths)
         if not missing:
             return
-        count = len(self._picture_paths())
-        message = f'{len(missing)} of {count} pictures are missing: ' + ', '.join(missing[:3])
-        message += ', ...' if len(missing) > 3 else ''
+        count = sum('://' not in path for path in paths)
+        named = [f'{path} (not a regular file)' if is_special(path) else path for path in missing[:3]]
+        message = printable(f'{len(missing)} of {count} pictures are missing: {_first([*named, *missing[3:]])}')
         if len(missing) == count:
             raise FileNotFoundError(
                 f'{message}. Set data_prefix=dict(img_path=...) to the folder that the names in {self.ann_file!r} '
@@ -139,7 +186,7 @@ class ImageTextDataset(BaseDataset):
             raise FileNotFoundError(
                 f'{message}. A benchmark needs every picture: get them, or take them out of {self.ann_file!r}'
             )
-        print_log(f'{message}. They are replaced by other samples', logger='current', level=logging.WARNING)
+        _warn(f'{message}. They are replaced by other samples')
 
     def _check_captions(self, sample: dict, name: str) -> None:
         texts = sample['text']
@@ -162,17 +209,35 @@ class ImageTextDataset(BaseDataset):
         self.broken[name] = message
         count = len(self.broken)
         if count <= _MAX_NAMED:
-            print_log(f'broken sample {message}', logger='current', level=logging.WARNING)
+            _warn(f'broken sample {message}')
         if count % _MAX_NAMED == 0 and (count // _MAX_NAMED).bit_count() == 1:
-            print_log(
-                f'{count} broken samples so far in this process, of {len(self)}; the next count comes at {2 * count}',
-                logger='current',
-                level=logging.WARNING,
-            )
+            _warn(f'{count} broken samples so far in this process, of {len(self)}; the next count comes at {2 * count}')
+
+
+def _warn(message: str) -> None:
+    print_log(printable(message), logger='current', level=logging.WARNING)
+
+
+def _paths_of(sample: dict) -> list[str]:
+    """None of a picture that is drawn, several of a pair."""
+    paths = sample.get('img_path', ())
+    return [paths] if isinstance(paths, str) else list(paths)
+
+
+def _first(names: list[str]) -> str:
+    return ', '.join(names[:3]) + (', ...' if len(names) > 3 else '')
+
+
+def _how_to_allow(name: str) -> str:
+    if '://' in name:
+        return 'Images are not fetched by names in annotations: download them first, e.g. with img2dataset'
+    if os.path.isabs(name) and '..' not in name.split('/'):
+        return "If you trust the file, allow absolute names by data_prefix=dict(img_path='/')"
+    return 'If you trust the file, set data_root to a folder that holds them all'
 
 
 def _picture_that_the_loader_refused(error: BaseException) -> str | None:
-    """The path, if the error came out of `LoadImageFromFile.transform`, also of a subclass or nested in other transforms."""
+    """The path, if the error came out of mmcv's `LoadImageFromFile`, also of a subclass or nested in other transforms."""
     loader = LoadImageFromFile.transform.__code__
     frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__) if frame.f_code is loader)
     return next((frame.f_locals['results']['img_path'] for frame in frames), None)

@@ -11,6 +11,7 @@ from sacl_mm.datasets.caption_formats import keep_listed, read_captions
 from sacl_mm.datasets.image_text_dataset import ImageTextDataset
 from sacl_mm.datasets.stable_id import stable_id
 from sacl_mm.registry import DATASETS
+from sacl_mm.user_error import printable
 
 
 @DATASETS.register_module()
@@ -98,7 +99,9 @@ class ImageTextPairs(ImageTextDataset):
             raise ValueError(f'{", ".join(self.ann_file)}: no image has a caption ({len(captions)} images)')
         if without:
             print_log(
-                f'{len(without)} of {len(captions)} images have no caption and are left out: {", ".join(without[:3])}',
+                printable(
+                    f'{len(without)} of {len(captions)} images have no caption and are left out: {", ".join(without[:3])}'
+                ),
                 logger='current',
                 level=logging.WARNING,
             )

@@ -10,6 +10,7 @@ from sacl_mm.datasets.image_text_dataset import ImageTextDataset
 from sacl_mm.datasets.json_files import check, load_json, load_json_lines
 from sacl_mm.datasets.stable_id import stable_id
 from sacl_mm.registry import DATASETS
+from sacl_mm.user_error import printable
 
 _LABELS = {'True': 1, 'False': 0, True: 1, False: 0, None: -1}
 _OFFICIAL_NAME = re.compile(r'(?P<set>.+-\d+)-(?P<pair>\d+)-img[01]\.\w+')
@@ -67,16 +68,16 @@ class NLVR2Pairs(ImageTextDataset):
             identifier = self.get_data_info(idx)['identifier']
             raise BrokenSampleError(f'pair {identifier}: {error}', identifier) from error
 
-    def _check_pictures_exist(self) -> None:
+    def _check_pictures_exist(self, paths: list[str]) -> None:
         try:
-            super()._check_pictures_exist()
+            super()._check_pictures_exist(paths)
         except FileNotFoundError as error:
-            missing = set(self.missing_files())
+            missing = set(self._missing(paths))
             for index in range(len(self)):
                 pair = BaseDataset.get_data_info(self, index)
                 for path in pair['img_path']:
                     if path in missing:
-                        raise FileNotFoundError(f'pair {pair["identifier"]} lacks {path}. {error}') from None
+                        raise FileNotFoundError(printable(f'pair {pair["identifier"]} lacks {path}. {error}')) from None
 
 
 def read_pairs(path: str) -> list[dict]:

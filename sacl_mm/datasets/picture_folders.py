@@ -3,6 +3,8 @@
 import os
 from collections.abc import Sequence
 
+from sacl_mm.datasets.image_files import regular_files
+
 
 class PictureFolders:
     """Finds a picture in the first of several folders that has it.
@@ -29,5 +31,5 @@ class PictureFolders:
     def _exists(self, path: str) -> bool:
         folder, name = os.path.split(path)
         if folder not in self._names_in:  # one listing is far cheaper than a look at every picture
-            self._names_in[folder] = set(os.listdir(folder or '.')) if os.path.isdir(folder or '.') else set()
+            self._names_in[folder] = regular_files(folder)
         return name in self._names_in[folder]

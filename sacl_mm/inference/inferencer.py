@@ -19,6 +19,7 @@ from sacl_mm.functional.reranking_score import reranking_score
 from sacl_mm.inference.sample_preparation import (
     Picture,
     SamplePreparation,
+    check_finite,
     check_pictures,
     check_same_length,
     check_texts,
@@ -48,8 +49,9 @@ class Hit(NamedTuple):
 class ImageTextInferencer:
     """A model with the preparation of pictures and texts that its configuration tests it with.
 
-    A picture is a path, an array (H, W, 3) uint8 in BGR as cv2 loads it, or a PIL image. Tensors that are returned are
-    float32 on the CPU. Results do not depend on `batch_size`, beyond rounding.
+    A picture is a path, an array as cv2 loads it (BGR) or a PIL image, of any kind: the three give the same pixels, by the
+    rule of `sacl_mm.datasets.pixels`. Tensors that are returned are float32 on the CPU. Results do not depend on
+    `batch_size`, beyond rounding.
 
     Args:
         config: a file or a `Config`. Of the files that it names only vocabulary and list of answers are read.
@@ -61,6 +63,7 @@ class ImageTextInferencer:
         UserError: configuration or checkpoint are missing, broken or do not fit.
         ValueError: the model's input is cached features instead of pictures. Methods: bad pictures or texts, or a task that
             the model was not trained for.
+        NonFiniteError: methods: features or scores that are NaN or infinite.
     """
 
     def __init__(
@@ -85,7 +88,9 @@ class ImageTextInferencer:
         self._require(DualEncoder, 'embedding')
         check_pictures(pictures)
         # Concatenated out of inference mode: the result can be trained on.
-        return torch.cat([self._image_features(some) for some in self._chunks(pictures)])
+        features = torch.cat([self._image_features(some) for some in self._chunks(pictures)])
+        check_finite(features, 'features of pictures')
+        return features
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """Features (T, E) of unit length."""
@@ -93,7 +98,9 @@ class ImageTextInferencer:
         check_texts(texts)
         by_length = torch.tensor([len(text) for text in texts]).argsort(stable=True)
         parts = [self._text_features([texts[i] for i in some]) for some in self._chunks(by_length.tolist())]
-        return torch.cat(parts)[by_length.argsort()]
+        features = torch.cat(parts)[by_length.argsort()]
+        check_finite(features, 'features of texts')
+        return features
 
     @torch.inference_mode()
     def _image_features(self, pictures: Sequence[Picture]) -> Tensor:
@@ -113,7 +120,7 @@ class ImageTextInferencer:
         k: int = 5,
         rerank: bool | None = None,
         candidates: int | None = None,
-        features: Tensor | None = None,
+        features: Tensor | np.ndarray | None = None,
     ) -> list[list[Hit]]:
         """The `k` best pictures of each text, best first.
 
@@ -123,7 +130,7 @@ class ImageTextInferencer:
             k: hits per query; all, if the gallery is smaller.
             rerank: whether the matching head re-ranks the best by cosine; None: if the model has one.
             candidates: how many, per query; None: as in the configuration's `RerankingTestLoop`, or 128.
-            features: the gallery's, of `embed_images`; then only pictures to re-rank are opened.
+            features: the gallery's, of `embed_images`, as a tensor or an array; then only pictures to re-rank are opened.
         """
         check_texts(texts)
         check_pictures(pictures)
@@ -139,7 +146,7 @@ class ImageTextInferencer:
         k: int = 5,
         rerank: bool | None = None,
         candidates: int | None = None,
-        features: Tensor | None = None,
+        features: Tensor | np.ndarray | None = None,
     ) -> list[list[Hit]]:
         """The `k` best texts of each picture, best first; `features` are the texts', of `embed_texts`. See `search`."""
         check_pictures(pictures)
@@ -158,11 +165,22 @@ class ImageTextInferencer:
             raise ValueError(f'k and candidates must be at least 1, got {k} and {candidates}')
         return isinstance(self.model, ImageTextRetrieval) if rerank is None else rerank
 
-    def _check_features(self, features: Tensor, items: Sequence) -> Tensor:
+    def _check_features(self, features: Tensor | np.ndarray, items: Sequence) -> Tensor:
+        """(M, E), of unit length."""
+        if not isinstance(features, (Tensor, np.ndarray)):
+            raise ValueError(f'features of the gallery must be a tensor or an array, got a {type(features).__name__}')
         expected = (len(items), self.model.towers.embed_dims)
         if features.shape != expected:
             raise ValueError(f'features of the gallery must be of shape {expected}, got {tuple(features.shape)}')
-        return features.float().cpu()
+        if isinstance(features, np.ndarray):
+            if features.dtype.kind not in 'fiu':
+                raise ValueError(f'features of the gallery must be numbers, got {features.dtype}')
+            features = torch.from_numpy(features.astype(np.float32))
+        features = features.detach().float().cpu()
+        check_finite(features, 'features of the gallery')
+        length = features.norm(dim=1, keepdim=True)
+        # Those of `embed_images` stay as they are, bit by bit.
+        return torch.where((length - 1).abs() > 1e-5, features / length.clamp_min(1e-12), features)
 
     def _hits(
         self, cosine_QM: Tensor, k: int, candidates: int | None, second: Callable[[Tensor], Tensor] | None
@@ -173,6 +191,7 @@ class ImageTextInferencer:
             chosen_QM = top_candidates(cosine_QM, max(k, candidates or self._candidates))
             temperature = self.model.contrastive_loss.temperature.detach().float().cpu()
             scores_QM = reranking_score(self._score, second(chosen_QM), cosine_QM, temperature)
+            check_finite(scores_QM, 'matching scores')
             scores_QM = scores_QM.masked_fill(~chosen_QM, -torch.inf)
         score_Qk, index_Qk = (x[:, :k].tolist() for x in scores_QM.sort(dim=1, descending=True, stable=True))
         return [
@@ -211,7 +230,9 @@ class ImageTextInferencer:
             keys_values = self.model.fusion.project(image.tokens, image.sizes)
             logits = self.model.matching_logits(keys_values, text.tokens, batch['text_mask'], each)
             parts.append(logits.float().softmax(dim=1)[:, 1].cpu())
-        return torch.cat(parts)
+        probabilities = torch.cat(parts)
+        check_finite(probabilities, 'matching probabilities')
+        return probabilities
 
     def answer(
         self, pictures: Sequence[Picture], questions: Sequence[str], return_scores: bool = False
@@ -222,7 +243,8 @@ class ImageTextInferencer:
         check_pictures(pictures)
         check_texts(questions, 'questions')
         check_same_length(pictures=pictures, questions=questions)
-        samples = list(self._predict(pictures, questions))
+        samples = self._predict(pictures, questions)
+        check_finite(torch.tensor([float(sample.pred_score) for sample in samples]), 'scores of answers')
         return [(sample.pred_answer, sample.pred_score) if return_scores else sample.pred_answer for sample in samples]
 
     def is_true(self, left: Sequence[Picture], right: Sequence[Picture], statements: Sequence[str]) -> Tensor:
@@ -233,7 +255,9 @@ class ImageTextInferencer:
         check_texts(statements, 'statements')
         check_same_length(left=left, right=right, statements=statements)
         pairs = [list(pair) for pair in zip(left, right, strict=True)]
-        return torch.stack([sample.pred_scores[1].cpu() for sample in self._predict(pairs, statements)])
+        probabilities = torch.stack([sample.pred_scores[1].cpu() for sample in self._predict(pairs, statements)])
+        check_finite(probabilities, 'probabilities of statements')
+        return probabilities
 
     @torch.inference_mode()
     def _predict(self, pictures: Sequence, texts: Sequence[str]) -> list[BaseDataElement]:

@@ -1,42 +1,25 @@
 """Pictures and texts from anywhere, prepared by the pipeline that a configuration tests with."""
 
 import os
-from collections.abc import Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from mmcv.transforms import LoadImageFromFile
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import DefaultScope
-from PIL import Image, ImageOps
+from PIL import Image
+from torch import Tensor
 
-Picture: TypeAlias = str | os.PathLike | np.ndarray | Image.Image
-"""A path, an array (H, W, 3) uint8 in BGR, as cv2 loads it, or a PIL image."""
+from sacl_mm.datasets import LoadImage
+from sacl_mm.datasets.image_files import regular_file_size
+from sacl_mm.datasets.pixels import check_array, check_mode
+from sacl_mm.datasets.transforms.load_image import Picture
+from sacl_mm.user_error import NonFiniteError, printable
 
 _NEEDED = 'give a configuration whose model sees pictures'
-
-
-class LoadPicture(LoadImageFromFile):
-    """`LoadImageFromFile`, in whose place it stands, that also takes arrays and PIL images.
-
-    Raises:
-        ValueError: names a file that cannot be read.
-    """
-
-    def transform(self, results: dict) -> dict:
-        """`img_path` may be any `Picture`."""
-        picture = results['img_path']
-        if not isinstance(picture, (np.ndarray, Image.Image)):
-            try:
-                return super().transform(results | dict(img_path=os.fspath(picture)))
-            except Exception as error:  # whatever the decoder raises
-                reason = ' '.join(str(error).split())
-                raise ValueError(f"picture '{picture}' cannot be read ({type(error).__name__}: {reason})") from error
-        if isinstance(picture, Image.Image):  # turned as a camera says, as cv2 does when it loads a file
-            picture = np.array(ImageOps.exif_transpose(picture).convert('RGB'))[..., ::-1]
-        image = np.ascontiguousarray(picture)
-        return results | dict(img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2])
+_LOADERS = ('LoadImage', 'LoadImageFromFile')
+# Of mmcv's loader: how a file is opened and by which library it is decoded. Others would change the pixels.
+_HARMLESS = ('backend_args', 'ignore_empty', 'imdecode_backend')
 
 
 class SamplePreparation:
@@ -50,7 +33,7 @@ class SamplePreparation:
         pairs: a sample has two pictures.
 
     Raises:
-        ValueError: the model's input is no pictures but cached features.
+        ValueError: the model's input is no pictures but cached features, or the pipeline loads them in its own way.
     """
 
     def __init__(self, cfg: Config, pairs: bool = False) -> None:
@@ -76,20 +59,33 @@ class SamplePreparation:
 
 
 def _replace_loader(pipeline: Sequence[dict]) -> tuple[list[dict], bool]:
-    """The pipeline with `LoadPicture`, also inside other transforms, and whether it had a loader."""
+    """The pipeline with `LoadImage` in place of mmcv's loader, also inside other transforms, and whether it had a loader."""
     replaced, loads = [], False
     for step in pipeline:
         kind = step['type'] if isinstance(step['type'], str) else step['type'].__name__
         kind = kind.split('.')[-1]
         if kind in ('LoadImageGrid', 'LoadImageTokens'):
             raise ValueError(f'the model sees stored features ({kind}), not pictures: {_NEEDED}')
-        if kind == 'LoadImageFromFile':
-            step, loads = dict(step, type=LoadPicture), True
+        if kind in _LOADERS:
+            step, loads = _load_image(dict(step), kind), True
         elif 'transforms' in step:
             inner, inner_loads = _replace_loader(step['transforms'])
             step, loads = dict(step, transforms=inner), loads or inner_loads
         replaced.append(dict(step))
     return replaced, loads
+
+
+def _load_image(step: dict, kind: str) -> dict:
+    if kind == 'LoadImage':
+        return dict(step, type=LoadImage)
+    defaults = dict(color_type='color', to_float32=False)
+    other = [key for key in step if key not in ('type', *_HARMLESS) and step[key] != defaults.get(key)]
+    if other:
+        raise ValueError(
+            f'the test pipeline has LoadImageFromFile with {", ".join(other)}, but pictures are loaded by LoadImage, which '
+            'has no such option'
+        )
+    return dict(type=LoadImage, backend_args=step.get('backend_args'))
 
 
 def _load_and_resize(dataset: dict, pairs: bool) -> list[dict]:
@@ -100,7 +96,7 @@ def _load_and_resize(dataset: dict, pairs: bool) -> list[dict]:
             'to resize them to: set test_dataloader.dataset.image_size'
         )
     steps = [
-        dict(type=LoadPicture),
+        dict(type=LoadImage),
         dict(type='mmpretrain.Resize', scale=(size, size), interpolation='bicubic', backend='pillow'),
     ]
     if pairs:
@@ -114,17 +110,36 @@ def check_pictures(pictures: Sequence[Picture], name: str = 'pictures') -> None:
     for number, picture in enumerate(pictures):
         item = f'{name}[{number}]'
         if isinstance(picture, (str, os.PathLike)):
-            if '://' not in os.fspath(picture) and not os.path.isfile(picture):
-                raise FileNotFoundError(f"{item} '{picture}' does not exist")
+            _check_path(os.fspath(picture), item)
         elif isinstance(picture, np.ndarray):
-            if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
-                raise ValueError(
-                    f'{item} must be a uint8 array (H, W, 3) in BGR, got {picture.dtype} of shape {picture.shape}'
-                )
-        elif not isinstance(picture, Image.Image):
+            _named(check_array, picture, item)
+        elif isinstance(picture, Image.Image):
+            _named(check_mode, picture, item)
+        else:
             raise ValueError(
-                f'{item} must be a path, a uint8 array (H, W, 3) or a PIL image, got {type(picture).__name__}'
+                f'{item} must be a path, an array (H, W, 3) in BGR or a PIL image, got {type(picture).__name__}'
             )
+
+
+def _check_path(path: str | bytes, item: str) -> None:
+    if isinstance(path, bytes):
+        raise ValueError(f'{item} must be a path as text, got bytes')
+    if '://' in path:
+        return
+    shown = printable(f"{item} '{path}'")
+    try:
+        regular_file_size(path)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f'{shown} does not exist') from error
+    except (OSError, ValueError) as error:
+        raise ValueError(f'{shown} cannot be read: {getattr(error, "strerror", None) or error}') from error
+
+
+def _named(check: Callable, picture: np.ndarray | Image.Image, item: str) -> None:
+    try:
+        check(picture)
+    except ValueError as error:
+        raise ValueError(f'{item} {error}') from error
 
 
 def check_texts(texts: Sequence[str], name: str = 'texts') -> None:
@@ -133,6 +148,15 @@ def check_texts(texts: Sequence[str], name: str = 'texts') -> None:
     for number, text in enumerate(texts):
         if not isinstance(text, str) or not text.strip():
             raise ValueError(f'{name}[{number}] must be a text, got {text!r}')
+
+
+def check_finite(rows: Tensor, name: str) -> None:
+    """Raises NonFiniteError that names the first row with NaN or infinity."""
+    bad = (~rows.isfinite()).reshape(len(rows), -1).any(dim=1).nonzero()[:, 0]
+    if len(bad):
+        raise NonFiniteError(
+            f'{name}: {len(bad)} of {len(rows)} rows are not finite (NaN or infinity), first [{bad[0]}]'
+        )
 
 
 def check_same_length(**lists: Sequence) -> None:

@@ -8,6 +8,8 @@ import math
 from dataclasses import dataclass
 from html import escape
 
+from sacl_mm.user_error import printable
+
 INK, MUTED, GRID = 'var(--ink, #1b1f24)', 'var(--muted, #57606a)', 'var(--grid, #d8dee4)'
 # From the palette of Okabe and Ito, which people of any colour vision tell apart.
 COLOURS = {
@@ -104,7 +106,7 @@ def text(
     turned = f' transform="{transform}"' if transform else ''
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="13"{turned} style="fill:{colour}">'
-        f'{escape(content)}</text>'
+        f'{escape(printable(content))}</text>'
     )
 
 
@@ -112,6 +114,6 @@ def svg(frame: Frame, title: str, content: str) -> str:
     """The whole picture; `title` is what a screen reader says."""
     return (
         f'<svg class="chart" role="img" viewBox="0 0 {frame.width} {frame.height}" '
-        f'xmlns="http://www.w3.org/2000/svg" font-family="system-ui, sans-serif"><title>{escape(title)}</title>'
+        f'xmlns="http://www.w3.org/2000/svg" font-family="system-ui, sans-serif"><title>{escape(printable(title))}</title>'
         f'{content}</svg>'
     )

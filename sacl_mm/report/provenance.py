@@ -12,6 +12,7 @@ import torch
 import sacl_mm
 from sacl_mm.report.evaluated_run import EvaluatedRun
 from sacl_mm.report.summary import RUNS
+from sacl_mm.user_error import printable
 
 
 def provenance(runs: dict[str, EvaluatedRun], trainings: dict[str, dict]) -> dict:
@@ -41,8 +42,8 @@ def html_section(facts: dict) -> str:
     machine = facts['machine']
     rows.append(('machine', f'{machine["system"]} {machine["processor"]}, {machine["cpus"]} CPUs'))
     rows.append(('commit', facts['commit'] or 'not a git checkout'))
-    listed = ''.join(f'<dt>{escape(name)}</dt><dd>{escape(value)}</dd>' for name, value in rows)
-    commands = [run['command'] for run in facts['runs'].values() if run['command']]
+    listed = ''.join(f'<dt>{escape(name)}</dt><dd>{escape(printable(value))}</dd>' for name, value in rows)
+    commands = [printable(run['command']) for run in facts['runs'].values() if run['command']]
     shown = f'<pre>{escape(chr(10).join(commands))}</pre>' if commands else ''
     return f"""
 <section id="making"><h2>How it was made</h2>

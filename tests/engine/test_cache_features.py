@@ -6,6 +6,8 @@ import torch
 from test_tools import ROOT, tool
 from transformers import BertConfig, BertModel
 
+from sacl_mm.datasets import CachedFeatures
+
 WORDS = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'dark', 'bright', 'picture', 'a']
 
 
@@ -38,7 +40,7 @@ def test_features_are_cached_once_and_train_heads(tmp_path):
 
     whole = (tmp_path / 'images/3.jpg').read_bytes()
     (tmp_path / 'images/3.jpg').write_bytes(whole[:10])
-    for workers in (0, 1):
+    for workers in (0, 1):  # the others are kept, and it is said who is left out
         broken = tool(
             'cache_features.py',
             tmp_path / 'features.py',
@@ -50,8 +52,15 @@ def test_features_are_cached_once_and_train_heads(tmp_path):
         )
         assert broken.returncode == 1
         assert 'Traceback' not in broken.stderr
-        assert broken.stderr.splitlines()[-1].startswith(f'error: {tmp_path}/images/3.jpg: ')
-    assert not list((tmp_path / 'out').iterdir())
+        last = broken.stderr.splitlines()[-1]
+        assert last.startswith(f'error: 1 images cannot be read and have no features: {tmp_path}/images/3.jpg: ')
+        assert f'left out of {tmp_path}/out/train.pt' in last
+        without = torch.load(tmp_path / 'out/train.pt', weights_only=True)
+        assert (len(without['image_features']), len(without['text_features'])) == (15, 30)
+        assert not any(path.endswith('/3.jpg') for path in without['img_paths'])
+        assert len(CachedFeatures(str(tmp_path / 'out/train.pt'))) == 15
+        for path in (tmp_path / 'out').iterdir():
+            path.unlink()
     (tmp_path / 'images/3.jpg').write_bytes(whole)
 
     made = tool('cache_features.py', tmp_path / 'features.py', tmp_path / 'out', env=environment)

@@ -11,8 +11,7 @@ from mmengine.dataset import pseudo_collate
 from PIL import Image
 from tiny import MERGING, PIPELINE, TOWERS
 
-from sacl_mm.datasets import ImageTextPairs
-from sacl_mm.inference.sample_preparation import LoadPicture
+from sacl_mm.datasets import ImageTextPairs, LoadImage
 
 
 @pytest.mark.parametrize('kind', ['DualEncoder', 'ImageTextRetrieval', 'SACLPretrain'])
@@ -44,9 +43,9 @@ def test_a_photograph_taken_sideways_is_turned_in_every_form(tmp_path):
     picture, exif = Image.fromarray(np.random.default_rng(0).integers(0, 255, (8, 12, 3), np.uint8)), Image.Exif()
     exif[0x0112] = 6
     picture.save(tmp_path / 'sideways.png', exif=exif)
-    by_path = LoadPicture()(dict(img_path=str(tmp_path / 'sideways.png')))['img']
+    by_path = LoadImage()(dict(img_path=str(tmp_path / 'sideways.png')))['img']
     assert by_path.shape == (12, 8, 3)
-    assert np.array_equal(LoadPicture()(dict(img_path=Image.open(tmp_path / 'sideways.png')))['img'], by_path)
+    assert np.array_equal(LoadImage()(dict(img_path=Image.open(tmp_path / 'sideways.png')))['img'], by_path)
 
 
 def test_files_go_through_the_configurations_own_pipeline(tmp_path):
@@ -112,7 +111,7 @@ def test_of_a_gallery_with_features_only_candidates_are_opened(tmp_path):
         Path(paths[number]).write_text('no picture')
     assert inferencer.search(texts[:1], paths, k=1, candidates=2, features=features) == expected
     assert inferencer.search(texts[:1], paths, k=2, rerank=False, features=features) == by_cosine
-    with pytest.raises(ValueError, match="picture '.*png' cannot be read"):
+    with pytest.raises(ValueError, match='png: no image of a format'):
         inferencer.search(texts[:1], paths)
     found = inferencer.search_texts(arrays(), texts, features=text_features)
     assert found == inferencer.search_texts(arrays(), texts)

@@ -13,7 +13,7 @@ pack = dict(
 )
 
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadImage'),
     dict(
         type='mmpretrain.RandomResizedCrop',
         scale=image_size,
@@ -28,7 +28,7 @@ train_pipeline = [
     pack,
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadImage'),
     dict(type='mmpretrain.Resize', scale=(image_size, image_size), interpolation='bicubic', backend='pillow'),
     dict(type='mmpretrain.CleanCaption', keys='text', remove_chars=remove_chars),
     tokenize,

@@ -12,7 +12,7 @@ pack = dict(
 )
 
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadImage'),
     dict(
         type='mmpretrain.RandomResizedCrop',
         scale=224,
@@ -26,7 +26,7 @@ train_pipeline = [
     pack,
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadImage'),
     dict(type='mmpretrain.Resize', scale=(224, 224), interpolation='bicubic', backend='pillow'),
     tokenize,
     pack,

@@ -21,7 +21,7 @@ train_pipeline = [
         type='mmpretrain.ApplyToList',
         scatter_key='img_path',
         transforms=[
-            dict(type='LoadImageFromFile'),
+            dict(type='LoadImage'),
             dict(
                 type='mmpretrain.RandomResizedCrop',
                 scale=image_size,
@@ -47,7 +47,7 @@ test_pipeline = [
         type='mmpretrain.ApplyToList',
         scatter_key='img_path',
         transforms=[
-            dict(type='LoadImageFromFile'),
+            dict(type='LoadImage'),
             dict(type='mmpretrain.Resize', scale=(image_size, image_size), interpolation='bicubic', backend='pillow'),
         ],
         collate_keys=['img'],

@@ -1,7 +1,8 @@
 """COCO, Visual Genome, CC3M and SBU as ALBEF's JSON lists (4 million images, 5.1 million pairs); COCO val for validation.
 
 Expected below `data/` (or $DATA): pretrain/{coco,vg,cc3m,sbu}.json with items {"image": path, "caption": text or list of
-texts}, and coco/annotations/captions_val2017.json with coco/val2017/.
+texts}, the path starting from `data/` (ALBEF's are absolute: `data_prefix=dict(img_path='/')` allows that), and
+coco/annotations/captions_val2017.json with coco/val2017/.
 """
 
 image_size = 256
@@ -13,7 +14,7 @@ pack = dict(
 )
 
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadImage'),
     dict(
         type='mmpretrain.RandomResizedCrop',
         scale=image_size,
@@ -30,7 +31,7 @@ train_pipeline = [
     pack,
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadImage'),
     dict(type='mmpretrain.Resize', scale=(image_size, image_size), interpolation='bicubic', backend='pillow'),
     dict(type='mmpretrain.CleanCaption', keys='text', remove_chars=',.\'!?"()*#:;~'),
     tokenize,

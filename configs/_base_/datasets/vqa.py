@@ -20,7 +20,7 @@ pack = dict(
 )
 
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadImage'),
     dict(
         type='mmpretrain.RandomResizedCrop',
         scale=image_size,
@@ -35,7 +35,7 @@ train_pipeline = [
     pack,
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadImage'),
     dict(type='mmpretrain.Resize', scale=(image_size, image_size), interpolation='bicubic', backend='pillow'),
     clean,
     *tokenize,

@@ -8,12 +8,14 @@ import torch
 import torch.nn.functional as F
 from mmcv.transforms import BaseTransform
 
+from sacl_mm.broken_sample import BrokenSampleError
+from sacl_mm.datasets.image_files import regular_file_size
 from sacl_mm.registry import TRANSFORMS
 
 
 @TRANSFORMS.register_module()
 class LoadImageGrid(BaseTransform):
-    """Load what a frozen backbone made of a picture, in place of `LoadImageFromFile` and of resizing.
+    """Load what a frozen backbone made of a picture, in place of `LoadImage` and of resizing.
 
     `img` becomes the array (H, W, C), floating point, of ROOT/NAME.npy, NAME being the picture's without its suffix;
     flipping it (`mmpretrain.RandomFlip`) is close to flipping the picture.
@@ -24,7 +26,8 @@ class LoadImageGrid(BaseTransform):
             (`torch.nn.functional.adaptive_avg_pool2d`); None keeps grids as they are.
 
     Raises:
-        FileNotFoundError, ValueError: no such file, or no grid in it, or one that is coarser than `size`.
+        BrokenSampleError: no such file (as of a picture that could not be read), or no grid in it.
+        ValueError: a grid that is coarser than `size`.
     """
 
     def __init__(self, root: str, size: tuple[int, int] | None = None) -> None:
@@ -51,7 +54,7 @@ class LoadImageTokens(BaseTransform):
         root: the folder that `tools/cache_grids.py` wrote.
 
     Raises:
-        FileNotFoundError, ValueError: no such file, or no tokens in it.
+        BrokenSampleError: no such file (as of a picture that could not be read), or no tokens in it.
     """
 
     def __init__(self, root: str) -> None:
@@ -65,6 +68,7 @@ class LoadImageTokens(BaseTransform):
         return results
 
 
+_MAX_BYTES = 1 << 28
 _KINDS = {2: 'tokens (N, C)', 3: 'a grid of features (H, W, C)'}
 
 
@@ -74,21 +78,26 @@ def _path(root: str, picture: str) -> str:
 
 def _read(path: str, picture: str, dimensions: int) -> np.ndarray:
     try:
-        features = np.load(path, allow_pickle=False)
+        size = regular_file_size(path)
+        if size > _MAX_BYTES:
+            raise ValueError(f'{size:,} bytes are more than {_MAX_BYTES:,}')
+        # Mapped: a header that claims more than the file holds is refused before memory is taken.
+        features = np.lib.format.open_memmap(path, mode='r')
     except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"'{path}' for the picture '{picture}' does not exist: make it with tools/cache_grids.py"
+        raise BrokenSampleError(
+            f"'{path}' for the picture '{picture}' does not exist: make it with tools/cache_grids.py", path
         ) from error
-    except (ValueError, OSError, EOFError) as error:
-        raise ValueError(
-            f"'{path}' cannot be read ({error}): delete it and make it anew with tools/cache_grids.py"
+    except (ValueError, OSError, EOFError, TypeError, OverflowError) as error:  # the latter two of sizes that overflow
+        raise BrokenSampleError(
+            f"'{path}' cannot be read ({error}): delete it and make it anew with tools/cache_grids.py", path
         ) from error
     if features.ndim != dimensions or not np.issubdtype(features.dtype, np.floating):
-        raise ValueError(
+        raise BrokenSampleError(
             f"'{path}' holds {features.dtype} of shape {features.shape}, not {_KINDS[dimensions]}: delete it and make it anew "
-            'with tools/cache_grids.py'
+            'with tools/cache_grids.py',
+            path,
         )
-    return features
+    return np.array(features)
 
 
 def _averaged(grid_HWC: np.ndarray, size: tuple[int, int], path: str) -> np.ndarray:

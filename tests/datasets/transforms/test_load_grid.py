@@ -7,6 +7,7 @@ import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
 
+from sacl_mm.broken_sample import BrokenSampleError
 from sacl_mm.compatibility import load_mmpretrain
 from sacl_mm.registry import DATASETS, MODELS, TRANSFORMS
 
@@ -108,13 +109,13 @@ def test_tokens_and_grids_are_told_apart(grids):
     tokens = TRANSFORMS.build(dict(type='LoadImageTokens', root=str(root)))
     with pytest.raises(ValueError, match=r'1\.npy\' holds float16 of shape \(2, 3, 5\), not tokens \(N, C\).*anew'):
         tokens.transform(dict(img_path='1.jpg'))
-    with pytest.raises(FileNotFoundError, match=r"2\.npy' for the picture '2\.jpg'.*tools/cache_grids\.py"):
+    with pytest.raises(BrokenSampleError, match=r"2\.npy' for the picture '2\.jpg'.*tools/cache_grids\.py"):
         tokens.transform(dict(img_path='2.jpg'))
 
 
 def test_a_missing_grid_names_the_file_and_the_tool(grids):
     root, _ = grids
-    with pytest.raises(FileNotFoundError, match=r"2\.npy' for the picture 'x/2\.jpg'.*tools/cache_grids\.py"):
+    with pytest.raises(BrokenSampleError, match=r"2\.npy' for the picture 'x/2\.jpg'.*tools/cache_grids\.py"):
         load(root, 'x/2.jpg')
 
 

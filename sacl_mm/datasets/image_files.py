@@ -1,0 +1,79 @@
+"""Which files a name from an annotation file may open: those below the user's own folders, and regular ones.
+
+A name is data, the file system is the user's: folders are compared as they are written, so a linked folder below the data
+root is a folder like any other. Only a name with `..` is resolved, links and all, before it is compared.
+"""
+
+import os
+import stat
+from collections.abc import Iterable
+
+
+class ImageFolders:
+    """`path in folders`: whether a path lies below one of them.
+
+    Args:
+        folders: local ones, relative or absolute ('' is the current one), or addresses such as 's3://bucket/images'.
+    """
+
+    def __init__(self, folders: Iterable[str]) -> None:
+        self.folders = list(dict.fromkeys(folders))
+        self._starts = [os.path.join(folder, '') for folder in self.folders]
+
+    def __contains__(self, path: str) -> bool:
+        for start in self._starts:
+            if path.startswith(start):
+                rest = path[len(start) :]
+                # Without a folder ('') the rest is the whole path, which may be an absolute one.
+                if not os.path.isabs(rest) and '://' not in rest and '..' not in rest.split('/'):
+                    return True
+        if '://' in path:
+            return False
+        resolve = os.path.realpath if '..' in path.split('/') else os.path.abspath
+        try:
+            return any(
+                f'{resolve(path)}{os.sep}'.startswith(os.path.join(resolve(folder), ''))
+                for folder in self.folders
+                if '://' not in folder
+            )
+        except ValueError:  # a NUL byte, a lone surrogate
+            return False
+
+    def __str__(self) -> str:
+        return ', '.join(repr(folder or '.') for folder in self.folders)
+
+
+def regular_file_size(path: str) -> int:
+    """In bytes.
+
+    Raises:
+        OSError, ValueError: there is no such file, or it is a folder, a pipe or a device, which could be read for ever.
+    """
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(f'not a regular file but a {_KINDS.get(stat.S_IFMT(status.st_mode), "special file")}')
+    return status.st_size
+
+
+def is_special(path: str) -> bool:
+    """Whether something is there that is no regular file; an address is not looked at."""
+    return '://' not in path and not os.path.isfile(path) and os.path.exists(path)
+
+
+def regular_files(folder: str) -> set[str]:
+    """Names of a folder's regular files, links to such included; empty if the folder cannot be listed."""
+    try:
+        with os.scandir(folder or '.') as entries:
+            return {entry.name for entry in entries if _is_file(entry)}
+    except (OSError, ValueError):
+        return set()
+
+
+def _is_file(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link to itself
+        return False
+
+
+_KINDS = {stat.S_IFDIR: 'folder', stat.S_IFIFO: 'pipe (FIFO)', stat.S_IFCHR: 'device', stat.S_IFBLK: 'device'}
