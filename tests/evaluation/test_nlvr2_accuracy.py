@@ -61,8 +61,21 @@ def test_bad_input():
             evaluate(NLVR2Accuracy(), [*ROWS, ('test1-7-0-1', 1, label)])
     with pytest.raises(ValueError, match='dev-1-0-0 comes twice'):
         evaluate(NLVR2Accuracy(), [*ROWS, ROWS[0]])
-    with pytest.raises(ValueError, match="'dev-1-0' is not of the form split-set-pair-sentence"):
-        evaluate(NLVR2Accuracy(), [('dev-1-0', 1, 1)])
+
+
+def test_own_identifiers_are_grouped_by_their_text():
+    texts = ['a dog', 'a dog', 'a cat', 'a bird']
+    rows = [('mine_0', 1, 1), ('mine_1', 0, 1), ('mine_2', 1, 1), ('dev-1-0-0', 1, 1)]
+    metric = NLVR2Accuracy()
+    metric.process({}, [dict(sample(*row), text=[text]) for row, text in zip(rows, texts, strict=True)])
+    assert metric.evaluate(4) == pytest.approx({'nlvr2/accuracy': 75, 'nlvr2/consistency': 100 * 2 / 3})
+
+
+def test_consistency_is_left_out_with_a_line_where_sentences_cannot_be_told(monkeypatch):
+    messages = []
+    monkeypatch.setattr('mmengine.logging.MMLogger.info', lambda self, message: messages.append(message))
+    assert evaluate(NLVR2Accuracy(), [('mine_0', 1, 1), ('dev-1-0', 1, 0), *ROWS[:2]]) == {'nlvr2/accuracy': 50}
+    assert 'consistency is left out: identifiers are not of the form split-set-pair-sentence' in messages[0]
 
 
 def _one_process(rank, folder):
