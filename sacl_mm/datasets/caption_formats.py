@@ -107,7 +107,7 @@ def detect_format(path: str, columns: Columns | None = None) -> str:
         return 'flickr_tokens'
     if re.match(r'[^|]+\|\s*comment_number\s*\|', first_line):
         return 'flickr30k_csv'
-    if re.fullmatch(r'"?sep=."?', first_line):
+    if re.fullmatch(r'"?sep=[,;|\t]"? *', first_line):
         return 'table'
     try:
         read_header(first_line, columns or {})

@@ -36,7 +36,12 @@ def check_columns(columns: Columns) -> None:
 def are_numbers(columns: Columns) -> bool:
     """Whether the columns are given by their places, for a table without a header."""
     places = list(columns.values())
-    return len(set(places)) == 2 and all(type(place) is int and place >= 0 for place in places)
+    return all(type(place) is int and place >= 0 for place in places) and len(set(places)) == 2
+
+
+def is_header(image: str, caption: str) -> bool:
+    """Whether two fields are usual names of the columns."""
+    return _plain(image) in IMAGE_COLUMNS and _plain(caption) in CAPTION_COLUMNS
 
 
 def find_columns(names: Sequence[str], columns: dict[str, str]) -> tuple[int, int]:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from sacl_mm.datasets.annotation_fields import FieldError, check, image_name, shown
-from sacl_mm.datasets.column_names import TO_DOWNLOAD, Columns, are_numbers, find_columns
+from sacl_mm.datasets.column_names import TO_DOWNLOAD, Columns, are_numbers, find_columns, is_header
 from sacl_mm.datasets.image_suffixes import has_image_suffix
 from sacl_mm.datasets.text_files import read_text
 from sacl_mm.reading_report import ReadingReport
@@ -13,7 +13,7 @@ from sacl_mm.user_error import AnnotationError
 
 SEPARATORS = ('\t', ';', ',', '|')
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
-_EXCELS_SEPARATOR = re.compile(r'"?sep=(.)"?')  # a first line that Excel reads and writes
+_EXCELS_SEPARATOR = re.compile(r'"?sep=([,;|\t])"?')  # a first line that Excel reads and writes
 _MOST_LINES_OF_A_ROW = 50
 _ROWS_TO_JUDGE_BY = 100
 
@@ -32,14 +32,15 @@ def read_table(path: str, columns: Columns | None = None, report: ReadingReport 
     """
     columns, report = columns or {}, report or ReadingReport(path)
     lines = read_text(path).split('\n')
-    start = 0
     separators: Sequence[str] = SEPARATORS
-    if told := _EXCELS_SEPARATOR.fullmatch(lines[0].strip()):
-        start, separators = 1, (told[1],)
+    start = _first_line(lines, 0)
+    if told := _EXCELS_SEPARATOR.fullmatch(lines[start].strip(' ')):
+        start, separators = _first_line(lines, start + 1), (told[1],)
     if are_numbers(columns):
         header, (image, caption) = None, (columns['image'], columns['caption'])
         separator = _separator_without_header(path, lines[start:], separators, image, caption)
-        width = len(split_line(next(line for line in lines[start:] if line.strip()), separator))
+        first_row = split_line(lines[start], separator)
+        start, width = start + is_header(first_row[image], first_row[caption]), len(first_row)
     else:
         try:
             separator, header, (image, caption) = read_header(lines[start], columns, separators)
@@ -58,7 +59,7 @@ def read_table(path: str, columns: Columns | None = None, report: ReadingReport 
             misfits.append(f'{path}:{last}: {expected}, got {len(row)} ({shown(row)})')
             continue
         if last > first:
-            _check_no_row_inside(path, lines, first, last, separator, width, image)
+            _check_no_row_inside(path, lines, first, last, separator, width, image, row[image])
             report.notice('captions over several lines', f'{path}:{first}')
         try:
             name = image_name(row[image].strip())
@@ -69,6 +70,11 @@ def read_table(path: str, columns: Columns | None = None, report: ReadingReport 
         more = f'; {len(misfits) - 1} more rows are like it' if len(misfits) > 1 else ''
         raise AnnotationError(f'{misfits[0]}; a caption that holds the separator must stand in quotes{more}')
     return captions
+
+
+def _first_line(lines: list[str], start: int) -> int:
+    """The place of the first line from `start` on that is not blank; of the last line if all are."""
+    return next((place for place in range(start, len(lines)) if lines[place].strip()), len(lines) - 1)
 
 
 def read_header(
@@ -171,13 +177,16 @@ def _unquoted(field: str) -> str:
 
 
 def _check_no_row_inside(
-    path: str, lines: list[str], first: int, last: int, separator: str, width: int, image: int
+    path: str, lines: list[str], first: int, last: int, separator: str, width: int, image: int, name: str
 ) -> None:
     """A quote that was never meant to open a field makes rows vanish in it up to the next quote."""
-    for number in range(first, last):  # the lines after the first
-        fields = split_line(lines[number], separator)
+    own = (
+        first if lines[first - 1].split(separator)[image : image + 1] == [name] else last
+    )  # where the row's name stands
+    for number in range(first, last + 1):
+        fields = lines[number - 1].split(separator)
         check(
-            len(fields) != width or not has_image_suffix(fields[image]),
-            f'{path}:{first}: a quote opens here and closes only in line {last}, but line {number + 1} looks like a row of '
+            number == own or len(fields) != width or not has_image_suffix(fields[image]),
+            f'{path}:{first}: a quote opens here and closes only in line {last}, but line {number} looks like a row of '
             'its own; double the quotes inside of captions, and put those captions in quotes',
         )
