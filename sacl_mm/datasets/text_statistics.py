@@ -62,13 +62,12 @@ def text_statistics(dataset: object, most: int = 2000) -> list[TextStatistics]:
     what is not tokenized here, such as features computed before.
     """
     parts = list(_parts(dataset))
-    sampled = []
-    for part in parts:
-        indices = range(0, len(part), max(1, -(-len(part) * len(parts) // most)))
-        # A subclass draws the image in its version of get_data_info.
-        samples = (BaseDataset.get_data_info(part, index) for index in indices)
-        sampled.append((part.pipeline.transforms, samples))
-    return statistics_of_samples(sampled)
+    return statistics_of_samples((part.pipeline.transforms, _samples(part, most // len(parts))) for part in parts)
+
+
+def _samples(dataset: BaseDataset, most: int) -> Iterator[dict]:
+    for index in range(0, len(dataset), -(-len(dataset) // max(most, 1)) or 1):
+        yield BaseDataset.get_data_info(dataset, index)  # a subclass draws the image in its version
 
 
 def statistics_of_samples(sampled: Iterable[tuple[list, Iterable[dict]]]) -> list[TextStatistics]:
