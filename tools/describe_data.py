@@ -1,8 +1,9 @@
 #!/usr/bin/env python
 """What a configuration's datasets hold, without opening a picture: `python tools/describe_data.py CONFIG`.
 
-A table of each split's samples, texts and pictures, how many of these are on disk, and the first sample: a look before a
-training whether one's own files are read as they were meant. Of questions also what is right by always giving the answer
+A table of each split's samples, texts and pictures, how many of these are on disk, the first sample, what was repaired or
+skipped in the files, and what the tokenizer makes of the texts: a look before a training whether one's own files are read
+as they were meant. Of questions also what is right by always giving the answer
 that is most frequent in training.
 """
 
@@ -10,19 +11,23 @@ import argparse
 import inspect
 import os
 from collections import Counter
+from collections.abc import Sequence
 
 from mmengine.config import Config
+from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sacl_mm.datasets.text_statistics import statistics_of_samples
 from sacl_mm.engine.config_check import UserError, check_file
 from sacl_mm.engine.launch import run_tool
 from sacl_mm.registry import DATASETS
 from sacl_mm.user_error import printable
 
 SPLITS = ('train', 'val', 'test')
+_SAMPLES_TOKENIZED = 2000
 COUNTS = ('samples', 'texts', 'pictures', 'on disk')
 
 
@@ -51,6 +56,8 @@ def main() -> None:
     console.print(table)
     for split, about in described.items():
         console.print(f'{split}, first sample: {on_terminal(about["first"])}')
+        for line in about['notes']:
+            console.print(f'{split}, {on_terminal(line)}')
     if described.get('train', {}).get('answers'):
         answer, _ = described['train']['answers'].most_common(1)[0]
         shares = (f'{about["answers"][answer] / about["samples"]:.1%} of {split}' for split, about in described.items())
@@ -69,14 +76,18 @@ def describe(dataset: dict) -> dict:
         numbers = {name: sum(part[name] for part in parts) for name in COUNTS}
         answers = sum((part['answers'] for part in parts), Counter())
         types = ' + '.join({part['type']: None for part in parts})
-        return dict(type=types, first=parts[0]['first'], answers=answers) | numbers
+        notes = [line for part in parts for line in part['notes']]
+        return dict(type=types, first=parts[0]['first'], answers=answers, notes=notes) | numbers
     built = dict(dataset, pipeline=[])
     if 'lazy_init' in inspect.signature(DATASETS.get(dataset['type'])).parameters:
         built['lazy_init'] = True  # pictures may be missing: that is what is to be told
     try:
-        items = DATASETS.build(built).load_data_list()
+        read = DATASETS.build(built)
+        items = read.load_data_list()
     except ValueError as error:  # which the readers of files raise, in one line
         raise UserError(str(error)) from error
+    report = getattr(read, 'reading_report', None)
+    notes = [*(report.lines() if report else ()), *_about_texts(dataset.get('pipeline', ()), items)]
     paths = {path for item in items for path in paths_of(item)}
     first = items[0]
     texts = first['text'] if isinstance(first['text'], list) else [first['text']]
@@ -89,8 +100,19 @@ def describe(dataset: dict) -> dict:
     words = [*(os.path.basename(path) for path in paths_of(first)), texts[0], *first.get('answers', [])]
     # Questions that people answered differently count for each answer.
     answers = Counter(answer for item in items for answer in set(item.get('answers', [])))
-    about = dict(type=dataset['type'], first=' | '.join(words), answers=answers)
+    about = dict(type=dataset['type'], first=printable(' | '.join(words)), answers=answers, notes=notes)
     return about | dict(zip(COUNTS, counts, strict=True))
+
+
+def _about_texts(pipeline: Sequence[dict], items: list[dict]) -> list[str]:
+    """What the pipeline's tokenizers make of the texts."""
+    steps = [step for step in pipeline if str(step['type']).endswith(('TokenizeText', 'CleanCaption'))]
+    try:
+        sample = items[:: -(-len(items) // _SAMPLES_TOKENIZED)]
+        statistics = statistics_of_samples([(Compose(steps).transforms, sample)])
+    except (FileNotFoundError, ValueError) as error:  # the counts are of use without the tokenizer, too
+        return [f'the texts are not tokenized: {error}']
+    return [line for one in statistics for line in (str(one), one.warning()) if line]
 
 
 def paths_of(item: dict) -> list[str]:

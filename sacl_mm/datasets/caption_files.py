@@ -1,22 +1,33 @@
 """Readers of caption files: each is a pure function `path -> {image name: [captions]}`, in the order of the file.
 
-A line or entry that does not fit raises ValueError with file:line (or file and entry) and what was expected.
+A line or entry that does not fit raises AnnotationError with file:line (or file and entry) and what was expected; what is
+repaired or comes again is counted in their `ReadingReport`. Tables are in `table_files`, folders in `sidecar_files`.
 """
 
-import contextlib
-import csv
-import io
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
-from sacl_mm.datasets.json_files import check, load_json, load_json_lines
+from sacl_mm.datasets.annotation_fields import (
+    FieldError,
+    check,
+    entries_of,
+    identity_field,
+    image_name,
+    list_field,
+    name_field,
+    numbered,
+    read_entries,
+    shown,
+    text_field,
+)
+from sacl_mm.datasets.column_names import find_columns
+from sacl_mm.datasets.json_files import load_json, load_json_lines
+from sacl_mm.datasets.text_files import text_lines
+from sacl_mm.reading_report import ReadingReport
+from sacl_mm.user_error import AnnotationError
 
 Captions = dict[str, list[str]]
-
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.gif', '.tif', '.tiff')
-IMAGE_COLUMNS = ('image', 'filepath')
-CAPTION_COLUMNS = ('caption', 'text', 'title')
 
 _FLICKR_TOKEN = re.compile(r'(?P<image>[^\t]+)#\d+\t(?P<caption>.*)')
 _FLICKR30K_ROW = re.compile(r'(?P<image>[^|]+)\|\s*\d+\s*\|(?P<caption>.*)')
@@ -24,183 +35,135 @@ _FLICKR30K_ROW = re.compile(r'(?P<image>[^|]+)\|\s*\d+\s*\|(?P<caption>.*)')
 _FLICKR30K_ROW_WITHOUT_BAR = re.compile(r'(?P<image>[^|]+)\|\s*\d+\s+(?P<caption>[^|]*)')
 
 
-def read_coco(path: str) -> Captions:
+def read_coco(path: str, report: ReadingReport | None = None) -> Captions:
     """COCO captions JSON: {'images': [{'id', 'file_name'}], 'annotations': [{'image_id', 'caption'}]}."""
-    from pycocotools.coco import COCO
+    report = report or ReadingReport(path)
+    content, expected = load_json(path), "COCO captions, an object with lists 'images' and 'annotations'"
+    images, annotations = (entries_of(content, key, path, expected) for key in ('images', 'annotations'))
 
-    content = load_json(path)
-    check(
-        isinstance(content, dict) and {'images', 'annotations'} <= content.keys(),
-        f"{path}: expected COCO captions, an object with 'images' and 'annotations'",
-    )
-    for number, entry in enumerate(content['annotations']):
-        check(
-            isinstance(entry.get('caption'), str) and 'image_id' in entry,
-            f"{path}: annotation {number} has no 'caption' with its 'image_id'; is it a file of instances?",
-        )
-    coco = COCO()
-    coco.dataset = content
-    with contextlib.redirect_stdout(io.StringIO()):
-        coco.createIndex()
+    name_of: dict[int | str, str] = {}
     captions: Captions = {}
-    for image_id, image in coco.imgs.items():
-        entries = coco.imgToAnns.get(image_id, [])
-        captions.setdefault(image['file_name'], []).extend(entry['caption'].strip() for entry in entries)
-    unknown = coco.imgToAnns.keys() - coco.imgs.keys()
-    check(not unknown, f"{path}: annotations of images that are not in 'images': {sorted(unknown)[:3]}")
+    entries = read_entries(
+        numbered(images, f'{path}: image'),
+        "an 'id' (a whole number or text) and a 'file_name'",
+        lambda entry: (identity_field(entry, 'id'), name_field(entry, 'file_name')),
+    )
+    for where, (image_id, name) in entries:
+        known = name_of.setdefault(image_id, name)
+        check(
+            known == name,
+            f'{where}: the id {image_id!r} of {name!r} belongs to {known!r} already, so whose captions are meant cannot be '
+            'told; were two files joined? Number the images anew',
+        )
+        if name in captions:
+            report.notice('images that are listed again', f'{where}, {name}')
+        captions.setdefault(name, [])
+
+    unknown: list[int | str] = []
+    entries = read_entries(
+        numbered(annotations, f'{path}: annotation'),
+        "a 'caption' with its 'image_id'; is it a file of instances?",
+        lambda entry: (identity_field(entry, 'image_id'), text_field(entry, 'caption')),
+    )
+    for _, (image_id, caption) in entries:
+        if image_id in name_of:
+            captions[name_of[image_id]].append(caption)
+        else:
+            unknown.append(image_id)
+    check(not unknown, f"{path}: {len(unknown)} annotations are of images that are not in 'images': {unknown[:3]}")
     return captions
 
 
-def read_karpathy(path: str, split: str | Sequence[str] | None = None) -> Captions:
+def read_karpathy(path: str, split: str | Sequence[str] | None = None, report: ReadingReport | None = None) -> Captions:
     """Karpathy's JSON: {'images': [{'filename', 'filepath', 'split', 'sentences': [{'raw'}]}]}.
 
     `split` is a name or several (COCO trains on ('train', 'restval')); None takes all.
     """
-    content = load_json(path)
-    check(
-        isinstance(content, dict) and isinstance(content.get('images'), list),
-        f"{path}: expected Karpathy's JSON, an object with a list 'images'",
-    )
-    wanted = {split} if isinstance(split, str) else split and set(split)
+    report = report or ReadingReport(path)
+    images = entries_of(load_json(path), 'images', path, "Karpathy's JSON, an object with a list 'images'")
+    wanted = {split} if isinstance(split, str) else set(split or ())
+
+    def image(entry: dict) -> tuple[str, str, list[str]]:
+        folder = text_field(entry, 'filepath') if 'filepath' in entry else ''
+        name = image_name(os.path.join(folder, name_field(entry, 'filename')))
+        return text_field(entry, 'split'), name, [text_field(one, 'raw') for one in list_field(entry, 'sentences')]
+
     captions: Captions = {}
     present = set()
-    for number, image in enumerate(content['images']):
-        try:
-            present.add(image['split'])
-            if wanted and image['split'] not in wanted:
-                continue
-            name = os.path.join(image.get('filepath', ''), image['filename'])
-            captions.setdefault(name, []).extend(sentence['raw'].strip() for sentence in image['sentences'])
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(
-                f"{path}: image {number}: expected 'filename', 'split' and 'sentences' with 'raw' ({error!r})"
-            ) from error
-    if wanted:
-        check(wanted <= present, f'{path} has no split {sorted(wanted - present)}, only {sorted(present)}')
+    expected = "'filename', 'split' and 'sentences' with 'raw'"
+    for where, (part, name, texts) in read_entries(numbered(images, f'{path}: image'), expected, image):
+        present.add(part)
+        if wanted and part not in wanted:
+            continue
+        if name in captions:
+            report.notice('images that are listed again', f'{where}, {name}')
+        captions.setdefault(name, []).extend(texts)
+    check(wanted <= present, f'{path} has no split {sorted(wanted - present)}, only {sorted(present)}')
     return captions
 
 
-def read_json_list(path: str) -> Captions:
-    """ALBEF's JSON: [{'image': path, 'caption': str or list of str}, ...]; further keys are ignored."""
+def read_json_list(path: str, columns: dict[str, str] | None = None, report: ReadingReport | None = None) -> Captions:
+    """ALBEF's JSON: [{'image': path, 'caption': str or list of str}, ...]; further keys are ignored.
+
+    `columns=dict(image=..., caption=...)` names other keys; by default the names of `column_names` in any case.
+    """
     content = load_json(path)
-    check(isinstance(content, list), f'{path}: expected a list of objects')
-    return _group_entries((f'{path}: entry {number}', entry) for number, entry in enumerate(content))
+    check(isinstance(content, list), f'{path}: expected a list of objects, it is {shown(content)}')
+    return _group_entries(numbered(content, f'{path}: entry'), columns or {})
 
 
-def read_json_lines(path: str) -> Captions:
+def read_json_lines(path: str, columns: dict[str, str] | None = None, report: ReadingReport | None = None) -> Captions:
     """The entries of `read_json_list`, one a line."""
-    return _group_entries(load_json_lines(path))
+    return _group_entries(load_json_lines(path), columns or {})
 
 
-def read_flickr_tokens(path: str) -> Captions:
+def read_flickr_tokens(path: str, report: ReadingReport | None = None) -> Captions:
     """Flickr8k.token.txt, results_20130124.token: `name.jpg#k<TAB>caption`."""
-    return _group_lines(path, [_FLICKR_TOKEN], 'name.jpg#number<TAB>caption', skip=0)
-
-
-def read_flickr30k_csv(path: str) -> Captions:
-    """Flickr30k's results.csv: a header, then `name.jpg| number| caption`."""
-    return _group_lines(path, [_FLICKR30K_ROW, _FLICKR30K_ROW_WITHOUT_BAR], 'name.jpg| number| caption', skip=1)
-
-
-def read_table(path: str, columns: dict[str, str] | None = None) -> Captions:
-    """A table with a header, separated by tabs if the header has one, else by commas.
-
-    `columns=dict(image=..., caption=...)` names the columns; by default the first that exists of image, filepath and
-    of caption, text, title.
-    """
     captions: Captions = {}
-    with open(path, encoding='utf-8-sig', newline='') as file:
-        delimiter = '\t' if '\t' in file.readline() else ','
-        file.seek(0)
-        rows = csv.reader(file, delimiter=delimiter, strict=True)
-        header = next(rows, [])
-        image, caption = table_columns(header, columns or {}, path)
-        try:
-            for row in rows:
-                if not row:
-                    continue
-                check(
-                    len(row) == len(header),
-                    f'{path}:{rows.line_num}: expected the {len(header)} columns {header}, got {len(row)}',
-                )
-                captions.setdefault(row[image].strip(), []).append(row[caption].strip())
-        except csv.Error as error:
-            raise ValueError(f'{path}:{rows.line_num}: {error}; expected the columns {header}') from error
+    for where, line in text_lines(path):
+        _add_line(captions, where, line, _FLICKR_TOKEN.fullmatch(line), 'name.jpg#number<TAB>caption')
     return captions
 
 
-def table_columns(header: list[str], columns: dict[str, str], path: str) -> tuple[int, int]:
-    """Where the image and the caption stand in a table with this header."""
-    unknown = columns.keys() - {'image', 'caption'}
-    check(not unknown, f'columns: unknown {sorted(unknown)}; known are image and caption')
-    names = [name.strip() for name in header]
-    positions = []
-    for key, defaults in (('image', IMAGE_COLUMNS), ('caption', CAPTION_COLUMNS)):
-        wanted = (columns[key],) if key in columns else defaults
-        found = [names.index(name) for name in wanted if name in names]
-        check(
-            bool(found),
-            f'{path}:1: no column for the {key} ({" or ".join(wanted)}) in the header {names}; '
-            f'set columns=dict({key}=...)',
-        )
-        positions.append(found[0])
-    return positions[0], positions[1]
-
-
-def read_folder(path: str) -> Captions:
-    """A folder, at any depth, of pictures with texts beside them: `a.jpg` and `a.txt`, one caption a line.
-
-    Names are absolute; a picture without a text has no captions.
-    """
+def read_flickr30k_csv(path: str, report: ReadingReport | None = None) -> Captions:
+    """Flickr30k's results.csv: a header, then `name.jpg| number| caption`."""
+    report = report or ReadingReport(path)
     captions: Captions = {}
-    for folder, subfolders, names in os.walk(os.path.abspath(path)):
-        subfolders.sort()
-        texts = set(names)
-        for name in sorted(names):
-            stem, suffix = os.path.splitext(name)
-            if suffix.lower() in IMAGE_SUFFIXES:
-                lines = _lines(os.path.join(folder, f'{stem}.txt')) if f'{stem}.txt' in texts else ()
-                captions[os.path.join(folder, name)] = [line.strip() for _, line in lines]
-    check(bool(captions), f'{path}: no picture ({", ".join(IMAGE_SUFFIXES)}) in this folder')
+    for number, (where, line) in enumerate(text_lines(path)):
+        if number == 0:
+            continue
+        match = _FLICKR30K_ROW.fullmatch(line)
+        if match is None and (match := _FLICKR30K_ROW_WITHOUT_BAR.fullmatch(line)):
+            report.repair('lines without their second bar', where)
+        _add_line(captions, where, line, match, 'name.jpg| number| caption')
     return captions
 
 
 def read_names(path: str) -> list[str]:
     """A list of image names, one a line (Flickr_8k.trainImages.txt)."""
-    return [line.strip() for _, line in _lines(path)]
+    return [line.strip() for _, line in text_lines(path)]
 
 
-def _group_entries(entries: Iterable[tuple[str, object]]) -> Captions:
+def _group_entries(entries: Iterable[tuple[str, object]], columns: dict[str, str]) -> Captions:
+    def pair(entry: dict) -> tuple[str, list[str]]:
+        keys = list(entry)
+        image, caption = find_columns(keys, columns)
+        texts = entry[keys[caption]]
+        if isinstance(texts, str):
+            texts = [texts]
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise FieldError(f'{keys[caption]!r} must be a text or a list of texts, it is {shown(texts)}')
+        return name_field(entry, keys[image]), [text.strip() for text in texts]
+
     captions: Captions = {}
-    for where, entry in entries:
-        check(
-            isinstance(entry, dict) and isinstance(entry.get('image'), str) and 'caption' in entry,
-            f"{where}: expected an object with 'image' (a path) and 'caption'",
-        )
-        texts = [entry['caption']] if isinstance(entry['caption'], str) else entry['caption']
-        check(
-            isinstance(texts, list) and all(isinstance(text, str) for text in texts),
-            f"{where}: 'caption' must be a string or a list of strings",
-        )
-        captions.setdefault(entry['image'], []).extend(text.strip() for text in texts)
+    for _, (name, texts) in read_entries(entries, "an object with 'image' (a path) and 'caption'", pair):
+        captions.setdefault(name, []).extend(texts)
     return captions
 
 
-def _group_lines(path: str, patterns: list[re.Pattern], expected: str, skip: int) -> Captions:
-    captions: Captions = {}
-    for number, (where, line) in enumerate(_lines(path)):
-        if number < skip:
-            continue
-        match = next((match for pattern in patterns if (match := pattern.fullmatch(line))), None)
-        if match is None:
-            raise ValueError(f'{where}: expected `{expected}`, got {line[:80]!r}')
-        captions.setdefault(match['image'].strip(), []).append(match['caption'].strip())
-    return captions
-
-
-def _lines(path: str) -> Iterator[tuple[str, str]]:
-    """The lines that are not blank, each with its `file:line`."""
-    with open(path, encoding='utf-8-sig') as file:
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                yield f'{path}:{number}', line.rstrip('\n')
+def _add_line(captions: Captions, where: str, line: str, match: re.Match | None, expected: str) -> None:
+    check(match is not None, f'{where}: expected `{expected}`, got {line[:80]!r}')
+    try:
+        captions.setdefault(image_name(match['image'].strip()), []).append(match['caption'].strip())
+    except FieldError as error:
+        raise AnnotationError(f'{where}: {error}') from None

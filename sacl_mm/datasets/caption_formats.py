@@ -5,20 +5,25 @@ import os
 import re
 from collections.abc import Sequence
 
+from sacl_mm.datasets.annotation_fields import FieldError, check, whole_text
 from sacl_mm.datasets.caption_files import (
-    CAPTION_COLUMNS,
-    IMAGE_COLUMNS,
     Captions,
     read_coco,
     read_flickr30k_csv,
     read_flickr_tokens,
-    read_folder,
     read_json_lines,
     read_json_list,
     read_karpathy,
     read_names,
-    read_table,
 )
+from sacl_mm.datasets.column_names import TO_DOWNLOAD, Columns, are_numbers, check_columns
+from sacl_mm.datasets.image_suffixes import has_image_suffix
+from sacl_mm.datasets.packed_files import how_to_unpack
+from sacl_mm.datasets.sidecar_files import read_folder
+from sacl_mm.datasets.table_files import SEPARATORS, read_header, read_table, split_line
+from sacl_mm.datasets.text_files import encoding_of, read_bytes
+from sacl_mm.reading_report import ReadingReport
+from sacl_mm.user_error import AnnotationError
 
 READERS = {
     'coco': read_coco,
@@ -30,90 +35,132 @@ READERS = {
     'table': read_table,
     'folder': read_folder,
 }
+_OWNERS = dict(split=('karpathy',), columns=('table', 'json', 'jsonl'))
 _BYTES_TO_JUDGE_BY = 1 << 16
 
 
 def read_captions(
-    path: str, format: str = 'auto', split: str | Sequence[str] | None = None, columns: dict[str, str] | None = None
+    path: str,
+    format: str = 'auto',
+    split: str | Sequence[str] | None = None,
+    columns: Columns | None = None,
+    report: ReadingReport | None = None,
 ) -> Captions:
     """Read a caption file of a known format.
 
     Args:
         format: a key of `READERS`, or 'auto' (see `detect_format`).
         split: for format 'karpathy' only.
-        columns: for format 'table' only.
+        columns: for formats 'table', 'json' and 'jsonl' only.
+        report: filled with what was repaired and skipped.
 
     Raises:
         FileNotFoundError: the file does not exist.
-        ValueError: it is not what the format expects, or an option does not belong to the format.
+        AnnotationError: it is not what the format expects, or an option does not belong to the format.
     """
+    report = report or ReadingReport(path)
     if not os.path.exists(path):
         raise FileNotFoundError(f'the caption file {path} does not exist; check ann_file and data_root')
-    if format not in ('auto', *READERS):
-        raise ValueError(f'unknown format {format!r} of caption files; known: auto, {", ".join(READERS)}')
-    try:
-        format = detect_format(path, columns) if format == 'auto' else format
-        options = {}
-        for name, value, owner in (('split', split, 'karpathy'), ('columns', columns, 'table')):
-            if value is not None and format != owner:
-                raise ValueError(
-                    f'{path} has format {format!r}, but {name}= belongs to format {owner!r}'
-                    + ('; for a list of image names use split_file=' if name == 'split' else '')
-                )
-            if value is not None:
-                options[name] = value
-        return READERS[format](path, **options)
-    except UnicodeDecodeError as error:
-        raise ValueError(f'{path}: not UTF-8 text ({error})') from error
+    check(
+        format in ('auto', *READERS), f'unknown format {format!r} of caption files; known: auto, {", ".join(READERS)}'
+    )
+    check_columns(columns or {})
+    format = detect_format(path, columns) if format == 'auto' else format
+    options = {name: value for name, value in dict(split=split, columns=columns).items() if value is not None}
+    for name in options:
+        check(
+            format in _OWNERS[name],
+            f'{path} has format {format!r}, but {name}= belongs to format {" or ".join(map(repr, _OWNERS[name]))}'
+            + ('; for a list of image names use split_file=' if name == 'split' else ''),
+        )
+    check(
+        format == 'table' or not are_numbers(columns or {}),
+        f'{path} has format {format!r}: its columns have names, not numbers',
+    )
+    return _whole(READERS[format](path, report=report, **options), path, report)
 
 
-def detect_format(path: str, columns: dict[str, str] | None = None) -> str:
-    """The key of `READERS` for a file or folder; ValueError, naming them all, if its beginning fits none."""
+def _whole(captions: Captions, path: str, report: ReadingReport) -> Captions:
+    return {
+        name: [whole_text(text, report, f'{path}: caption of {name}') for text in texts]
+        for name, texts in captions.items()
+    }
+
+
+def detect_format(path: str, columns: Columns | None = None) -> str:
+    """The key of `READERS` for a file or folder; AnnotationError, naming them all, if its beginning fits none."""
     if os.path.isdir(path):
         return 'folder'
-    with open(path, 'rb') as file:
-        # A character cut in two at the end of the piece is no reason to refuse the file.
-        head = file.read(_BYTES_TO_JUDGE_BY).decode('utf-8-sig', errors='ignore').lstrip()
-    first_line = head.partition('\n')[0]
+    data = read_bytes(path, _BYTES_TO_JUDGE_BY)
+    advice = how_to_unpack(data)
+    check(advice is None, f'{path} is {advice}')
+    # A character cut in two at the end of the piece is no reason to refuse the file.
+    head = data.decode(encoding_of(data), errors='ignore').lstrip()
+    first_line = re.split('[\r\n]', head, maxsplit=1)[0]
     if head.startswith('['):
         return 'json'
     if head.startswith('{'):
         return _detect_json_object(head, first_line)
+    if are_numbers(columns or {}):
+        return 'table'
     if re.match(r'[^\t]+#\d+\t', first_line):
         return 'flickr_tokens'
     if re.match(r'[^|]+\|\s*comment_number\s*\|', first_line):
         return 'flickr30k_csv'
-    names = {name.strip().strip('"') for name in re.split(r'[,\t]', first_line)}
-    wanted = columns or {}
-    if (names & {wanted.get('image'), *IMAGE_COLUMNS}) and (names & {wanted.get('caption'), *CAPTION_COLUMNS}):
+    if re.fullmatch(r'"?sep=[,;|\t]"? *', first_line):
         return 'table'
-    raise ValueError(
-        f'{path}: cannot tell the format from its first line {first_line[:80]!r}; '
-        f'set format= to one of {", ".join(READERS)}'
-    )
+    try:
+        read_header(first_line, columns or {})
+    except FieldError as error:
+        check(str(error) != TO_DOWNLOAD and '://' not in first_line, f'{path}: {TO_DOWNLOAD}')
+        raise AnnotationError(
+            f'{path}: cannot tell the format from its first line {first_line[:80]!r}; {_hint(first_line, error)}'
+            f'set format= to one of {", ".join(READERS)}'
+        ) from None
+    return 'table'
+
+
+def _hint(first_line: str, error: FieldError) -> str:
+    """What to do about a table of which no column is known."""
+    for separator in SEPARATORS:
+        cells = split_line(first_line, separator)
+        images = [place for place, cell in enumerate(cells) if has_image_suffix(cell)]
+        if len(cells) > 1 and images:
+            caption = 1 if images[0] == 0 else 0
+            return f'a table without a header needs columns=dict(image={images[0]}, caption={caption}); '
+        if len(cells) > 1:
+            return f'{error}; '
+    return ''
 
 
 def _detect_json_object(head: str, first_line: str) -> str:
     try:
-        keys = json.loads(first_line).keys()
-    except json.JSONDecodeError:  # an object over several lines, or longer than the piece
-        keys = ()
-    if 'image' in keys:
+        entry = json.loads(first_line)
+    except (ValueError, RecursionError):  # an object over several lines, or longer than the piece
+        entry = {}
+    if entry and not entry.keys() & {'images', 'annotations'}:
         return 'jsonl'
     return 'karpathy' if '"sentences"' in head else 'coco'
 
 
-def keep_listed(captions: Captions, split_file: str) -> Captions:
+def keep_listed(captions: Captions, split_file: str, report: ReadingReport | None = None) -> Captions:
     """The images that a split file lists, in its order.
 
     Raises:
-        ValueError: a listed name has no captions; says how many and which.
+        AnnotationError: a listed name has no captions; says how many and which.
     """
-    names = list(dict.fromkeys(read_names(split_file)))
+    report = report or ReadingReport(split_file)
+    listed = read_names(split_file)
+    names = list(dict.fromkeys(listed))
+    seen = set()
+    for name in listed:
+        if name in seen:
+            report.notice('images that are listed again', f'{split_file}, {name}')
+        seen.add(name)
     unknown = [name for name in names if name not in captions]
     if unknown:
         known = next(iter(captions), None)
-        raise ValueError(
+        raise AnnotationError(
             f'{split_file}: {len(unknown)} of {len(names)} names are not in the caption file: '
             f'{", ".join(unknown[:3])}; names there look like {known!r}'
         )

@@ -14,6 +14,7 @@ from PIL import Image
 from sacl_mm.broken_sample import BrokenSampleError
 from sacl_mm.datasets.image_files import ImageFolders, is_special, regular_files
 from sacl_mm.datasets.sample_index import random_state_of
+from sacl_mm.reading_report import ReadingReport
 from sacl_mm.user_error import AnnotationError, printable
 
 # What the image libraries raise for a file that is missing, unreadable or no image.
@@ -53,11 +54,15 @@ class ImageTextDataset(BaseDataset):
         BrokenSampleError: from `dataset[i]`, in test mode at a broken picture; in training if no sample is readable.
     """
 
+    reading_report: ReadingReport | None = None  # of what is read from files
+
     def full_init(self) -> None:
         """Load the annotations and check that the pictures are there."""
         if self._fully_initialized:
             return
         super().full_init()
+        if self.reading_report is not None:
+            self.reading_report.log()
         self.broken: dict[str, str] = {}
         self._image_folders = self._allowed_folders()
         paths = self._picture_paths()

@@ -1,17 +1,19 @@
 """Pictures and captions from files."""
 
-import logging
 import os
+import re
 from collections.abc import Callable, Sequence
 
-from mmengine.logging import print_log
-
+from sacl_mm.datasets.annotation_fields import check
 from sacl_mm.datasets.caption_files import Captions
 from sacl_mm.datasets.caption_formats import keep_listed, read_captions
+from sacl_mm.datasets.column_names import Columns
 from sacl_mm.datasets.image_text_dataset import ImageTextDataset
 from sacl_mm.datasets.stable_id import stable_id
+from sacl_mm.reading_report import ReadingReport
 from sacl_mm.registry import DATASETS
-from sacl_mm.user_error import printable
+
+_A_WORD = re.compile(r'\w')
 
 
 @DATASETS.register_module()
@@ -29,12 +31,13 @@ class ImageTextPairs(ImageTextDataset):
         format: 'auto' or a key of `READERS`; holds for every file.
         split: the split, or splits, of a Karpathy file, e.g. 'test' or ('train', 'restval').
         split_file: a list of image names, one a line; only these are kept.
-        columns: `dict(image=..., caption=...)`, the columns of a table.
+        columns: `dict(image=..., caption=...)`, the columns of a table or the keys of JSON objects; by default their usual
+            names. As numbers, from 0, for a table without a header.
         per: 'image', an item per image with all its captions (`SampleCaption` draws one), or 'pair', an item per
             caption, as ALBEF does for retrieval. Test mode always has 'image'.
 
     Raises:
-        FileNotFoundError, ValueError: with the file, the line and the fix; see also `ImageTextDataset`.
+        FileNotFoundError, AnnotationError: with the file, the line and the fix; see also `ImageTextDataset`.
     """
 
     def __init__(
@@ -45,7 +48,7 @@ class ImageTextPairs(ImageTextDataset):
         format: str = 'auto',
         split: str | Sequence[str] | None = None,
         split_file: str | None = None,
-        columns: dict[str, str] | None = None,
+        columns: Columns | None = None,
         per: str = 'image',
         pipeline: Sequence[dict | Callable] = (),
         test_mode: bool = False,
@@ -88,23 +91,24 @@ class ImageTextPairs(ImageTextDataset):
 
     def load_data_list(self) -> list[dict]:
         """One dict per image, or per (image, caption)."""
+        report = self.reading_report = ReadingReport(', '.join(self.ann_file))
         captions: Captions = {}
         for file in self.ann_file:
-            for name, texts in read_captions(file, self.format, self.split, self.columns).items():
+            for name, texts in read_captions(file, self.format, self.split, self.columns, report).items():
                 captions.setdefault(name, []).extend(texts)
+        report.read['images'], report.read['captions'] = len(captions), sum(map(len, captions.values()))
         if self.split_file:
-            captions = keep_listed(captions, self.split_file)
-        without = [name for name, texts in captions.items() if not texts]
-        if len(without) == len(captions):
-            raise ValueError(f'{", ".join(self.ann_file)}: no image has a caption ({len(captions)} images)')
-        if without:
-            print_log(
-                printable(
-                    f'{len(without)} of {len(captions)} images have no caption and are left out: {", ".join(without[:3])}'
-                ),
-                logger='current',
-                level=logging.WARNING,
-            )
+            captions = keep_listed(captions, self.split_file, report)
+            report.read[f'images of {os.path.basename(self.split_file)}'] = len(captions)
+        check(any(captions.values()), f'{report.source}: no image has a caption ({len(captions)} images)')
+        for name, texts in captions.items():
+            if not texts:
+                report.skip('images without a caption', name)
+            for text in texts:
+                if not _A_WORD.search(text):
+                    report.notice('captions without a letter or digit, left out in training', name)
+            if len(set(texts)) < len(texts):
+                report.notice('images with the same caption twice', name)
         items = [self._item(name, texts) for name, texts in captions.items() if texts]
         if self.per == 'image':
             return items

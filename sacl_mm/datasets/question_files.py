@@ -1,21 +1,34 @@
 """Readers of question files: each is a pure function `path -> [question]`, in the order of the file.
 
-An entry that does not fit raises ValueError with the file, the entry and what was expected.
+An entry that does not fit raises AnnotationError with the file, the entry and what was expected.
 """
 
-import operator
 import os
 import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import TypedDict
 
-from sacl_mm.datasets.json_files import check, load_json
+from sacl_mm.datasets.annotation_fields import (
+    FieldError,
+    check,
+    entries_of,
+    integer_field,
+    list_field,
+    name_field,
+    numbered,
+    read_entries,
+    shown,
+    text_field,
+    whole_text,
+)
+from sacl_mm.datasets.json_files import load_json
+from sacl_mm.datasets.text_files import encoding_of, read_bytes
+from sacl_mm.reading_report import ReadingReport
 
 # ALBEF, Section 5.2 and its data loader: an answer of Visual Genome weighs half of what ten annotators agree on.
 VISUAL_GENOME_WEIGHT = 0.5
 _BYTES_TO_JUDGE_BY = 1 << 16
-_WRONG_ENTRY = (KeyError, TypeError, AttributeError, ValueError)
 
 
 class Question(TypedDict, total=False):
@@ -41,48 +54,48 @@ def read_vqa_v2(path: str, answer_file: str | None = None) -> list[Question]:
     An answer's weight is the share of the (ten) annotators who gave it; the question's type is its `answer_type`.
     """
     content = load_json(path)
-    check(
-        isinstance(content, dict) and isinstance(content.get('questions'), list) and 'data_subtype' in content,
-        f"{path}: expected VQAv2 questions, an object with a list 'questions' and 'data_subtype' "
-        '(the annotations belong in answer_file)',
+    entries = entries_of(
+        content,
+        'questions',
+        path,
+        "VQAv2 questions, an object with a list 'questions' and 'data_subtype' (the annotations belong in answer_file)",
     )
-    split = re.sub(r'^test-\w+?(?=\d{4}$)', 'test', str(content['data_subtype']))
+    subtype = content.get('data_subtype')
+    check(isinstance(subtype, str), f"{path}: expected VQAv2 questions, 'data_subtype' is {shown(subtype)}")
+    split = re.sub(r'^test-\w+?(?=\d{4}$)', 'test', subtype)
+
+    def question(entry: dict) -> Question:
+        image = f'COCO_{split}_{integer_field(entry, "image_id"):012d}.jpg'
+        question_id = integer_field(entry, 'question_id')
+        return Question(image=image, question=text_field(entry, 'question'), question_id=question_id, **_answered([]))
+
     questions: dict[int, Question] = {}
-    for number, entry in enumerate(content['questions']):
-        try:
-            question_id = operator.index(entry['question_id'])
-            image, text = f'COCO_{split}_{entry["image_id"]:012d}.jpg', entry['question'].strip()
-        except _WRONG_ENTRY as error:
-            raise ValueError(
-                f"{path}: question {number}: expected 'image_id' and 'question_id' (integers) and 'question' ({error!r})"
-            ) from error
-        check(question_id not in questions, f'{path}: question {number}: question_id {question_id} occurs twice')
-        questions[question_id] = Question(image=image, question=text, question_id=question_id, **_answered([]))
+    expected = "'image_id' and 'question_id' (integers) and 'question'"
+    for where, one in read_entries(numbered(entries, f'{path}: question'), expected, question):
+        check(one['question_id'] not in questions, f'{where}: question_id {one["question_id"]} occurs twice')
+        questions[one['question_id']] = one
     if answer_file:
         _add_vqa_v2_answers(questions, path, answer_file)
     return list(questions.values())
 
 
 def _add_vqa_v2_answers(questions: dict[int, Question], path: str, answer_file: str) -> None:
-    content = load_json(answer_file)
-    check(
-        isinstance(content, dict) and isinstance(content.get('annotations'), list),
-        f"{answer_file}: expected VQAv2 annotations, an object with a list 'annotations'",
+    entries = entries_of(
+        load_json(answer_file), 'annotations', answer_file, "VQAv2 annotations, an object with a list 'annotations'"
     )
+
+    def annotation(entry: dict) -> tuple[int, int, str, Question]:
+        answers = [text_field(answer, 'answer') for answer in list_field(entry, 'answers')]
+        ids = integer_field(entry, 'question_id'), integer_field(entry, 'image_id')
+        return *ids, text_field(entry, 'answer_type'), _answered(answers)
+
     unanswered = set(questions)
-    for number, entry in enumerate(content['annotations']):
-        try:
-            question_id, image_id = operator.index(entry['question_id']), operator.index(entry['image_id'])
-            answers = _answered([answer['answer'].strip() for answer in entry['answers']])
-            question_type = entry['answer_type']
-        except _WRONG_ENTRY as error:
-            raise ValueError(
-                f"{answer_file}: annotation {number}: expected 'question_id' and 'image_id' (integers), 'answer_type' and "
-                f"'answers', a list of objects with 'answer' ({error!r})"
-            ) from error
+    expected = "'question_id' and 'image_id' (integers), 'answer_type' and 'answers', a list of objects with 'answer'"
+    annotations = read_entries(numbered(entries, f'{answer_file}: annotation'), expected, annotation)
+    for where, (question_id, image_id, question_type, answers) in annotations:
         question = questions.get(question_id)
         check(question is not None, f'{answer_file}: question_id {question_id} is annotated, but is not in {path}')
-        check(question_id in unanswered, f'{answer_file}: annotation {number}: question_id {question_id} occurs twice')
+        check(question_id in unanswered, f'{where}: question_id {question_id} occurs twice')
         check(
             question['image'].endswith(f'_{image_id:012d}.jpg'),
             f'{answer_file}: question_id {question_id} is about image_id {image_id}, but {path} has {question["image"]}',
@@ -102,23 +115,22 @@ def read_visual_genome(path: str) -> list[Question]:
     Pictures are named `{image_id}.jpg`, in one of two folders. Answers are sentences there ('Green.'); they are given in
     VQAv2's style, in lower case and without the full stop at the end. The weight is ALBEF's.
     """
-    questions: list[Question] = []
-    for number, image in enumerate(_list_of_entries(path)):
-        try:
-            for entry in image['qas']:
-                question = Question(
-                    image=f'{operator.index(entry["image_id"])}.jpg',
-                    question=entry['question'].strip(),
-                    question_id=operator.index(entry['qa_id']),
-                )
-                answer = entry['answer'].strip().removesuffix('.').rstrip().lower()
-                questions.append(question | _answered([answer], VISUAL_GENOME_WEIGHT))
-        except _WRONG_ENTRY as error:
-            raise ValueError(
-                f"{path}: image {number}: expected 'qas', a list of objects with 'qa_id' and 'image_id' (integers), "
-                f"'question' and 'answer' ({error!r})"
-            ) from error
-    return questions
+
+    def question(entry: object) -> Question:
+        one = Question(
+            image=f'{integer_field(entry, "image_id")}.jpg',
+            question=text_field(entry, 'question'),
+            question_id=integer_field(entry, 'qa_id'),
+        )
+        answer = text_field(entry, 'answer').removesuffix('.').rstrip().lower()
+        return one | _answered([answer], VISUAL_GENOME_WEIGHT)
+
+    images = read_entries(
+        numbered(_list_of_entries(path), f'{path}: image'),
+        "'qas', a list of objects with 'qa_id' and 'image_id' (integers), 'question' and 'answer'",
+        lambda image: [question(entry) for entry in list_field(image, 'qas')],
+    )
+    return [one for _, questions in images for one in questions]
 
 
 def read_albef(path: str) -> list[Question]:
@@ -126,23 +138,20 @@ def read_albef(path: str) -> list[Question]:
 
     A list is weighed by frequency, a text of 'vg' by ALBEF's 0.5. Test files have no 'answer'; an id may be absent.
     """
-    questions: list[Question] = []
-    for number, entry in enumerate(_list_of_entries(path)):
-        try:
-            question = Question(image=os.fspath(entry['image']), question=entry['question'].strip())
-            if 'question_id' in entry:
-                question['question_id'] = operator.index(entry['question_id'])
-            answers = entry.get('answer', [])
-            is_one = isinstance(answers, str)
-            answers = [answer.strip() for answer in ([answers] if is_one else answers)]
-            weight = VISUAL_GENOME_WEIGHT if is_one and entry.get('dataset') == 'vg' else 1.0
-            questions.append(question | _answered(answers, weight))
-        except _WRONG_ENTRY as error:
-            raise ValueError(
-                f"{path}: entry {number}: expected 'image' and 'question', perhaps with 'question_id' (an integer) and "
-                f"'answer' (a text or a list of texts) ({error!r})"
-            ) from error
-    return questions
+
+    def question(entry: dict) -> Question:
+        one = Question(image=name_field(entry, 'image'), question=text_field(entry, 'question'))
+        if 'question_id' in entry:
+            one['question_id'] = integer_field(entry, 'question_id')
+        if isinstance(entry.get('answer'), str):
+            weight = VISUAL_GENOME_WEIGHT if entry.get('dataset') == 'vg' else 1.0
+            return one | _answered([text_field(entry, 'answer')], weight)
+        return one | _answered(_texts(entry, 'answer') if 'answer' in entry else [])
+
+    expected = (
+        "'image' and 'question', perhaps with 'question_id' (an integer) and 'answer' (a text or a list of texts)"
+    )
+    return [one for _, one in read_entries(numbered(_list_of_entries(path), f'{path}: entry'), expected, question)]
 
 
 def read_daquar(path: str) -> list[Question]:
@@ -150,21 +159,43 @@ def read_daquar(path: str) -> list[Question]:
 
     They are one training answer, the distinct items in alphabetic order joined by ', '.
     """
-    questions: list[Question] = []
-    for number, entry in enumerate(_list_of_entries(path)):
-        try:
-            question = Question(image=os.fspath(entry['image']), question=entry['question'].strip())
-            items = [] if isinstance(entry['answers'], str) else {answer.strip() for answer in entry['answers']}
-            check(bool(items), 'no answers')
-            questions.append(question | _answered([', '.join(sorted(items))]))
-        except _WRONG_ENTRY as error:
-            raise ValueError(
-                f"{path}: entry {number}: expected 'image', 'question' and 'answers', a list of texts ({error!r})"
-            ) from error
-    return questions
+
+    def question(entry: dict) -> Question:
+        items = set(_texts(entry, 'answers'))
+        if not items:
+            raise FieldError('no answers')
+        one = Question(image=name_field(entry, 'image'), question=text_field(entry, 'question'))
+        return one | _answered([', '.join(sorted(items))])
+
+    expected = "'image', 'question' and 'answers', a list of texts"
+    return [one for _, one in read_entries(numbered(_list_of_entries(path), f'{path}: entry'), expected, question)]
 
 
 READERS = {'vqa_v2': read_vqa_v2, 'visual_genome': read_visual_genome, 'albef': read_albef, 'daquar': read_daquar}
+
+
+def read_questions(
+    path: str, format: str, answer_file: str | None = None, report: ReadingReport | None = None
+) -> list[Question]:
+    """The questions of a file of one of the `READERS`; `answer_file` for 'vqa_v2' only.
+
+    Texts with half a character are repaired, and repeated questions noticed, in the report.
+    """
+    report = report or ReadingReport(path)
+    questions = READERS[format](path, answer_file) if answer_file else READERS[format](path)
+    seen = set()
+    for question in questions:
+        where = f'{path}: {question["question"]!r} about {question["image"]}'
+        for key in ('question', 'question_type'):
+            if key in question:
+                question[key] = whole_text(question[key], report, where)
+        for key in ('answers', 'human_answers'):
+            question[key] = [whole_text(answer, report, where) for answer in question[key]]
+        asked = question['image'], question['question']
+        if asked in seen:
+            report.notice('questions that are asked again about their image', where)
+        seen.add(asked)
+    return questions
 
 
 def question_format(path: str, format: str = 'auto') -> str:
@@ -172,7 +203,7 @@ def question_format(path: str, format: str = 'auto') -> str:
 
     Raises:
         FileNotFoundError: the file does not exist.
-        ValueError: the format is unknown, or the beginning fits none.
+        AnnotationError: the format is unknown, or the beginning fits none.
     """
     if not os.path.exists(path):
         raise FileNotFoundError(f'the question file {path} does not exist; check ann_file and data_root')
@@ -181,8 +212,8 @@ def question_format(path: str, format: str = 'auto') -> str:
     )
     if format != 'auto':
         return format
-    with open(path, 'rb') as file:
-        head = file.read(_BYTES_TO_JUDGE_BY).decode('utf-8-sig', errors='ignore').lstrip()
+    data = read_bytes(path, _BYTES_TO_JUDGE_BY)
+    head = data.decode(encoding_of(data), errors='ignore').lstrip()
     if head.startswith('{'):
         return 'vqa_v2'
     check(
@@ -196,8 +227,15 @@ def question_format(path: str, format: str = 'auto') -> str:
 
 def _list_of_entries(path: str) -> list:
     content = load_json(path)
-    check(isinstance(content, list), f'{path}: expected a list of objects')
+    check(isinstance(content, list), f'{path}: expected a list of objects, it is {shown(content)}')
     return content
+
+
+def _texts(entry: dict, key: str) -> list[str]:
+    texts = list_field(entry, key)
+    if not all(isinstance(text, str) for text in texts):
+        raise FieldError(f'{key!r} must be a list of texts, it is {shown(texts)}')
+    return [text.strip() for text in texts]
 
 
 def _answered(answers: Sequence[str], weight: float = 1.0) -> Question:

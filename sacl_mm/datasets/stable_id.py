@@ -4,6 +4,5 @@ import hashlib
 
 
 def stable_id(text: str) -> int:
-    """A hash in [0, 2^53): exact in any number type of 64 bits."""
-    # A lone surrogate is no UTF-8, but it occurs in names of files.
+    """A hash in [0, 2^53): exact in any number type of 64 bits; also of a file's name that is not UTF-8."""
     return int.from_bytes(hashlib.blake2b(text.encode(errors='surrogatepass'), digest_size=8).digest(), 'big') >> 11

@@ -1,17 +1,18 @@
 """Questions about pictures, from files."""
 
-import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 
 from mmengine.logging import print_log
 
+from sacl_mm.datasets.annotation_fields import check
 from sacl_mm.datasets.image_text_dataset import ImageTextDataset
-from sacl_mm.datasets.json_files import check, load_json
+from sacl_mm.datasets.json_files import load_json
 from sacl_mm.datasets.picture_folders import PictureFolders
-from sacl_mm.datasets.question_files import READERS, Question, question_format
+from sacl_mm.datasets.question_files import Question, question_format, read_questions
 from sacl_mm.datasets.stable_id import stable_id
+from sacl_mm.reading_report import ReadingReport
 from sacl_mm.registry import DATASETS
 
 
@@ -25,7 +26,7 @@ class VisualQuestions(ImageTextDataset):
     none, a 53-bit hash of the picture's name and the question's number.
 
     Texts are as in the files. ALBEF cleans the questions: `dict(type='mmpretrain.CleanCaption', keys='text')` in the
-    pipeline. In training, questions without an answer are left out, with a warning.
+    pipeline. In training, questions without an answer are left out, and counted in `reading_report`.
 
     Args:
         ann_file: a file of questions, or several.
@@ -38,7 +39,7 @@ class VisualQuestions(ImageTextDataset):
             checked, and the log tells what share of the questions it can answer.
 
     Raises:
-        FileNotFoundError, ValueError: with the file, the entry and the fix; see also `ImageTextDataset`.
+        FileNotFoundError, AnnotationError: with the file, the entry and the fix; see also `ImageTextDataset`.
     """
 
     def __init__(
@@ -86,24 +87,27 @@ class VisualQuestions(ImageTextDataset):
 
     def load_data_list(self) -> list[dict]:
         """One dict per question."""
+        report = self.reading_report = ReadingReport(', '.join(self.ann_file))
         folders = PictureFolders(self.data_prefix['img_path'])
         number_in: Counter[str] = Counter()
         items = []
-        for question in self._read_questions():
+        for question in self._read_questions(report):
             image = question['image']
             items.append(_item(question, folders.path(image), number_in[image]))
             number_in[image] += 1
         where = ', '.join(self.ann_file)
-        check(bool(items), f'{where}: no questions')
+        check(items, f'{where}: no questions')
+        report.read['questions'] = len(items)
+        report.read['images'] = len(number_in)
         if self.test_mode:
             _check_ids_differ(items, where)
         else:
-            items = _with_answers(items, where)
+            items = _with_answers(items, where, report)
         if self.answer_list is not None:
             self._check_answer_list(items)
         return items
 
-    def _read_questions(self) -> list[Question]:
+    def _read_questions(self, report: ReadingReport) -> list[Question]:
         formats = [question_format(file, self.format) for file in self.ann_file]
         answer_files = list(self.answer_file)
         check(
@@ -113,8 +117,8 @@ class VisualQuestions(ImageTextDataset):
         )
         questions = []
         for file, format in zip(self.ann_file, formats, strict=True):
-            with_answers = [answer_files.pop(0)] if format == 'vqa_v2' and answer_files else []
-            questions += READERS[format](file, *with_answers)
+            answer_file = answer_files.pop(0) if format == 'vqa_v2' and answer_files else None
+            questions += read_questions(file, format, answer_file, report)
         return questions
 
     def _check_answer_list(self, items: list[dict]) -> None:
@@ -155,18 +159,14 @@ def _check_ids_differ(items: list[dict], where: str) -> None:
     check(count == 1, f'{where}: question_id {question_id} occurs {count} times; predictions are told apart by it')
 
 
-def _with_answers(items: list[dict], where: str) -> list[dict]:
+def _with_answers(items: list[dict], where: str, report: ReadingReport) -> list[dict]:
     kept = [item for item in items if item['answers']]
     check(
         bool(kept),
         f'{where}: none of the {len(items)} questions has an answer to train on; VQAv2 keeps them in another file, '
         'answer_file, and a split without answers needs test_mode=True',
     )
-    if len(kept) < len(items):
-        first = next(item['question_id'] for item in items if not item['answers'])
-        print_log(
-            f'{len(items) - len(kept)} of {len(items)} questions have no answer and are left out, first question_id {first}',
-            logger='current',
-            level=logging.WARNING,
-        )
+    for item in items:
+        if not item['answers']:
+            report.skip('questions without an answer', f'question_id {item["question_id"]}')
     return kept

@@ -52,6 +52,8 @@ class Flickr8kHumanJudgement(GroundTruthMetric):
     Args:
         expert_file: ExpertAnnotations.txt.
         crowdflower_file: CrowdFlowerAnnotations.txt.
+        skip_bad_lines: whether lines of these files that are malformed or not UTF-8 (copies with such lines go round) are
+            left out, and counted in the log; else they are refused.
         collect_device, prefix: as in MMEngine's BaseMetric.
 
     Raises:
@@ -68,15 +70,18 @@ class Flickr8kHumanJudgement(GroundTruthMetric):
         self,
         expert_file: str | None = None,
         crowdflower_file: str | None = None,
+        skip_bad_lines: bool = False,
         collect_device: str = 'cpu',
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.judgements: dict[str, Judgements] = {}
         if expert_file is not None:
-            self.judgements['expert'] = read_expert(expert_file)
+            self.judgements['expert'] = read_expert(expert_file, skip_bad_lines)
         if crowdflower_file is not None:
-            self.judgements['crowdflower'] = read_crowdflower(crowdflower_file)
+            self.judgements['crowdflower'] = read_crowdflower(crowdflower_file, skip_bad_lines)
+        for judged in self.judgements.values():
+            judged.report.log()
         if not self.judgements:
             raise ValueError('Flickr8kHumanJudgement needs expert_file or crowdflower_file, or both')
 

@@ -1,5 +1,6 @@
 """Is a statement true of two pictures?"""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -11,6 +12,8 @@ from sacl_mm.evaluation.prediction_file import write_predictions
 from sacl_mm.functional.finite import check_finite
 from sacl_mm.registry import METRICS
 from sacl_mm.user_error import EvaluationError
+
+_OFFICIAL = re.compile(r'(\w+)-(\d+)-\d+-(\d+)')  # split-set-pair-sentence
 
 
 @METRICS.register_module()
@@ -97,7 +100,6 @@ class NLVR2Accuracy(GroundTruthMetric):
 
 def _sentence(identifier: str, text: str | Sequence[str] | None) -> tuple[str, ...] | None:
     """What examples of the same sentence have in common; None: not known."""
-    parts = identifier.split('-')
-    if len(parts) == 4:
-        return (*parts[:2], parts[3])
+    if match := _OFFICIAL.fullmatch(identifier):
+        return match.groups()
     return None if not text else (text,) if isinstance(text, str) else tuple(text)

@@ -11,7 +11,7 @@ from PIL import Image
 
 import sacl_mm.datasets.image_text_dataset as base
 from sacl_mm.datasets import BrokenSampleError, EpochSampler, NLVR2Pairs, SampleIndex
-from sacl_mm.datasets.nlvr2 import read_pairs
+from sacl_mm.datasets.nlvr2_files import read_pairs
 from sacl_mm.registry import DATASETS
 
 STATEMENTS = [
@@ -145,8 +145,8 @@ def test_a_split_without_labels_is_for_tests(root: Path) -> None:
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        (dict(label='true'), r"dev\.json:2: expected 'sentence', 'label'.*KeyError\('true'\)"),
-        (dict(identifier='850'), r"dev\.json:2: .*'identifier', split-set-pair-sentence \(.*850"),
+        (dict(label='true'), r"dev\.json:2: expected 'sentence', 'label'.*'label' must be .* it is 'true'"),
+        (dict(identifier='850'), r"dev\.json:2: .*'identifier', split-set-pair-sentence.* \(.*850"),
         (dict(sentence=None), r"dev\.json:2: expected 'sentence'"),
     ],
 )

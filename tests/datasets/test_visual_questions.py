@@ -11,6 +11,7 @@ from question_examples import ALBEF, DAQUAR, VISUAL_GENOME, vqa_v2_annotations, 
 
 import sacl_mm.datasets.image_text_dataset as base
 import sacl_mm.datasets.visual_questions as module
+import sacl_mm.reading_report as reports
 from sacl_mm.datasets import BrokenSampleError, EpochSampler, VisualQuestions
 from sacl_mm.registry import DATASETS
 
@@ -102,11 +103,15 @@ def test_a_split_without_answers_is_for_tests(root: Path) -> None:
         make(root, **dict(VQA, answer_file=''))
 
 
-def test_single_questions_without_answers_are_left_out(root: Path, log: list) -> None:
+def test_single_questions_without_answers_are_left_out(root: Path, monkeypatch) -> None:
+    reported = []
+    monkeypatch.setattr(reports, 'print_log', lambda line, logger, level: reported.append((level, line)))
     write(root / 'albef.json', [*ALBEF[:2], dict(ALBEF[0], answer=[' '], question_id=5)])
     options = dict(ann_file='albef.json', data_prefix=dict(img_path=''))
     assert len(make(root, **options)) == 2
-    assert log == [(logging.WARNING, '1 of 3 questions have no answer and are left out, first question_id 5')]
+    (level, line), *others = reported
+    assert (level, others) == (logging.WARNING, [])
+    assert '3 questions, 2 images read; skipped, questions without an answer: 1 (question_id 5)' in line
     assert len(make(root, **options, test_mode=True)) == 3
 
 

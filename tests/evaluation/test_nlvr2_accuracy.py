@@ -79,6 +79,21 @@ def evaluate_samples(rows):
     return metric.evaluate(len(rows))
 
 
+def test_own_identifiers_are_grouped_by_their_text():
+    texts = ['a dog', 'a dog', 'a cat', 'a bird']
+    rows = [('mine_0', 1, 1), ('mine_1', 0, 1), ('mine_2', 1, 1), ('dev-1-0-0', 1, 1)]
+    metric = NLVR2Accuracy()
+    metric.process({}, [dict(sample(*row), text=[text]) for row, text in zip(rows, texts, strict=True)])
+    assert metric.evaluate(4) == pytest.approx({'nlvr2/accuracy': 75, 'nlvr2/consistency': 100 * 2 / 3})
+
+
+def test_consistency_is_left_out_with_a_line_where_sentences_cannot_be_told(monkeypatch):
+    messages = []
+    monkeypatch.setattr('mmengine.logging.MMLogger.info', lambda self, message: messages.append(message))
+    assert evaluate(NLVR2Accuracy(), [('mine_0', 1, 1), ('dev-1-0', 1, 0), *ROWS[:2]]) == {'nlvr2/accuracy': 50}
+    assert 'consistency needs identifiers split-set-pair-sentence, or `text`' in messages[0]
+
+
 def _one_process(rank, folder):
     os.chdir(folder)
     metric = NLVR2Accuracy()

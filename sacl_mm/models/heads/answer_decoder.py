@@ -77,7 +77,9 @@ class AnswerDecoder(BaseModule):
         question_A: Tensor | None,
     ) -> Tensor:
         """The answers' tokens (A, L, C), for `logits`; answer a is to question `question_A[a]`, or each question has one
-        (None)."""
+        (None). ValueError: L is more than `max_length`."""
+        if token_ids_AL.shape[1] > (most := self.embeddings.position_embeddings.num_embeddings):
+            raise ValueError(f'an answer of {token_ids_AL.shape[1]} tokens; this AnswerDecoder has max_length={most}')
         x_ALC = self.embeddings(input_ids=token_ids_AL)
         for layer, key_value in zip(self.layers, keys_values, strict=True):
             x_ALC = layer(x_ALC, mask_AL, key_value, question_A, question_mask_BN)

@@ -88,7 +88,9 @@ class BertTextEncoder(BaseModule):
         return self.bert.embeddings.word_embeddings
 
     def forward(self, token_ids_BL: Tensor, mask_BL: Tensor) -> Tensor:
-        """Tokens (B, L, C); `mask_BL` is True for tokens, False for padding."""
+        """Tokens (B, L, C); `mask_BL` is True for tokens, False for padding. ValueError: L is more than `max_length`."""
+        if token_ids_BL.shape[1] > (most := self.bert.config.max_position_embeddings):
+            raise ValueError(f'a text of {token_ids_BL.shape[1]} tokens; this BertTextEncoder has max_length={most}')
 
         # Looked up once: each look-up's gradient is as large as the vocabulary.
         words_BLC = self.word_embeddings(token_ids_BL)
