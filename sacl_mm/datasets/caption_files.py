@@ -4,6 +4,8 @@ A line or entry that does not fit raises AnnotationError with file:line (or file
 repaired or comes again is counted in their `ReadingReport`. Tables are in `table_files`, folders in `sidecar_files`.
 """
 
+import contextlib
+import io
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -37,6 +39,8 @@ _FLICKR30K_ROW_WITHOUT_BAR = re.compile(r'(?P<image>[^|]+)\|\s*\d+\s+(?P<caption
 
 def read_coco(path: str, report: ReadingReport | None = None) -> Captions:
     """COCO captions JSON: {'images': [{'id', 'file_name'}], 'annotations': [{'image_id', 'caption'}]}."""
+    from pycocotools.coco import COCO
+
     report = report or ReadingReport(path)
     content, expected = load_json(path), "COCO captions, an object with lists 'images' and 'annotations'"
     images, annotations = (entries_of(content, key, path, expected) for key in ('images', 'annotations'))
@@ -59,18 +63,26 @@ def read_coco(path: str, report: ReadingReport | None = None) -> Captions:
             report.notice('images that are listed again', f'{where}, {name}')
         captions.setdefault(name, [])
 
-    unknown: list[int | str] = []
     entries = read_entries(
         numbered(annotations, f'{path}: annotation'),
         "a 'caption' with its 'image_id'; is it a file of instances?",
         lambda entry: (identity_field(entry, 'image_id'), text_field(entry, 'caption')),
     )
-    for _, (image_id, caption) in entries:
-        if image_id in name_of:
-            captions[name_of[image_id]].append(caption)
-        else:
-            unknown.append(image_id)
-    check(not unknown, f"{path}: {len(unknown)} annotations are of images that are not in 'images': {unknown[:3]}")
+    coco = COCO()
+    coco.dataset = dict(
+        images=[dict(id=image_id) for image_id in name_of],
+        # Ids of annotations are needed for nothing, and often absent.
+        annotations=[
+            dict(id=number, image_id=image_id, caption=caption)
+            for number, (_, (image_id, caption)) in enumerate(entries)
+        ],
+    )
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco.createIndex()
+    unknown = [image_id for image_id in coco.imgToAnns if image_id not in name_of]
+    check(not unknown, f"{path}: annotations of {len(unknown)} images that are not in 'images': {unknown[:3]}")
+    for image_id, entries_of_image in coco.imgToAnns.items():
+        captions[name_of[image_id]].extend(entry['caption'] for entry in entries_of_image)
     return captions
 
 

@@ -164,8 +164,9 @@ TURNED = {1: lambda a: a, 2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipu
 
 
 @pytest.mark.parametrize('suffix', ['jpg', 'png', 'webp', 'tif'])
-@pytest.mark.parametrize(('orientation', 'turn'), TURNED.items(), ids=str)
-def test_exif_orientation_is_applied(orientation, turn, suffix, tmp_path):
+@pytest.mark.parametrize('orientation', TURNED)
+def test_exif_orientation_is_applied(orientation, suffix, tmp_path):
+    turn = TURNED[orientation]
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = str(tmp_path / f'a.{suffix}')

@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader
 
 from sacl_mm.checkpoints import read_plain, read_state_dict, verify_checkpoint
 from sacl_mm.datasets import CachedFeatures
-from sacl_mm.engine import PlainCheckpointHook, StrictLoadingHook
+from sacl_mm.engine import PlainCheckpointHook
 from sacl_mm.engine.checkpoint_check import check_checkpoint
 from sacl_mm.engine.launch import check_start
 from sacl_mm.engine.partial_scores import PartialScores
@@ -131,7 +131,7 @@ def runner(path: Path, **options) -> Runner:
         train_dataloader=DataLoader([dict(inputs=torch.zeros(2))] * 2),
         train_cfg=dict(by_epoch=True, max_epochs=1),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
-        custom_hooks=[PlainCheckpointHook(), StrictLoadingHook()],
+        custom_hooks=[PlainCheckpointHook(), PlainCheckpointHook()],
         default_scope='sacl_mm',
         experiment_name=path.parent.name,
         log_level='ERROR',
