@@ -138,7 +138,7 @@ def test_a_blind_twin_needs_one_option(trained, tmp_path):
 @pytest.mark.parametrize(
     ('task', 'start', 'options', 'message'),
     [
-        ('vqa', 'pretrain', ['model.fusion.width=64'], 'of another shape'),
+        ('vqa', 'pretrain', ['model.towers.text_encoder.max_length=50'], 'of another shape'),
         ('nlvr2', 'vqa', [], 'unknown: answer_decoder.'),
         ('retrieval', 'vqa', [], 'missing: '),
         # A training may start from it with a new decoder; a test would measure random weights.
@@ -155,7 +155,7 @@ def test_a_checkpoint_that_does_not_fit_stops_with_a_list(trained, tmp_path, tas
         start,
         '--work-dir',
         tmp_path,
-        options=[*TINY_TOWERS, *data, *options, *(['model.fusion.image_width=128'] if options else [])],
+        options=[*TINY_TOWERS, *data, *options],
         check=False,
     )
     assert done.returncode != 0
