@@ -12,7 +12,8 @@ from mmengine.registry import DefaultScope
 from sacl_mm.checkpoints.weights import check_finite_weights
 from sacl_mm.engine.build_errors import build_mistake
 from sacl_mm.engine.checkpoint_check import check_checkpoint
-from sacl_mm.engine.config_check import check_config, check_file
+from sacl_mm.engine.config_check import check_config
+from sacl_mm.engine.config_file import config_from_file
 from sacl_mm.models.starting_weights import fit_to_task
 from sacl_mm.models.strict_loading import check_fits
 from sacl_mm.registry import MODELS
@@ -23,11 +24,10 @@ def read_config(config: str | os.PathLike | Config) -> Config:
     """The configuration, checked; the caller's own.
 
     Raises:
-        UserError: no such file, or a misspelt key.
+        UserError: no configuration, or a mistake in it.
     """
     if not isinstance(config, Config):
-        check_file(os.fspath(config), 'configuration')
-        config = Config.fromfile(config)
+        config = config_from_file(os.fspath(config))
     check_config(config)
     return copy.deepcopy(config)
 
@@ -47,7 +47,9 @@ def load_model(cfg: Config, checkpoint: str | os.PathLike, device: str | torch.d
     try:
         with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'sacl_mm'):
             model = MODELS.build(cfg.model)
-    except (KeyError, TypeError, ValueError) as error:
+    except UserError:
+        raise
+    except Exception as error:
         mistake = build_mistake(error)
         if mistake is None:
             raise

@@ -23,7 +23,7 @@ def test_means_over_seeds(tmp_path):
         file.parent.mkdir(parents=True)
         file.write_text(json.dumps(content))
     for name, message in (
-        ('none', 'no training has logged anything there'),
+        ('none', f"work dir '{tmp_path}/none' does not exist"),
         ('begun', f'the training in {tmp_path}/begun has not been validated yet'),
         ('unlike', 'these runs have no measure in common'),
     ):
