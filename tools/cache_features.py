@@ -16,7 +16,6 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
@@ -27,11 +26,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from sacl_mm.broken_sample import BrokenSampleError
 from sacl_mm.compatibility import load_mmpretrain
-from sacl_mm.engine.config_check import UserError, check_file
+from sacl_mm.engine.config_file import config_from_file
 from sacl_mm.engine.launch import run_tool
 from sacl_mm.engine.pretrained_parts import check_pretrained_parts
 from sacl_mm.registry import DATASETS, MODELS
-from sacl_mm.user_error import printable
+from sacl_mm.user_error import UserError, printable
 
 
 def parse_args() -> argparse.Namespace:
@@ -111,9 +110,8 @@ def compute(loader: DataLoader, preprocessor, image_encoder, text_encoder, dtype
 def main() -> None:
     args = parse_args()
     os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
-    check_file(args.config, 'configuration')
     MMLogger.get_instance('mmengine', log_level='WARNING')  # else MMEngine lists every weight as it is initialised
-    cfg = Config.fromfile(args.config)
+    cfg = config_from_file(args.config)
     load_mmpretrain()
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     dtype = torch.float32 if args.fp32 else torch.bfloat16

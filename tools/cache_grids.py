@@ -30,11 +30,12 @@ from torch.utils.data import DataLoader, Dataset
 from sacl_mm.broken_sample import BrokenSampleError
 from sacl_mm.compatibility import load_mmpretrain
 from sacl_mm.datasets.image_text_dataset import IMAGE_ERRORS
-from sacl_mm.engine.config_check import UserError, check_config, check_file
+from sacl_mm.engine.config_check import check_config
+from sacl_mm.engine.config_file import config_from_file
 from sacl_mm.engine.launch import run_tool
 from sacl_mm.engine.pretrained_parts import check_pretrained_parts
 from sacl_mm.registry import MODELS
-from sacl_mm.user_error import printable
+from sacl_mm.user_error import UserError, printable
 
 SUFFIXES = ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.gif', '.tif', '.tiff', '.webp', '.jp2', '.avif')
 
@@ -164,9 +165,8 @@ def compute(batches: Iterator[list], preprocessor, image_encoder, dtype: torch.d
 def main() -> None:
     args = parse_args()
     os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
-    check_file(args.config, 'configuration')
     MMLogger.get_instance('mmengine', log_level='WARNING')  # else MMEngine lists every weight as it is initialised
-    cfg = Config.fromfile(args.config)
+    cfg = config_from_file(args.config)
     check_config(cfg, args.cfg_options)
     cfg.merge_from_dict(args.cfg_options or {})
     load_mmpretrain()

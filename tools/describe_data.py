@@ -13,7 +13,6 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 
-from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
 from rich.console import Console
@@ -21,10 +20,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from sacl_mm.datasets.text_statistics import statistics_of_samples
-from sacl_mm.engine.config_check import UserError, check_file
+from sacl_mm.engine.config_file import config_from_file
 from sacl_mm.engine.launch import run_tool
 from sacl_mm.registry import DATASETS
-from sacl_mm.user_error import printable
+from sacl_mm.user_error import UserError, printable
 
 SPLITS = ('train', 'val', 'test')
 _SAMPLES_TOKENIZED = 2000
@@ -39,8 +38,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    check_file(args.config, 'configuration')
-    cfg = Config.fromfile(args.config)
+    cfg = config_from_file(args.config)
     splits = {split: loader.dataset for split in SPLITS if (loader := cfg.get(f'{split}_dataloader')) is not None}
     if not splits:
         raise UserError(f"configuration '{args.config}' has no dataloader")

@@ -9,6 +9,7 @@ import argparse
 
 from torch import nn
 
+from sacl_mm.datasets.text_statistics import log_text_statistics
 from sacl_mm.engine.checkpoint_check import check_checkpoint
 from sacl_mm.engine.config_check import UserError
 from sacl_mm.engine.launch import (
@@ -19,7 +20,9 @@ from sacl_mm.engine.launch import (
     run_tool,
     use_mixed_precision,
 )
+from sacl_mm.engine.optimizer_check import check_optimizer
 from sacl_mm.engine.pretrained_parts import check_pretrained_parts
+from sacl_mm.models.part_sizes import check_longest_text
 
 
 def parse_args() -> argparse.Namespace:
@@ -66,9 +69,12 @@ def main() -> None:
         cfg.resume, cfg.load_from = True, args.resume
     cfg.overwrite = args.overwrite
     check_start(cfg)
+    check_optimizer(cfg.optim_wrapper)
     runner = build_runner(cfg)
     if isinstance(runner.model, nn.Module):  # else it is built, and checked, when weights are shared out
         check_pretrained_parts(runner.model)
+    for statistics in log_text_statistics(runner.train_loop.dataloader.dataset, 'train_dataloader'):
+        check_longest_text(runner.model, statistics.field, min(statistics.longest, statistics.max_length))
     runner.train()
 
 

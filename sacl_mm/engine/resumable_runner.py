@@ -14,6 +14,7 @@ from sacl_mm.engine.checkpoint_files import meta_of, newest_checkpoint, written_
 from sacl_mm.engine.interruption import leave_signals_to_the_main_process
 from sacl_mm.engine.plain_checkpoint_hook import PlainCheckpointHook
 from sacl_mm.engine.train_loop import ResumableTrainLoop
+from sacl_mm.engine.training_check import check_measures, check_training
 from sacl_mm.engine.training_record import differences, recompute_schedules, training_record
 from sacl_mm.engine.weights_check import check_weights
 from sacl_mm.engine.work_dir import check_unused, locked
@@ -67,7 +68,12 @@ class Resumable:
     def _train(self) -> nn.Module:
         if not self._resume and not self.cfg.get('overwrite'):
             first_process_decides(lambda: check_unused(self.work_dir))
+        check_training(self)
         return super().train()
+
+    def test(self) -> dict:
+        check_measures(self.test_loop.evaluator, self.test_loop.dataloader.dataset)
+        return super().test()
 
     # ------------------------------------------------------------------------------------------------ checkpoints
     def save_checkpoint(self, out_dir: str, filename: str, *args, meta: dict | None = None, **options) -> None:

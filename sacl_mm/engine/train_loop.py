@@ -7,7 +7,6 @@ from mmengine.runner import EpochBasedTrainLoop
 from torch import nn
 
 from sacl_mm.engine.agreement import first_process_decides
-from sacl_mm.engine.training_check import check_training
 from sacl_mm.engine.weights_check import check_weights
 from sacl_mm.registry import LOOPS
 from sacl_mm.user_error import UserError
@@ -22,8 +21,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
     """
 
     def run(self) -> nn.Module:
-        """The training, which is checked before its first iteration."""
-        check_training(self.runner)
+        """The training."""
         self.runner.call_hook('before_train')
         if self._epoch > 0 and self._first_batch() == 0 and not self._was_validated():
             self._validate()

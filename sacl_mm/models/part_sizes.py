@@ -2,6 +2,8 @@
 
 from torch import Tensor, nn
 
+from sacl_mm.user_error import UserError
+
 
 def check_towers(data_preprocessor: nn.Module, towers: nn.Module) -> None:
     """Raises ValueError if the preprocessor lets tokens through that the text encoder does not have."""
@@ -49,6 +51,22 @@ def check_answers_fit(token_ids_AL: Tensor, answer_decoder: nn.Module) -> None:
     if longest > positions:
         raise ValueError(
             f'the longest answer has {longest} tokens, the answer_decoder a max_length of {positions}: make that larger'
+        )
+
+
+def check_longest_text(model: nn.Module, field: str, tokens: int) -> None:
+    """Raises UserError if the part that reads a field of the data ('text', 'answers') has fewer positions than its texts."""
+    model = getattr(model, 'module', model)  # of a distributed wrapper
+    part = {'text': 'towers.text_encoder.bert', 'answers': 'answer_decoder'}.get(field)
+    try:
+        embeddings = model.get_submodule(f'{part}.embeddings')
+    except AttributeError:  # a part of another library, or weights that are not shared out yet
+        return
+    positions = embeddings.position_embeddings.num_embeddings
+    if tokens > positions:
+        raise UserError(
+            f'a text ({field}) of {tokens} tokens is longer than the {positions} positions of the model: give the '
+            f"pipeline's TokenizeText max_length={positions}, or the model a larger max_length"
         )
 
 

@@ -175,10 +175,10 @@ OPTIONS = {
     'inside a number': (['train_cfg.max_epochs.x=1'], "'train_cfg.max_epochs' is 8"),
     'inside None': (['load_from.x=1'], "'load_from' is None"),
     'inside a tuple': (['model.towers.backbone.strides.0=1'], 'can only be overridden as a whole'),
-    'beyond a list': (['custom_hooks.9.type=X'], "'custom_hooks' is a list of 4, it has no '9'"),
-    'no index': (['custom_hooks.first.type=X'], "it has no 'first'"),
-    'a superscript index': (['custom_hooks.².type=X'], "it has no '²'"),
-    'an entry of a list': (['custom_hooks.0=X'], 'give the whole list'),
+    'beyond a list': (['param_scheduler.9.type=X'], "'param_scheduler' is a list of 2, it has no '9'"),
+    'no index': (['param_scheduler.first.type=X'], "it has no 'first'"),
+    'a superscript index': (['param_scheduler.².type=X'], "it has no '²'"),
+    'an entry of a list': (['param_scheduler.0=X'], 'give the whole list'),
     'brackets that do not match': (['model.towers.backbone.strides=(1,2'], 'the brackets of'),
     'nested without end': (['model.x=' + '[' * 2000], 'the brackets of'),
 }
@@ -198,14 +198,14 @@ def test_options_that_are_right(tmp_path):
         options=[
             'load_from=/my data/a=b.pth',
             'train_cfg.max_epochs=1_0',
-            'custom_hooks.0.priority=10',
-            'param_scheduler=None',
+            'param_scheduler.0.end=10',
+            'auto_scale_lr=None',
             'train_cfg.val_interval=3',
             'train_cfg.val_interval=4',  # the last counts
         ],
     )
-    assert (cfg.load_from, cfg.train_cfg.max_epochs, cfg.param_scheduler) == ('/my data/a=b.pth', 10, None)
-    assert (cfg.custom_hooks[0].priority, cfg.train_cfg.val_interval) == (10, 4)
+    assert (cfg.load_from, cfg.train_cfg.max_epochs, cfg.auto_scale_lr) == ('/my data/a=b.pth', 10, None)
+    assert (cfg.param_scheduler[0].end, cfg.train_cfg.val_interval) == (10, 4)
     assert load(tmp_path, options=['randomness.seed=None', 'model.x=[1,(2,a)]']).model.x == [1, (2, 'a')]
 
 
@@ -230,8 +230,7 @@ VALUES = {
     'default_hooks.timer': ['IterTimerHook', {}, 3],
     'default_hooks.logger.interval': [0, -1, 1.5, 'x'],
     'default_hooks.checkpoint.interval': [0, -2, 'x'],
-    'custom_hooks': ['x', dict(type='ProgressHook'), 3],
-    'custom_hooks.0': ['ProgressHook', {}, None, 3],
+    'custom_hooks': ['x', dict(type='ProgressHook'), 3, ['ProgressHook'], [{}], [None], [3]],
     'auto_scale_lr': [512, 'x'],
     'auto_scale_lr.base_batch_size': [0, 'x', 1.5],
     'train_cfg': [3, 'EpochBasedTrainLoop', []],

@@ -25,7 +25,17 @@ LOADERS = {
         'safe_load',
         'safe_open',
     ),
-    *('Unpickler', 'read_pickle', 'fromfile', 'fromstring', 'from_pretrained', 'memmap', 'genfromtxt', 'loadtxt'),
+    *(
+        'Unpickler',
+        'read_pickle',
+        'fromfile',
+        'fromstring',
+        'from_pretrained',
+        'memmap',
+        'open_memmap',
+        'genfromtxt',
+        'loadtxt',
+    ),
     *(
         '__import__',
         'import_module',
@@ -41,10 +51,15 @@ MODULES = {'pickle', 'cPickle', 'dill', 'cloudpickle', 'joblib', 'marshal', 'she
 
 PLACES = {
     'sacl_mm/checkpoints/files.py': {'torch.load': 'weights-only', 'safetensors.torch.load_file': 'data'},
-    'sacl_mm/datasets/transforms/load_grid.py': {'np.load': 'pickle-free'},
-    'sacl_mm/engine/launch.py': {'Config.fromfile': 'configuration'},
+    'sacl_mm/datasets/pixels.py': {'image.load': 'pixels'},
+    'sacl_mm/datasets/transforms/load_grid.py': {'np.lib.format.open_memmap': 'pickle-free'},
+    'sacl_mm/engine/config_file.py': {
+        'Config.fromfile': 'configuration',
+        'import_modules_from_strings': 'configuration',
+        'mmengine.load': 'configuration',
+    },
+    'sacl_mm/engine/resumable_runner.py': {'super().load_checkpoint': 'read_plain'},
     'sacl_mm/engine/sharding_strategy.py': {'super().load_checkpoint': 'read_plain'},
-    'sacl_mm/inference/trained_model.py': {'Config.fromfile': 'configuration'},
     'sacl_mm/layers/bert_checkpoint.py': {
         'BertConfig.from_pretrained': 'JSON',
         'BertModel.from_pretrained': 'safetensors',
@@ -54,11 +69,8 @@ PLACES = {
     'tools/benchmarks/pretraining_step.py': {'Config.fromfile': 'configuration'},
     'tools/benchmarks/sharding.py': {'Config.fromfile': 'configuration'},
     'tools/benchmarks/speed_quality.py': {'Config.fromfile': 'configuration'},
-    'tools/cache_features.py': {'Config.fromfile': 'configuration'},
-    'tools/cache_grids.py': {'Config.fromfile': 'configuration'},
     'tools/demo.py': {'Config.fromfile': 'configuration'},
-    'tools/describe_data.py': {'Config.fromfile': 'configuration'},
-    'tools/make_answer_list.py': {'Config.fromfile': 'configuration'},
+    'tools/fault_tests/kill_and_resume.py': {'runpy.run_path': 'ours'},  # tools/train.py
     'tools/model_converters/albef_code.py': {'import_module': 'code'},  # ALBEF's, which is what the tool is for
 }
 

@@ -140,7 +140,7 @@ REFUSED = {
     'an image id of another type': (coco(annotation='{"image_id": "0", "caption": "a"}'), "not in 'images': .'0'"),
     'image ids that do not compare': (
         coco(annotation='{"image_id": "x", "caption": "a"}, {"image_id": 7, "caption": "a"}'),
-        "2 annotations .* not in 'images': .'x', 7",
+        "annotations of 2 images .* not in 'images': .'x', 7",
     ),
     'a caption that is null': (coco(annotation='{"image_id": 0, "caption": null}'), "annotation 0: .*'caption'"),
     'an image that is null': (coco('null'), 'image 0: .*it is None'),

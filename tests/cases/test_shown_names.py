@@ -41,8 +41,8 @@ SCENE = ShapeWorld(num_images=1, image_size=32).scenes[0]
 @pytest.mark.parametrize('what', ['broken', 'missing', 'outside', 'without a caption'])
 def test_log(what, name, tmp_path, monkeypatch):
     lines = []
-    for module in ('image_text_dataset', 'image_text_pairs'):
-        monkeypatch.setattr(f'sacl_mm.datasets.{module}.print_log', lambda text, **options: lines.append(text))
+    for module in ('datasets.image_text_dataset', 'reading_report'):
+        monkeypatch.setattr(f'sacl_mm.{module}.print_log', lambda text, **options: lines.append(text))
     if what == 'broken':
         (tmp_path / name).write_bytes(b'')
     Image.new('RGB', (4, 4)).save(tmp_path / 'good.png')

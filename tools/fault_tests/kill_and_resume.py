@@ -169,9 +169,11 @@ def largest_difference(one: Path, other: Path) -> tuple[int, float]:
     import torch
     from torch.utils._pytree import tree_flatten
 
+    from sacl_mm.checkpoints.files import read_plain
+
     parts = []
     for path in (one, other):
-        checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+        checkpoint = read_plain(path)
         leaves, shape = tree_flatten(
             {name: checkpoint[name] for name in ('state_dict', 'optimizer', 'param_schedulers')}
         )
