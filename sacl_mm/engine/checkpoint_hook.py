@@ -110,8 +110,8 @@ class CheckpointHook(MMEngineCheckpointHook):
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
         super()._save_best_checkpoint(runner, metrics)
-        if isinstance(self.file_backend, _RemovesLater):
-            self.file_backend.remove_now()
+        if isinstance(backend := getattr(self, 'file_backend', None), _RemovesLater):  # not in a validation alone
+            backend.remove_now()
 
     def _note_written(self, iteration: int) -> None:
         self._written_at, self._written_iteration = time.monotonic(), iteration

@@ -54,7 +54,16 @@ def name_of(number: int) -> str:
 def leave_signals_to_the_main_process() -> None:
     """For data loading workers: a signal to the whole group must not take the samples of the last iteration away.
 
-    They end when their main process ends.
+    They end when their main process ends, or asks them to (SIGTERM).
     """
-    for number in _SIGNALS:
+    for number in (signal.SIGINT, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
+    if hasattr(signal, 'sigwaitinfo'):  # which tells who sent a signal
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_if_the_main_process_asks, daemon=True).start()
+
+
+def _end_if_the_main_process_asks() -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)

@@ -7,6 +7,7 @@ from typing import Literal
 import mmengine.registry
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
 import sacl_mm.models
@@ -99,8 +100,8 @@ REFUSED = {
         dict(type='mmpretrain.ResNet', depth=18, base_channels=-16),
         "type 'ResNet' cannot be built: RuntimeError",
     ),
-    'a width in words': (dict(type='MatchingHead', width='wide'), "type 'MatchingHead': width must be int, got 'wide'"),
-    'a list for a number': (dict(type='MatchingHead', width=[3]), "type 'MatchingHead': width must be int, got [3]"),
+    'a width in words': (dict(type='MatchingHead', width='wide'), 'width must be a whole number of at least 1'),
+    'a list for a number': (dict(type='MatchingHead', width=[3]), 'width must be a whole number of at least 1'),
     'a name in place of a part': (
         dict(type='DualEncoder', data_preprocessor='x', towers={}, contrastive_loss={}),
         "type 'DualEncoder' has 'x' where a dict with a type is needed",
@@ -121,7 +122,7 @@ def test_what_building_refuses(config, message):
 
 
 def test_a_type_of_another_scope():
-    with pytest.raises(KeyError) as caught:
+    with DefaultScope.overwrite_default_scope('mmengine'), pytest.raises(KeyError) as caught:
         mmengine.registry.MODELS.build(dict(type='SACLContrastiveLoss'))
     found = build_mistake(caught.value)
     assert (

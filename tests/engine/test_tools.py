@@ -122,7 +122,7 @@ def test_a_resumed_training_keeps_its_queue_or_stops(runs, tmp_path):
     arguments = ['configs/sacl/shape_world_full.py', '--work-dir', tmp_path, '--resume', checkpoint]
     done = tool('train.py', *arguments, options=changed, check=False)
     assert done.returncode != 0
-    assert 'of another shape: queue.' in done.stderr
+    assert 'its checkpoint lacks queue.image' in done.stderr
     assert 'Traceback' not in done.stderr
 
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from gloo import run_on_processes
 from mmengine.dataset import pseudo_collate
 from mmengine.logging import MessageHub
 from mmengine.optim import OptimWrapper
@@ -221,3 +222,30 @@ def test_the_images_of_a_batch_are_named_by_path_pair_or_id():
 
     samples = [SimpleNamespace(get=dict(img_path=['l.png', 'r.png']).get), SimpleNamespace(get=dict(image_id=7).get)]
     assert _images(dict(data_samples=samples)) == 'l.png, r.png, id 7'
+
+
+# ------------------------------------------------------------------------------------------------ several processes
+def one_diverges(rank: int) -> str:
+    from mmengine.registry import MODEL_WRAPPERS
+
+    model = MODEL_WRAPPERS.build(dict(type='sacl_mm.VisionLanguageDDP', module=build(**FULL).train(), device_ids=None))
+    wrapper = optimizer(model)
+    for iteration in range(3):
+        batch = data(8 * iteration + 4 * rank)
+        for sample in batch['data_samples']:
+            sample.set_metainfo(dict(img_path=f'of_process_{rank}.jpg'))
+        if rank == 1 and iteration == 2:
+            broken(batch, float('nan'))
+        model.module.set_progress(iteration, 10, seed=3)
+        try:
+            model.train_step(batch, wrapper)
+        except NonFiniteError as error:
+            return f'{iteration} {model.module.queue.position} {error}'
+    return 'went on'
+
+
+def test_one_rank_meets_a_nan_and_all_stop():
+    for said in run_on_processes(2, one_diverges):
+        # The contrastive loss of both processes sees the image that is NaN.
+        assert said.startswith('2 4 iteration 2')  # the queue holds 2 x 8 pairs modulo 12
+        assert 'of_process_' in said or 'process 1' in said
