@@ -61,7 +61,16 @@ def start(work_dir: Path, what: str, timeout: int = 600, epochs: int = 2) -> sub
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,
     )
+
+
+def output_of(process: subprocess.Popen, seconds: float = 120) -> str:
+    try:
+        return process.communicate(timeout=seconds)[0]
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        pytest.fail(f'not ended after {seconds} s:\n{process.communicate()[0][-3000:]}')
 
 
 @pytest.mark.parametrize(
@@ -71,7 +80,7 @@ def start(work_dir: Path, what: str, timeout: int = 600, epochs: int = 2) -> sub
 )
 def test_one_rank_stops_all_with_one_line(tmp_path, what, message):
     with start(tmp_path / 'run', what, timeout=5) as process:
-        output, _ = process.communicate(timeout=120)
+        output = output_of(process)
     assert process.returncode != 0
     assert message in output
     assert 'Traceback (most recent call last):\n  File "/' not in output.split('torch/distributed/run.py')[0]
@@ -94,7 +103,7 @@ def test_a_signal_to_one_of_two_processes_and_then_one_goes_on(tmp_path):
     """Of the same global batch; equal but for rounding, which Adam makes the most of."""
     work_dir = tmp_path / 'run'
     with start(work_dir, 'is signalled') as process:
-        output, _ = process.communicate(timeout=120)
+        output = output_of(process)
     assert 'SIGTERM: saved after 4 iterations' in output, output[-3000:]
     assert [path.name for path in work_dir.glob('*.pth')] == ['snapshot_iter_4.pth']
     train(tmp_path / 'whole')
