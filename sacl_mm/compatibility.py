@@ -6,43 +6,17 @@
    themselves still fails, and `torchvision.extension._has_ops()` stays False.
 2. *mmpretrain with transformers >= 4.52*: its own multimodal models (BLIP, Flamingo, LLaVA ...) import names that moved.
    Told that transformers is absent, mmpretrain puts placeholders in their place and everything else loads.
-3. *MMEngine's checkpoints with torch >= 2.6*: they hold `HistoryBuffer`s, pickled with bound methods, which
-   `torch.load(weights_only=True)` refuses. Here they are pickled as plain data, in any process that imports this package.
-   (`PlainCheckpointHook` does it for all else and reads it back; without it only the smoothing of logs begins anew.)
 """
 
-import copy
-import copyreg
 import importlib.metadata
 import warnings
-from collections import OrderedDict
 
 import torch
-from mmengine.logging import HistoryBuffer
 
 _TORCHVISION_OPERATORS = ('nms', 'qnms')
 _LAST_TRANSFORMERS_WITH_MMPRETRAIN_MULTIMODAL = (4, 51)
 # The library of the declared schemas must outlive the process's use of torchvision.
 _declared_operators: list = []
-
-
-def pickle_histories_as_data() -> None:
-    """Make every MMEngine checkpoint of this process loadable as data."""
-    copyreg.pickle(HistoryBuffer, lambda history: (OrderedDict, (), None, None, iter(plain_history(history).items())))
-    HistoryBuffer.__deepcopy__ = _copy_history  # which would go by the same table
-
-
-def plain_history(history: HistoryBuffer) -> dict[str, torch.Tensor | int]:
-    """A `HistoryBuffer` as tensors and a number."""
-    values, counts = history.data
-    # `from_numpy` would share, and so save, the whole storage.
-    return dict(values=torch.tensor(values), counts=torch.tensor(counts), max_length=int(history.max_length))
-
-
-def _copy_history(history: HistoryBuffer, memo: dict) -> HistoryBuffer:
-    copied = HistoryBuffer.__new__(HistoryBuffer)
-    copied.__dict__.update(copy.deepcopy(history.__dict__, memo))
-    return copied
 
 
 def declare_missing_torchvision_operators() -> None:

@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
 
-from sacl_mm.compatibility import plain_history
+from sacl_mm.models.vision_language_model import CHECKPOINTS_ARE_DATA
 from sacl_mm.registry import HOOKS
 
 _HISTORY = ('values', 'counts', 'max_length')
@@ -23,6 +23,9 @@ class PlainCheckpointHook(Hook):
     torch >= 2.6 refuses to load unless it may run whatever a checkpoint contains; so its runs can be saved but not
     resumed there.
     """
+
+    def before_train(self, runner: Runner) -> None:
+        runner.message_hub.update_info(CHECKPOINTS_ARE_DATA, True, resumed=False)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         checkpoint.get('meta', {}).update(getattr(runner, 'position', {}))
@@ -49,7 +52,9 @@ def _to_plain(value: Any, where: str) -> Any:
     if value is None or isinstance(value, (bool, int, float, str, bytes, torch.Tensor)):
         return value
     if isinstance(value, HistoryBuffer):
-        return plain_history(value)
+        values, counts = value.data
+        # `from_numpy` would share, and so save, the whole storage.
+        return dict(values=torch.tensor(values), counts=torch.tensor(counts), max_length=int(value.max_length))
     if isinstance(value, np.ndarray):
         return torch.tensor(value)
     if isinstance(value, Mapping):

@@ -18,6 +18,8 @@ from sacl_mm.models.starting_weights import TRAINING_STATE, fit_to_task
 from sacl_mm.models.strict_loading import begun_anew, fit, some
 from sacl_mm.user_error import UserError
 
+# Set in MMEngine's message hub by the hook that makes checkpoints readable (`PlainCheckpointHook`).
+CHECKPOINTS_ARE_DATA = 'checkpoints_are_data'
 # What a training makes anew at its beginning only; the reference model is read from a file of its own.
 _CARRIED_OVER = tuple(part for part in TRAINING_STATE if part != 'reference.')
 
@@ -118,6 +120,11 @@ class VisionLanguageModel(BaseModel):
     def _begin_step(self) -> None:
         if _trained_by_runner():
             hub = MessageHub.get_current_instance()
+            if not hub.runtime_info.get(CHECKPOINTS_ARE_DATA):
+                raise UserError(
+                    'the checkpoints of this Runner hold pickled objects, which could not be read again: set runner_type = '
+                    "'sacl_mm.ResumableRunner', or custom_hooks = [dict(type='sacl_mm.PlainCheckpointHook')]"
+                )
             iteration, max_iterations, seed = (hub.get_info(name) for name in ('iter', 'max_iters', 'seed'))
             if self._has_started and iteration == self.iteration:
                 raise UserError(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 from tiny_training import FULL, RETRIEVAL, config, equal, everything, train
 
 from sacl_mm.engine.checkpoint_files import newest_checkpoint
@@ -162,6 +163,30 @@ def test_an_average_of_the_weights_goes_on_too(tmp_path):
     )
     assert equal(other['state_dict'], one['state_dict'])
     assert equal(other['ema_state_dict'], one['ema_state_dict'])
+
+
+def mmengines_own_runner(work_dir, custom_hooks):
+    """As by other libraries' tools."""
+    hooks = dict(checkpoint=dict(type='mmengine.CheckpointHook', interval=1))
+    cfg = config(work_dir, custom_hooks=custom_hooks, default_hooks=hooks)
+    cfg.pop('runner_type')
+    return Runner.from_cfg(cfg)
+
+
+def test_mmengines_own_runner_is_told_what_it_lacks(tmp_path):
+    with pytest.raises(
+        UserError, match=r"set runner_type = 'sacl_mm.ResumableRunner', or custom_hooks = .*PlainCheckpointHook"
+    ):
+        mmengines_own_runner(tmp_path, []).train()
+
+
+def test_mmengines_own_runner_trains_the_method_and_writes_data(tmp_path):
+    mmengines_own_runner(tmp_path, [dict(type='sacl_mm.PlainCheckpointHook')]).train()
+    checkpoint = torch.load(tmp_path / 'epoch_2.pth', map_location='cpu', weights_only=True)
+    state = checkpoint['state_dict']
+    assert state['queue.position'] == 2 * 24 % 10
+    name = 'towers.image_projection.weight'
+    assert 0 < (state[name] - state[f'teacher.{name}']).norm() < 0.2 * state[name].norm()
 
 
 # ------------------------------------------------------------------------------------------------ validation

@@ -42,7 +42,7 @@ def step(model, iteration, optim_wrapper, batch=None):
 def hub():
     """As a Runner fills it while it trains."""
     hub = MessageHub.get_instance('test_vision_language_model')
-    hub.runtime_info.update(loop_stage='train', iter=0, max_iters=10, seed=3)
+    hub.runtime_info.update(loop_stage='train', iter=0, max_iters=10, seed=3, checkpoints_are_data=True)
     yield hub
     hub.runtime_info.clear()
 
