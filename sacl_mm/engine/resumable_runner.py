@@ -39,8 +39,6 @@ class Resumable:
     * A work directory that holds a training, or that another one writes to, is refused.
     """
 
-    _between: dict[str, int]
-
     def register_hooks(self, default_hooks=None, custom_hooks=None) -> None:
         super().register_hooks(default_hooks, custom_hooks)
         if not any(isinstance(hook, PlainCheckpointHook) for hook in self._hooks):

@@ -6,6 +6,8 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from sacl_mm.models.strict_loading import fit
+from sacl_mm.models.vision_language_model import VisionLanguageModel
 from sacl_mm.registry import HOOKS
 
 
@@ -25,4 +27,7 @@ class TolerantLoadingHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        model.allowed_to_differ = self.allow
+        if isinstance(model, VisionLanguageModel):
+            model.allowed_to_differ = self.allow
+        else:  # a model of another library, which `ResumableRunner` loads strictly, too
+            checkpoint['state_dict'] = fit(checkpoint['state_dict'], model.state_dict(), self.allow)

@@ -7,7 +7,8 @@ import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 
-from sacl_mm.engine import PlainCheckpointHook, ProgressHook
+from sacl_mm.engine import PlainCheckpointHook, ProgressHook, TolerantLoadingHook
+from sacl_mm.user_error import UserError
 
 
 def save_and_load(checkpoint):
@@ -110,3 +111,13 @@ def test_bfloat16_on_cpus_changes_the_forward_pass_alone():
     reference(x).square().mean().backward()
     # Two equal batches accumulated are one.
     torch.testing.assert_close(before - model.weight, reference.weight.grad, rtol=0.1, atol=0.02)
+
+
+def test_models_of_other_libraries_are_loaded_strictly_but_for_what_is_allowed():
+    model = torch.nn.ModuleDict(dict(body=torch.nn.Linear(2, 2), head=torch.nn.Linear(2, 2)))
+    checkpoint = dict(state_dict={key: value + 1 for key, value in model.state_dict().items() if 'head' not in key})
+    run = SimpleNamespace(model=model)
+    with pytest.raises(UserError, match=r'2 missing: head\.'):
+        TolerantLoadingHook().after_load_checkpoint(run, checkpoint)
+    TolerantLoadingHook(allow=['head.']).after_load_checkpoint(run, checkpoint)
+    model.load_state_dict(checkpoint['state_dict'])
