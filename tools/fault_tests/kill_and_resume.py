@@ -202,7 +202,13 @@ def experiment(args: argparse.Namespace) -> None:
     options = [f'train_cfg.max_epochs={epochs}']
     if run(command(reference, options[:1], config='configs/sacl/shape_world_infonce.py', float64=args.to_one), log):
         sys.exit(f'the reference model failed: see {log}')
-    options += [f'model.reference_checkpoint={reference / last}', 'model.queue_size=40', 'train_cfg.val_interval=1']
+    # Processes fill the queue in another order, which is the same only if whole batches fit.
+    queue = 3 * BATCH if args.to_one else 40
+    options += [
+        f'model.reference_checkpoint={reference / last}',
+        f'model.queue_size={queue}',
+        'train_cfg.val_interval=1',
+    ]
     failed = False
     for workers in args.workers:
         loading = [*options, f'train_dataloader.num_workers={workers}']
