@@ -165,8 +165,10 @@ def kill_again_and_again(
 
 
 def largest_difference(one: Path, other: Path) -> tuple[int, float]:
-    """How many tensors and values differ, and by how much at most, relative to a tensor's largest where that is above 1. (Biases
-    of keys are of rounding alone: softmax takes no notice of them, Adam does.)"""
+    """How many tensors and values differ, and by how much at most, relative to a tensor's largest where that is above 1.
+
+    (Biases of keys consist of rounding alone: softmax takes no notice of them, Adam does.)
+    """
     import torch
     from torch.utils._pytree import tree_flatten
 
