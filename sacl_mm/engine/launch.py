@@ -170,7 +170,7 @@ def run_tool(main: Callable[[], None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
         sys.exit(1)
     except Exception as error:
-        mistake = _lost_process(error) or build_mistake(error)
+        mistake = _lost_process(error) or _hanging_worker(error) or build_mistake(error)
         mistake = mistake or (file_mistake(error) if isinstance(error, OSError) else None)
         if mistake is None:
             raise
@@ -198,6 +198,15 @@ def _lost_process(error: Exception) -> str | None:
     return (
         f'process {torch.distributed.get_rank()}: another process of this run has ended, or does not answer; its own message '
         f'says why ({str(error).splitlines()[0]})'
+    )
+
+
+def _hanging_worker(error: Exception) -> str | None:
+    if not (isinstance(error, RuntimeError) and str(error).startswith('DataLoader timed out')):
+        return None
+    return (
+        f'{str(error).rstrip(".")}: a data loading worker hangs. --resume goes on from the last checkpoint; '
+        'train_dataloader.timeout allows more time, num_workers=0 shows where it hangs'
     )
 
 

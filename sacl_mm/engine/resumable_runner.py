@@ -26,6 +26,8 @@ from sacl_mm.user_error import NonFiniteError, UserError
 
 # What may not change in the middle of an epoch: which samples were seen depends on it.
 _ORDER = ('samples', 'iterations_per_epoch', 'global_batch_size')
+# After which a data loading worker counts as hanging; `timeout` of a loader is another.
+_SECONDS_FOR_A_BATCH = 900
 
 
 class Resumable:
@@ -48,6 +50,8 @@ class Resumable:
     def build_dataloader(dataloader, seed=None, diff_rank_seed=False) -> DataLoader:
         loader = Runner.build_dataloader(dataloader, seed, diff_rank_seed)
         loader.worker_init_fn = partial(_initialise_worker, loader.worker_init_fn)
+        if loader.num_workers and not loader.timeout:
+            loader.timeout = _SECONDS_FOR_A_BATCH
         return loader
 
     def build_train_loop(self, loop) -> EpochBasedTrainLoop:

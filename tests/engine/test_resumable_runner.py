@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.hooks import Hook
+from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from tiny_training import FULL, RETRIEVAL, config, equal, everything, train
 
 from sacl_mm.engine.checkpoint_files import newest_checkpoint
 from sacl_mm.engine.interruption import EXIT_TO_BE_CONTINUED, ToBeContinued
+from sacl_mm.engine.launch import run_tool
 from sacl_mm.engine.work_dir import locked
 from sacl_mm.user_error import NonFiniteError, UserError
 
@@ -454,3 +456,15 @@ def test_the_settings_of_the_queue_must_stay_on_resume(tmp_path):
     with pytest.raises(UserError, match=r'lacks queue\.'):
         train(tmp_path, resume=True, model=dict(config(tmp_path).model, queue_size=16))
     assert FULL['queue_size'] == 10
+
+
+def test_a_hanging_data_loading_worker_is_noticed(tmp_path, monkeypatch):
+    monkeypatch.setattr('sacl_mm.datasets.ShapeWorld.__getitem__', lambda self, index: time.sleep(1000))
+    with pytest.raises(SystemExit) as end:
+        run_tool(lambda: train(tmp_path, **loader(tmp_path, num_workers=1, timeout=2)))
+    assert 'DataLoader timed out after 2 seconds: a data loading worker hangs' in str(end.value)
+
+
+def test_data_loading_workers_have_a_time_limit(tmp_path):
+    runner = RUNNERS.build(config(tmp_path, **loader(tmp_path, num_workers=1)))
+    assert runner.train_loop.dataloader.timeout == 900

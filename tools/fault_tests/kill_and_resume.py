@@ -41,7 +41,6 @@ SMALL = [
     'model.towers.backbone.stem_channels=8',
     'model.towers.neck.in_channels=64',
     'train_dataloader.dataset.num_images=96',
-    'train_dataloader.persistent_workers=False',
     'val_dataloader.dataset.num_images=20',
     'test_dataloader.dataset.num_images=20',
     'default_hooks.logger.interval=1',
@@ -212,7 +211,9 @@ def experiment(args: argparse.Namespace) -> None:
     ]
     failed = False
     for workers in args.workers:
+        # Persistent ones: CPython 3.11 now and then hangs in a fork while a thread of the workers before ends.
         loading = [*options, f'train_dataloader.num_workers={workers}']
+        loading.append(f'train_dataloader.persistent_workers={workers > 0}')
         start, name = time.monotonic(), f'{args.processes}x{workers}'
         whole, killed = folder / f'whole{name}', folder / f'killed{name}'
         print(f'{args.processes} processes, {workers} workers, {epochs} epochs of {96 // BATCH} iterations', flush=True)
