@@ -6,11 +6,14 @@ SIGTERM, SIGUSR1 and Ctrl-C finish the iteration, save and end; exit code 75 (13
 """
 
 import argparse
+import os
 
+from mmengine.config import Config
 from torch import nn
 
 from sacl_mm.datasets.text_statistics import log_text_statistics
 from sacl_mm.engine.checkpoint_check import check_checkpoint
+from sacl_mm.engine.checkpoint_files import check_newest
 from sacl_mm.engine.config_check import UserError
 from sacl_mm.engine.launch import (
     add_common_arguments,
@@ -22,6 +25,7 @@ from sacl_mm.engine.launch import (
 )
 from sacl_mm.engine.optimizer_check import check_optimizer
 from sacl_mm.engine.pretrained_parts import check_pretrained_parts
+from sacl_mm.engine.work_dir import check_overwritable, check_unused, locked
 from sacl_mm.models.part_sizes import check_longest_text
 
 
@@ -48,6 +52,18 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def check_work_dir(cfg: Config) -> None:
+    """Before the Runner writes its configuration there; once more when the training starts."""
+    if cfg.overwrite:
+        check_overwritable(cfg.work_dir, cfg.get('load_from'), cfg.get('model', {}).get('reference_checkpoint'))
+    elif not cfg.get('resume'):
+        check_unused(cfg.work_dir)
+    elif cfg.get('load_from'):
+        check_newest(cfg.load_from, cfg.work_dir)
+    with locked(cfg.work_dir):
+        pass
+
+
 def main() -> None:
     args = parse_args()
     cfg = load_config(args)
@@ -70,6 +86,8 @@ def main() -> None:
     cfg.overwrite = args.overwrite
     check_start(cfg)
     check_optimizer(cfg.optim_wrapper)
+    if int(os.environ.get('RANK', os.environ.get('SLURM_PROCID', 0))) == 0:
+        check_work_dir(cfg)
     runner = build_runner(cfg)
     if isinstance(runner.model, nn.Module):  # else it is built, and checked, when weights are shared out
         check_pretrained_parts(runner.model)

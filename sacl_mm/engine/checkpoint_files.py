@@ -79,6 +79,17 @@ def newest_checkpoint(folder: str | os.PathLike, warn: Callable[[str], None]) ->
     return None
 
 
+def check_newest(path: str | os.PathLike, folder: str | os.PathLike) -> None:
+    """Raises UserError if a folder holds other checkpoints, newer than this one or of another training: those to come would be
+    mixed with them."""
+    newest = newest_checkpoint(folder, lambda line: None)
+    if newest is not None and not os.path.samefile(newest[0], path):
+        raise UserError(
+            f"'{path}' is not the newest checkpoint of the work dir '{folder}', which holds {os.path.basename(newest[0])}: "
+            'choose another --work-dir for a training that goes on from it'
+        )
+
+
 def meta_of(path: str | os.PathLike) -> dict[str, Any]:
     """What a checkpoint says of its training, without reading its tensors.
 

@@ -12,6 +12,7 @@ from sacl_mm.engine.agreement import Agreement
 from sacl_mm.engine.checkpoint_files import files_of_a_run
 from sacl_mm.engine.interruption import Interruption, ToBeContinued, name_of
 from sacl_mm.registry import HOOKS
+from sacl_mm.user_error import UserError
 
 _SNAPSHOT = 'snapshot_iter_{}.pth'
 
@@ -27,10 +28,23 @@ class CheckpointHook(MMEngineCheckpointHook):
 
     While gradients are accumulated a snapshot waits for the optimizer's step.
 
+    * Our measures count as better when they are greater, ranks when they are smaller (`save_best`).
+
     Args:
         minutes, iterations: between two snapshots; None for no such snapshots.
         others: as in MMEngine.
     """
+
+    _default_greater_keys = [
+        *MMEngineCheckpointHook._default_greater_keys,
+        'R@',
+        'NCS@',
+        'P@1',
+        'accuracy',
+        'tau',
+        'consistency',
+    ]
+    _default_less_keys = [*MMEngineCheckpointHook._default_less_keys, 'rank']
 
     def __init__(self, *args, minutes: float | None = 30.0, iterations: int | None = None, **others) -> None:
         super().__init__(*args, **others)
@@ -109,6 +123,11 @@ class CheckpointHook(MMEngineCheckpointHook):
         self._remove_snapshots(keep=1)
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
+        unknown = [name for name in self.save_best or () if name != 'auto' and name not in metrics]
+        if unknown:
+            raise UserError(
+                f"default_hooks.checkpoint.save_best='{unknown[0]}' is not measured; there are {', '.join(metrics)}"
+            )
         super()._save_best_checkpoint(runner, metrics)
         if isinstance(backend := getattr(self, 'file_backend', None), _RemovesLater):  # not in a validation alone
             backend.remove_now()

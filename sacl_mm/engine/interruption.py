@@ -7,7 +7,7 @@ from types import FrameType
 
 # EX_TEMPFAIL: not done, start the same command again with --resume. For `scontrol requeue` and the like.
 EXIT_TO_BE_CONTINUED = 75
-_EXIT_CTRL_C = 130
+EXIT_CTRL_C = 130
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
@@ -34,7 +34,8 @@ class Interruption:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT == self.signal:
-            raise KeyboardInterrupt
+            os.write(2, b'\ninterrupted; --resume goes on from the last checkpoint\n')
+            os._exit(EXIT_CTRL_C)
         self.signal = number
         # Not `print`, which the signal may have interrupted.
         os.write(2, f'\n{name_of(number)}: the iteration is finished and saved first\n'.encode())
@@ -44,7 +45,7 @@ class ToBeContinued(SystemExit):
     """The end of a training that was asked to stop and has saved what `--resume` goes on from."""
 
     def __init__(self, number: int) -> None:
-        super().__init__(_EXIT_CTRL_C if number == signal.SIGINT else EXIT_TO_BE_CONTINUED)
+        super().__init__(EXIT_CTRL_C if number == signal.SIGINT else EXIT_TO_BE_CONTINUED)
 
 
 def name_of(number: int) -> str:

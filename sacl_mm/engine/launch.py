@@ -24,7 +24,7 @@ from sacl_mm.engine.config_parts import check_parts
 from sacl_mm.engine.config_values import LOADERS
 from sacl_mm.engine.file_errors import file_mistake
 from sacl_mm.engine.freed_memory import FreedMemoryHook, map_blocks_apart
-from sacl_mm.engine.interruption import ToBeContinued
+from sacl_mm.engine.interruption import EXIT_CTRL_C, ToBeContinued
 from sacl_mm.engine.orphan_watch import end_with_launcher
 from sacl_mm.engine.output_file import check_folder
 from sacl_mm.user_error import printable
@@ -176,7 +176,8 @@ def run_tool(main: Callable[[], None]) -> None:
             raise
         sys.exit(f'error: {printable(mistake)}')
     except KeyboardInterrupt:
-        sys.exit('interrupted; a training goes on from its last checkpoint with --resume')
+        print('interrupted; a training goes on from its last checkpoint with --resume', file=sys.stderr)
+        sys.exit(EXIT_CTRL_C)
 
 
 def _message(error: Exception) -> str:

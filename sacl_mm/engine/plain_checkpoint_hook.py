@@ -29,6 +29,8 @@ class PlainCheckpointHook(Hook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         checkpoint.get('meta', {}).update(getattr(runner, 'position', {}))
+        if getattr(runner, 'gradients', None):
+            checkpoint['gradients'] = runner.gradients
         for part in ('meta', 'message_hub', 'param_schedulers'):
             if part in checkpoint:
                 checkpoint[part] = _to_plain(checkpoint[part], part)

@@ -9,13 +9,21 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
+from sacl_mm.checkpoints.files import read_plain
+from sacl_mm.engine.accumulated_gradients import accumulated_gradients, restore_gradients
 from sacl_mm.engine.agreement import first_process_decides
-from sacl_mm.engine.checkpoint_files import meta_of, newest_checkpoint, written_whole
+from sacl_mm.engine.checkpoint_files import check_newest, meta_of, newest_checkpoint, written_whole
 from sacl_mm.engine.interruption import leave_signals_to_the_main_process
 from sacl_mm.engine.plain_checkpoint_hook import PlainCheckpointHook
 from sacl_mm.engine.train_loop import ResumableTrainLoop
 from sacl_mm.engine.training_check import check_measures, check_training
-from sacl_mm.engine.training_record import differences, recompute_schedules, training_record
+from sacl_mm.engine.training_record import (
+    decides_order,
+    differences,
+    recompute_schedules,
+    recomputes_schedules,
+    training_record,
+)
 from sacl_mm.engine.weights_check import check_weights
 from sacl_mm.engine.work_dir import check_unused, locked
 from sacl_mm.functional.distributed import rank
@@ -24,8 +32,6 @@ from sacl_mm.models.vision_language_model import VisionLanguageModel
 from sacl_mm.registry import RUNNERS
 from sacl_mm.user_error import NonFiniteError, UserError
 
-# What may not change in the middle of an epoch: which samples were seen depends on it.
-_ORDER = ('samples', 'iterations_per_epoch', 'global_batch_size')
 # After which a data loading worker counts as hanging; `timeout` of a loader is another.
 _SECONDS_FOR_A_BATCH = 900
 
@@ -82,6 +88,8 @@ class Resumable:
         """As in MMEngine; all processes must call it."""
         check_weights(self.model, 'saved')
         meta = dict(meta or {}, training=training_record(self))
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        self.gradients = {} if self.optim_wrapper.should_update() else accumulated_gradients(model)
         # FlexibleRunner has its own idea of them.
         self.position = {name: meta[name] for name in ('epoch', 'iter') if name in meta}
         save = partial(super().save_checkpoint, out_dir, meta=meta, **options)
@@ -119,6 +127,8 @@ class Resumable:
                 super().load_or_resume()
                 return
             self._load_from = found[0]
+        else:
+            first_process_decides(lambda: check_newest(self._load_from, self.work_dir))
         self.resume(self._load_from)
 
     def resume(self, filename: str, *args, **options) -> None:
@@ -131,11 +141,13 @@ class Resumable:
         changed = differences(before, now)
         epoch, iteration = self._position(filename, meta, before, now, changed)
         groups = [{name: value for name, value in group.items() if name != 'params'} for group in self._groups()]
-        recomputed = bool(changed.keys() - {'processes', 'samples'})
+        recomputed = any(recomputes_schedules(name) for name in changed)
         super().resume(filename, *args, **(options | ({'resume_param_scheduler': False} if recomputed else {})))
         self.train_loop._epoch, self.train_loop._iter = epoch, iteration
         if recomputed:
             recompute_schedules(self, groups, iteration)
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        restore_gradients(model, read_plain(filename, in_place=True, verify=False).get('gradients', {}))
         if changed:
             self.logger.warning(
                 f'resumed with other settings: {"; ".join(changed.values())}. This configuration wins'
@@ -153,7 +165,7 @@ class Resumable:
         epoch, iteration = meta['epoch'], meta['iter']
         if iteration == epoch * before['iterations_per_epoch']:
             return epoch, epoch * now['iterations_per_epoch']
-        wrong = [changed[name] for name in _ORDER if name in changed]
+        wrong = [words for name, words in changed.items() if decides_order(name)]
         if wrong:
             raise UserError(
                 f"'{filename}' is in the middle of epoch {epoch + 1}, where these must be the same: {'; '.join(wrong)}. "

@@ -1,6 +1,7 @@
 """What can be known to fail is said before the first iteration, not after an epoch."""
 
 from mmengine.evaluator import Evaluator
+from mmengine.hooks import CheckpointHook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
@@ -18,6 +19,10 @@ def check_training(runner: Runner) -> None:
     """
     for line in check_loaders(runner):
         runner.logger.warning(line)
+    if not any(isinstance(hook, CheckpointHook) for hook in runner.hooks):
+        runner.logger.warning(
+            'default_hooks.checkpoint is None: nothing of this training is saved, also not on a signal'
+        )
     if runner.val_loop is None:
         return
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -9,9 +9,25 @@ from mmengine.runner import Runner
 from sacl_mm.functional.distributed import world_size
 from sacl_mm.user_error import UserError
 
-_SETTINGS = ('optim_wrapper', 'param_scheduler', 'train_cfg', 'auto_scale_lr')
+_SETTINGS = ('optim_wrapper', 'param_scheduler', 'train_cfg', 'auto_scale_lr', 'model', 'train_dataloader')
+_SCHEDULES = (
+    'optim_wrapper.',
+    'param_scheduler',
+    'train_cfg.',
+    'auto_scale_lr',
+    'max_iterations',
+    'iterations_per_epoch',
+)
+# Which samples come when: may not change in the middle of an epoch.
+_ORDER = ('samples', 'iterations_per_epoch', 'global_batch_size', 'seed', 'train_dataloader.')
 # How often is validated changes nothing that is trained.
-_HARMLESS = ('train_cfg.val_interval', 'train_cfg.val_begin', 'train_cfg.type', 'train_cfg.dynamic_intervals')
+_HARMLESS = (
+    *('train_cfg.val_interval', 'train_cfg.val_begin', 'train_cfg.type', 'train_cfg.dynamic_intervals'),
+    *(
+        f'train_dataloader.{name}'
+        for name in ('batch_size', 'num_workers', 'persistent_workers', 'prefetch_factor', 'pin_memory', 'timeout')
+    ),
+)
 
 
 def training_record(runner: Runner) -> dict[str, Any]:
@@ -24,6 +40,7 @@ def training_record(runner: Runner) -> dict[str, Any]:
         max_iterations=runner.max_iters,
         global_batch_size=(loader.batch_size or 0) * world_size(),
         processes=world_size(),
+        seed=runner.seed,
         settings={key: value for key, value in _flat(settings).items() if key not in _HARMLESS},
     )
 
@@ -37,6 +54,16 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> dict[str, str]:
         for name in names
         if flat_before.get(name) != flat_now.get(name)
     }
+
+
+def recomputes_schedules(name: str) -> bool:
+    """Whether a difference of this name makes other learning rates."""
+    return name.startswith(_SCHEDULES)
+
+
+def decides_order(name: str) -> bool:
+    """Whether it makes another order of samples, or other samples."""
+    return name.startswith(_ORDER) and not name.endswith(('.data_root', '.img_path'))  # the data may have moved
 
 
 def _flat(value: Any, name: str = '') -> dict[str, Any]:

@@ -41,6 +41,15 @@ def locked(work_dir: str | os.PathLike) -> Iterator[None]:
         yield
 
 
+def check_overwritable(work_dir: str | os.PathLike, *needed: str | None) -> None:
+    """Raises UserError if a training that begins anew would delete what it starts from."""
+    for path in filter(None, needed):
+        if os.path.exists(path) and Path(path).resolve() in {file.resolve() for file in files_of_a_run(work_dir)}:
+            raise UserError(
+                f"--overwrite would delete '{path}', from which the training starts: copy it, or choose another --work-dir"
+            )
+
+
 def check_unused(work_dir: str | os.PathLike) -> None:
     """Raises UserError if the directory holds a training's checkpoints."""
     files = [path for path in files_of_a_run(work_dir) if path.suffix == '.pth']

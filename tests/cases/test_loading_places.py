@@ -70,6 +70,7 @@ PLACES = {
     'tools/benchmarks/sharding.py': {'Config.fromfile': 'configuration'},
     'tools/benchmarks/speed_quality.py': {'Config.fromfile': 'configuration'},
     'tools/demo.py': {'Config.fromfile': 'configuration'},
+    'tools/fault_tests/guard_cost.py': {'runpy.run_path': 'ours'},  # tools/train.py
     'tools/fault_tests/kill_and_resume.py': {'runpy.run_path': 'ours'},  # tools/train.py
     'tools/model_converters/albef_code.py': {'import_module': 'code'},  # ALBEF's, which is what the tool is for
 }

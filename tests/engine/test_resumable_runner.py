@@ -16,7 +16,7 @@ from tiny_training import FULL, RETRIEVAL, config, equal, everything, train
 from sacl_mm.engine.checkpoint_files import newest_checkpoint
 from sacl_mm.engine.interruption import EXIT_TO_BE_CONTINUED, ToBeContinued
 from sacl_mm.engine.launch import run_tool
-from sacl_mm.engine.work_dir import locked
+from sacl_mm.engine.work_dir import check_overwritable, locked
 from sacl_mm.user_error import NonFiniteError, UserError
 
 
@@ -80,13 +80,16 @@ def test_each_signal_has_its_exit_code_and_its_handlers_are_given_back(tmp_path,
     assert [path.name for path in tmp_path.glob('*.pth')] == ['snapshot_iter_3.pth']
 
 
-def test_a_second_ctrl_c_ends_at_once(tmp_path):
+def test_a_second_ctrl_c_ends_at_once(tmp_path, monkeypatch):
     def twice(runner):
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(1)
 
-    with pytest.raises(KeyboardInterrupt):
+    def leave(code):
+        raise Killed(code)
+
+    monkeypatch.setattr('sacl_mm.engine.interruption.os._exit', leave)
+    with pytest.raises(Killed, match='130'):
         train(tmp_path, at(3, twice))
     assert not list(tmp_path.glob('*.pth'))
 
@@ -133,6 +136,17 @@ def test_a_snapshot_waits_for_the_accumulated_gradients(tmp_path):
     with pytest.raises(Killed):
         train(tmp_path, at(5, killed), default_hooks=hooks, optim_wrapper=optim_wrapper)
     assert [path.name for path in tmp_path.glob('*.pth')] == ['snapshot_iter_4.pth']
+
+
+def test_the_end_of_an_epoch_in_the_middle_of_a_step(tmp_path):
+    """6 iterations an epoch and a step every 4: what was accumulated goes on, too."""
+    accumulating = dict(optim_wrapper=dict(config(tmp_path).optim_wrapper, accumulative_counts=4))
+    train(tmp_path / 'whole', **accumulating)
+    with pytest.raises(Killed):
+        train(tmp_path / 'cut', at(7, killed), **accumulating)
+    assert torch.load(tmp_path / 'cut/epoch_1.pth', weights_only=True)['gradients']
+    train(tmp_path / 'cut', resume=True, **accumulating)
+    assert equal(everything(tmp_path / 'cut/epoch_2.pth'), everything(tmp_path / 'whole/epoch_2.pth'))
 
 
 @pytest.mark.parametrize(
@@ -281,8 +295,17 @@ def with_images(work_dir, count):
         (lambda folder: loader(folder, batch_size=8), 'global_batch_size 4 in the checkpoint, 8 now'),
         (lambda folder: loader(folder, batch_size=3), 'iterations_per_epoch 6 in the checkpoint, 8 now'),
         (lambda folder: with_images(folder, 28), 'samples 24 in the checkpoint, 28 now'),
+        (lambda folder: dict(randomness=dict(seed=9)), 'seed 0 in the checkpoint, 9 now'),
+        (
+            lambda folder: loader(folder, sampler=dict(type='EpochSampler', shuffle=False)),
+            'train_dataloader.sampler.shuffle True in the checkpoint, False now',
+        ),
+        (
+            lambda folder: loader(folder, dataset=dict(config(folder).train_dataloader.dataset, start=500)),
+            'train_dataloader.dataset.start None in the checkpoint, 500 now',
+        ),
     ],
-    ids=['another global batch', 'a smaller batch', 'more images'],
+    ids=['another global batch', 'a smaller batch', 'more images', 'another seed', 'another order', 'other images'],
 )
 def test_in_mid_epoch_the_order_of_samples_must_be_the_same(tmp_path, change, message):
     with pytest.raises(ToBeContinued):
@@ -298,10 +321,11 @@ def test_at_the_end_of_an_epoch_the_batch_may_change(tmp_path):
 
 
 def test_a_sampler_that_cannot_begin_in_the_middle(tmp_path):
+    other = loader(tmp_path, sampler=dict(type='DefaultSampler', shuffle=True))
     with pytest.raises(ToBeContinued):
-        train(tmp_path, at(8, signalled(signal.SIGTERM)))
+        train(tmp_path, at(8, signalled(signal.SIGTERM)), **other)
     with pytest.raises(UserError, match='a DefaultSampler cannot begin: set train_dataloader.sampler'):
-        train(tmp_path, resume=True, **loader(tmp_path, sampler=dict(type='DefaultSampler', shuffle=True)))
+        train(tmp_path, resume=True, **other)
 
 
 # ------------------------------------------------------------------------------------------------ files
@@ -362,6 +386,59 @@ def test_training_again_into_a_work_dir_that_has_a_run(tmp_path):
         train(tmp_path)
     train(tmp_path, overwrite=True, train_cfg=dict(type='EpochBasedTrainLoop', max_epochs=1))
     assert [path.name for path in tmp_path.glob('*.pth')] == ['epoch_1.pth']
+
+
+def test_another_loss_is_said(tmp_path):
+    train(tmp_path, train_cfg=dict(type='EpochBasedTrainLoop', max_epochs=1))
+    logs = []
+    model = dict(config(tmp_path).model, contrastive_loss=dict(FULL['contrastive_loss'], temperature=0.5))
+    train(tmp_path, lambda runner: logs.append(Lines(runner)), resume=True, model=model)
+    assert 'model.contrastive_loss.temperature None in the checkpoint, 0.5 now' in logs[0]
+
+
+def test_an_older_checkpoint_begins_another_training(tmp_path):
+    train(tmp_path / 'run')
+    first = str(tmp_path / 'run/epoch_1.pth')
+    with pytest.raises(
+        UserError, match=r'epoch_1.pth. is not the newest checkpoint .* holds epoch_2.pth: choose another'
+    ):
+        train(tmp_path / 'run', resume=True, load_from=first)
+    train(tmp_path / 'other', resume=True, load_from=first)
+
+
+def test_resuming_into_the_work_dir_of_another_training(tmp_path):
+    train(tmp_path / 'one')
+    train(tmp_path / 'two')
+    before = (tmp_path / 'two/epoch_2.pth').read_bytes()
+    with pytest.raises(UserError, match='is not the newest checkpoint'):
+        train(tmp_path / 'two', resume=True, load_from=str(tmp_path / 'one/epoch_2.pth'))
+    assert (tmp_path / 'two/epoch_2.pth').read_bytes() == before
+
+
+def test_overwriting_what_a_training_starts_from(tmp_path):
+    (tmp_path / 'epoch_3.pth').touch()
+    with pytest.raises(UserError, match=r'would delete .*epoch_3.pth., from which the training starts'):
+        check_overwritable(tmp_path, None, str(tmp_path / 'epoch_3.pth'))
+    check_overwritable(tmp_path, None, 'elsewhere.pth')
+
+
+@pytest.mark.parametrize('save_best', ['auto', 'retrieval/TR/R@1', ['retrieval/R@mean', 'retrieval/IR/R@5']])
+def test_our_measures_are_better_when_greater(tmp_path, save_best):
+    hooks = dict(checkpoint=dict(type='CheckpointHook', interval=1, save_best=save_best))
+    train(tmp_path, default_hooks=hooks, **RETRIEVAL)
+    assert list(tmp_path.glob('best_*.pth'))
+
+
+def test_a_misspelt_measure_of_save_best(tmp_path):
+    hooks = dict(checkpoint=dict(type='CheckpointHook', interval=1, save_best='retrieval/mAPP', rule='greater'))
+    with pytest.raises(UserError, match="save_best='retrieval/mAPP' is not measured; there are .*retrieval/R@mean"):
+        train(tmp_path, default_hooks=hooks, **RETRIEVAL)
+
+
+def test_a_training_that_saves_nothing_says_so(tmp_path):
+    logs = []
+    train(tmp_path, lambda runner: logs.append(Lines(runner)), default_hooks=dict(checkpoint=None))
+    assert 'nothing of this training is saved' in logs[0]
 
 
 def test_two_runs_in_one_work_dir(tmp_path):
