@@ -100,7 +100,7 @@ class ImageTextDataset(BaseDataset):
                 first_error = first_error or error
         raise BrokenSampleError(
             f'no readable sample among the {tries} from index {index} on; the first: {first_error}. '
-            'Is `data_prefix` right?'
+            + ('Are the captions those of the images?' if 'caption' in str(first_error) else 'Is `data_prefix` right?')
         ) from first_error
 
     def prepare_data(self, idx: int) -> dict:

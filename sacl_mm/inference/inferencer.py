@@ -16,6 +16,7 @@ from torch import Tensor
 from sacl_mm.engine.encoded_texts import EncodedTexts
 from sacl_mm.functional.ranking import top_candidates
 from sacl_mm.functional.reranking_score import reranking_score
+from sacl_mm.functional.settings import check_count, check_optional_count
 from sacl_mm.inference.sample_preparation import (
     Picture,
     SamplePreparation,
@@ -73,8 +74,7 @@ class ImageTextInferencer:
         device: str | torch.device | None = None,
         batch_size: int = 32,
     ) -> None:
-        if batch_size < 1:
-            raise ValueError(f'batch_size must be at least 1, got {batch_size}')
+        check_count('batch_size', batch_size)
         cfg = read_config(config)
         self.batch_size = batch_size
         loop = cfg.get('test_cfg') or {}
@@ -161,8 +161,8 @@ class ImageTextInferencer:
         self._require(DualEncoder, 'searching')
         if rerank:
             self._require(ImageTextRetrieval, 're-ranking (rerank=True)')
-        if k < 1 or (candidates is not None and candidates < 1):
-            raise ValueError(f'k and candidates must be at least 1, got {k} and {candidates}')
+        check_count('k', k)
+        check_optional_count('candidates', candidates)
         return isinstance(self.model, ImageTextRetrieval) if rerank is None else rerank
 
     def _check_features(self, features: Tensor | np.ndarray, items: Sequence) -> Tensor:

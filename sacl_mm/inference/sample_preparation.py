@@ -148,6 +148,8 @@ def check_texts(texts: Sequence[str], name: str = 'texts') -> None:
     for number, text in enumerate(texts):
         if not isinstance(text, str) or not text.strip():
             raise ValueError(f'{name}[{number}] must be a text, got {text!r}')
+        if any('\ud800' <= letter <= '\udfff' for letter in text):
+            raise ValueError(f'{name}[{number}] has half a character (a lone surrogate): {text!r}')
 
 
 def check_finite(rows: Tensor, name: str) -> None:

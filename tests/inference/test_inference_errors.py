@@ -127,7 +127,10 @@ def test_wrong_tasks_are_named(tmp_path):
         (lambda: inferencer.answer([picture], ['a']), r'answer\(\) needs .*vqa.py'),
         (lambda: inferencer.is_true([picture], [picture], ['a']), r'is_true\(\) needs .*nlvr2.py'),
         (lambda: inferencer.search(['a'], [picture], rerank=True), r're-ranking \(rerank=True\) needs'),
-        (lambda: inferencer.search(['a'], [picture], k=0), 'k and candidates must be at least 1'),
+        (lambda: inferencer.search(['a'], [picture], k=0), 'k must be a whole number of at least 1, got 0'),
+        (lambda: inferencer.search(['a'], [picture], k=1.5), 'k must be a whole number'),
+        (lambda: inferencer.search(['a'], [picture], candidates='2'), 'candidates must be a whole number'),
+        (lambda: inferencer.embed_texts(['\ud800 red']), r'texts.0. has half a character'),
     ):
         with pytest.raises(ValueError, match=message):
             call()
@@ -161,7 +164,7 @@ def test_bad_pictures_and_texts_are_named(tmp_path):
             inferencer.embed_texts(texts)
     with pytest.raises(ValueError, match='there are 2 pictures, 1 texts'):
         inferencer.match([good, good], ['a'])
-    with pytest.raises(ValueError, match='batch_size must be at least 1'):
+    with pytest.raises(ValueError, match='batch_size must be a whole number of at least 1'):
         ImageTextInferencer('x.py', 'x.pth', batch_size=0)
 
 
