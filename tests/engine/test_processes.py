@@ -79,7 +79,7 @@ def output_of(process: subprocess.Popen, seconds: float = 120) -> str:
     ids=['a hanging rank', 'an exception on one rank'],
 )
 def test_one_rank_stops_all_with_one_line(tmp_path, what, message):
-    with start(tmp_path / 'run', what, timeout=5) as process:
+    with start(tmp_path / 'run', what, timeout=20) as process:
         output = output_of(process)
     assert process.returncode != 0
     assert message in output
