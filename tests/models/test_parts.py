@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from tiny import TOWERS
+from tiny import TOWERS, build
 from transformers import BertConfig, BertModel
 
 from sacl_mm.models import BertTextEncoder, FusionEncoder, ImageTokenNeck, MaskedLanguageHead, MatchingHead
@@ -14,6 +14,7 @@ from sacl_mm.models.heads import PooledHead
 from sacl_mm.models.momentum import MomentumTeacher
 from sacl_mm.models.necks.image_token_neck import sine_cosine_positions
 from sacl_mm.models.negative_queue import NegativeQueue
+from sacl_mm.models.part_sizes import check_longest_text
 from sacl_mm.registry import MODELS
 from sacl_mm.user_error import UserError
 
@@ -275,3 +276,13 @@ def test_towers_on_stored_features_with_pooled_heads(freeze, shape):
         torch.testing.assert_close(encoded.feature.norm(dim=1), torch.ones(len(encoded.feature)))
     expected = towers.image_projection(stored.flatten(2).transpose(1, 2) if stored.ndim == 4 else stored)
     torch.testing.assert_close(image.feature, torch.nn.functional.normalize(expected, dim=-1))
+
+
+@pytest.mark.parametrize('wrapped', [False, True])
+def test_a_text_longer_than_the_models_positions_is_refused_at_the_start(wrapped):
+    model = build()  # 40 positions
+    model = torch.nn.ModuleDict(dict(module=model)) if wrapped else model
+    check_longest_text(model, 'text', 40)
+    check_longest_text(model, 'answers', 1000)  # a part that this model does not have
+    with pytest.raises(UserError, match=r'a text \(text\) of 41 tokens is longer than the 40 positions of the model'):
+        check_longest_text(model, 'text', 41)
