@@ -144,6 +144,9 @@ class Resumable:
         recomputed = any(recomputes_schedules(name) for name in changed)
         super().resume(filename, *args, **(options | ({'resume_param_scheduler': False} if recomputed else {})))
         self.train_loop._epoch, self.train_loop._iter = epoch, iteration
+        if 'seed' in changed:  # MMEngine has taken the checkpoint's, but the sampler has this one
+            self._seed = now['seed']
+            self.message_hub.update_info('seed', self._seed)
         if recomputed:
             recompute_schedules(self, groups, iteration)
         model = self.model.module if is_model_wrapper(self.model) else self.model

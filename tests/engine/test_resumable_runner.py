@@ -320,6 +320,13 @@ def test_at_the_end_of_an_epoch_the_batch_may_change(tmp_path):
     assert (runner.epoch, runner.iter) == (2, 6)
 
 
+def test_at_the_end_of_an_epoch_the_seed_may_change(tmp_path):
+    train(tmp_path, train_cfg=dict(type='EpochBasedTrainLoop', max_epochs=1))
+    runner = train(tmp_path, resume=True, randomness=dict(seed=9))
+    assert runner.seed == runner.model.seed == runner.train_dataloader.sampler.seed == 9
+    assert torch.load(tmp_path / 'epoch_2.pth', weights_only=True)['meta']['training']['seed'] == 9
+
+
 def test_a_sampler_that_cannot_begin_in_the_middle(tmp_path):
     other = loader(tmp_path, sampler=dict(type='DefaultSampler', shuffle=True))
     with pytest.raises(ToBeContinued):
