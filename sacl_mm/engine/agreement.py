@@ -1,6 +1,7 @@
 """What the processes of a run decide together."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TypeVar
 
 import torch
@@ -13,10 +14,20 @@ Decision = TypeVar('Decision')
 
 
 class Agreement:
-    """Numbers on which all processes agree. They are exchanged on the host, so that no GPU waits for them."""
+    """Numbers on which all processes agree. They are exchanged on the host, so that no GPU waits for them.
 
-    def __init__(self) -> None:
-        self._group = dist.new_group(backend='gloo') if world_size() > 1 else None
+    Args:
+        seconds: after which a process that waits in vain for the others raises.
+    """
+
+    def __init__(self, seconds: float = 1800) -> None:
+        self._group = None
+        if world_size() > 1:
+            # A new group would not have the timeout of the first one.
+            is_gloo = dist.get_backend() == 'gloo'
+            self._group = (
+                dist.group.WORLD if is_gloo else dist.new_group(backend='gloo', timeout=timedelta(seconds=seconds))
+            )
 
     def largest(self, *values: int) -> list[int]:
         """Of each value the largest of all processes."""

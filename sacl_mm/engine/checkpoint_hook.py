@@ -64,7 +64,7 @@ class CheckpointHook(MMEngineCheckpointHook):
                 path.unlink()
         self._paths_in_this_folder()
         self.file_backend = _RemovesLater(self.file_backend)
-        self._agreement = Agreement()
+        self._agreement = Agreement(runner.cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout', 1800))
         self._interruption.watch()
         self._written_at = time.monotonic()
 

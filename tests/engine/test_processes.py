@@ -38,7 +38,12 @@ run_tool(main)
 def act(runner, what: str) -> None:
     """What one of the two processes does after some iterations."""
     if runner.rank == 1 and what == 'hangs':
-        runner.register_hook(At(4, lambda runner: time.sleep(1000)))
+
+        def hang(runner):
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # else the launcher waits half a minute before it kills
+            time.sleep(1000)
+
+        runner.register_hook(At(4, hang))
     if runner.rank == 1 and what == 'raises':
 
         def fail(runner):
