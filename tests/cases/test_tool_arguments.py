@@ -225,7 +225,6 @@ STOPS = {
         lambda: raises(OSError(errno.EMFILE, 'Too many open files', 'x')),
         'raise the limit with `ulimit -n`',
     ),
-    'Ctrl-C': (lambda: raises(KeyboardInterrupt()), 'interrupted'),
 }
 
 
@@ -235,6 +234,13 @@ def test_what_ends_a_tool_with_one_line(main, message):
         run_tool(main)
     assert message in caught.value.code
     assert '\n' not in caught.value.code
+
+
+def test_ctrl_c_has_its_exit_code_and_one_line(capsys):
+    with pytest.raises(SystemExit) as caught:
+        run_tool(lambda: raises(KeyboardInterrupt()))
+    assert caught.value.code == 130
+    assert capsys.readouterr().err == 'interrupted; a training goes on from its last checkpoint with --resume\n'
 
 
 @pytest.mark.parametrize(
