@@ -88,8 +88,7 @@ class Resumable:
         """As in MMEngine; all processes must call it."""
         check_weights(self.model, 'saved')
         meta = dict(meta or {}, training=training_record(self))
-        model = self.model.module if is_model_wrapper(self.model) else self.model
-        self.gradients = {} if self.optim_wrapper.should_update() else accumulated_gradients(model)
+        self.gradients = {} if self.optim_wrapper.should_update() else accumulated_gradients(self._plain_model)
         # FlexibleRunner has its own idea of them.
         self.position = {name: meta[name] for name in ('epoch', 'iter') if name in meta}
         save = partial(super().save_checkpoint, out_dir, meta=meta, **options)
@@ -100,8 +99,7 @@ class Resumable:
             save(path.name, *args)
 
     def load_checkpoint(self, filename: str, *args, **options) -> dict:
-        model = self.model.module if is_model_wrapper(self.model) else self.model
-        if not isinstance(model, VisionLanguageModel):
+        if not isinstance(self._plain_model, VisionLanguageModel):
             options['strict'] = True
         try:
             return super().load_checkpoint(filename, *args, **options)
@@ -140,7 +138,10 @@ class Resumable:
         before = meta.get('training', now)
         changed = differences(before, now)
         epoch, iteration = self._position(filename, meta, before, now, changed)
-        groups = [{name: value for name, value in group.items() if name != 'params'} for group in self._groups()]
+        groups = [
+            {name: value for name, value in group.items() if name != 'params'}
+            for group in self.optim_wrapper.param_groups
+        ]
         recomputed = any(recomputes_schedules(name) for name in changed)
         super().resume(filename, *args, **(options | ({'resume_param_scheduler': False} if recomputed else {})))
         self.train_loop._epoch, self.train_loop._iter = epoch, iteration
@@ -149,8 +150,8 @@ class Resumable:
             self.message_hub.update_info('seed', self._seed)
         if recomputed:
             recompute_schedules(self, groups, iteration)
-        model = self.model.module if is_model_wrapper(self.model) else self.model
-        restore_gradients(model, read_plain(filename, in_place=True, verify=False).get('gradients', {}))
+        gradients = read_plain(filename, in_place=True, verify=False).get('gradients', {})
+        restore_gradients(self._plain_model, gradients)
         if changed:
             self.logger.warning(
                 f'resumed with other settings: {"; ".join(changed.values())}. This configuration wins'
@@ -161,8 +162,9 @@ class Resumable:
                 f'{iteration} of {self.train_loop.max_iters} iterations are done: nothing is left to train'
             )
 
-    def _groups(self) -> list[dict]:
-        return self.optim_wrapper.param_groups
+    @property
+    def _plain_model(self) -> nn.Module:
+        return self.model.module if is_model_wrapper(self.model) else self.model
 
     def _position(self, filename: str, meta: dict, before: dict, now: dict, changed: dict) -> tuple[int, int]:
         epoch, iteration = meta['epoch'], meta['iter']
