@@ -15,7 +15,7 @@ demo: $(READY)
 	$(VENV)/bin/python tools/demo.py --work-dir work_dirs/demo
 
 test: $(READY)
-	$(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .
