@@ -12,7 +12,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-load_from = '{{$PRETRAINED:work_dirs/pretrain/epoch_30.pth}}'
+load_from = '{{$PRETRAINED:work_dirs/sacl/pretrain/epoch_30.pth}}'
 model = dict(
     type='TextAssignment',
     towers=dict(embed_dims=None, backbone=dict(init_cfg=None)),

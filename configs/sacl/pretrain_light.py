@@ -11,7 +11,7 @@ That was chosen by what it costs small models and what it saves (docs/results.md
 in the embedded world, nothing of mean recall on Flickr8k. docs/benchmarks.md has its speed. Not trained at full scale.
 Fine-tuning takes the same form:
 
-    export PRETRAINED=work_dirs/pretrain_light/epoch_30.pth
+    export PRETRAINED=work_dirs/sacl/pretrain_light/epoch_30.pth
     tools/dist_train.sh configs/sacl/retrieval_coco.py 8 --amp --cfg-options \\
         model.towers.backbone.type=TokenReducedViT model.towers.backbone.keep_rate=0.5
 """

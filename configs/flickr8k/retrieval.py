@@ -1,11 +1,11 @@
-"""Flickr8k on CPUs, second stage: contrast and matching, measured with re-ranking; flickr8k_contrast.py comes first.
+"""Flickr8k on CPUs, second stage: contrast and matching, measured with re-ranking; contrast.py comes first.
 
-    python tools/train.py configs/sacl/flickr8k_retrieval.py --amp
-    python tools/test.py configs/sacl/flickr8k_retrieval.py work_dirs/flickr8k_retrieval/epoch_2.pth --amp
+    python tools/train.py configs/flickr8k/retrieval.py --amp
+    python tools/test.py configs/flickr8k/retrieval.py work_dirs/flickr8k/retrieval/epoch_2.pth --amp
 
 With 70 % of a picture's tokens in the fusion encoder:
 
-    python tools/train.py configs/sacl/flickr8k_retrieval.py --amp --cfg-options \\
+    python tools/train.py configs/flickr8k/retrieval.py --amp --cfg-options \\
         model.towers.neck.type=TokenReductionNeck model.towers.neck.keep_rate=0.7
 
 $CONTRAST: another checkpoint of the first stage. docs/results.md has the numbers.
@@ -18,7 +18,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-load_from = '{{$CONTRAST:work_dirs/flickr8k_contrast/epoch_3.pth}}'
+load_from = '{{$CONTRAST:work_dirs/flickr8k/contrast/epoch_3.pth}}'
 default_hooks = dict(loading=dict(allow=['fusion.', 'matching_head.']))  # new in this stage
 train_dataloader = dict(batch_size=128)
 optim_wrapper = dict(

@@ -1,10 +1,10 @@
 """SACL in the embedded world: two towers, weights from the reference model H at first and from the model itself in the end.
 
-    python tools/train.py configs/sacl/shape_world_infonce.py    # H, and what SACL is compared with
-    python tools/train.py configs/sacl/shape_world.py
+    python tools/train.py configs/shape_world/infonce.py    # H, and what SACL is compared with
+    python tools/train.py configs/shape_world/sacl.py
 
 docs/results.md has the numbers of five seeds, and how long the two take. $REFERENCE: another checkpoint of H.
-`shape_world_full.py` adds fusion, matching, masked language modelling, momentum teacher and queue.
+`full.py` adds fusion, matching, masked language modelling, momentum teacher and queue.
 """
 
 _base_ = [
@@ -23,7 +23,7 @@ model = dict(
         type='SACLContrastiveLoss',
         policy=dict(type='SimilarityRegulation', similarity_temperature=0.3, alpha=(1.0, 0.0)),
     ),
-    reference_checkpoint='{{$REFERENCE:work_dirs/shape_world_infonce/epoch_8.pth}}',
+    reference_checkpoint='{{$REFERENCE:work_dirs/shape_world/infonce/epoch_8.pth}}',
     diagnostics_interval=16,
 )
 default_hooks = dict(logger=dict(interval=16))

@@ -1,8 +1,8 @@
 """Tokens of Flickr8k from a frozen DINOv2 ViT-S/14 at 224 px: 257 x 384, 200 kB a picture; with 70 % kept twice, 129.
 
     export FLICKR8K=... VIT=...
-    python tools/cache_grids.py configs/sacl/flickr8k_vit_tokens.py data/flickr8k_tokens
-    python tools/cache_grids.py configs/sacl/flickr8k_vit_tokens.py data/flickr8k_tokens_70 \\
+    python tools/cache_grids.py configs/flickr8k/vit_tokens.py data/flickr8k_tokens
+    python tools/cache_grids.py configs/flickr8k/vit_tokens.py data/flickr8k_tokens_70 \\
         --cfg-options image_encoder.keep_rate=0.7
 
 $VIT: mmpretrain's file of the model.

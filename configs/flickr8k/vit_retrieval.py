@@ -1,13 +1,13 @@
-"""flickr8k_retrieval.py over the tokens of a frozen ViT; flickr8k_vit_contrast.py comes first.
+"""retrieval.py over the tokens of a frozen ViT; vit_contrast.py comes first.
 
-    python tools/train.py configs/sacl/flickr8k_vit_retrieval.py --amp
+    python tools/train.py configs/flickr8k/vit_retrieval.py --amp
 
 $CONTRAST: another checkpoint of the first stage; $TOKENS: where the tokens are.
 """
 
-_base_ = ['./flickr8k_retrieval.py']
+_base_ = ['./retrieval.py']
 
-load_from = '{{$CONTRAST:work_dirs/flickr8k_vit_contrast/epoch_3.pth}}'
+load_from = '{{$CONTRAST:work_dirs/flickr8k/vit_contrast/epoch_3.pth}}'
 model = dict(towers=dict(neck=dict(in_channels=384)))
 pipeline = [dict(type='LoadImageTokens', root='{{$TOKENS:data/flickr8k_tokens}}'), {{_base_.tokenize}}, {{_base_.pack}}]
 train_dataloader = dict(dataset=dict(pipeline=pipeline))

@@ -1,8 +1,8 @@
 """Flickr8k on CPUs, first stage: the contrast alone, over grids of a frozen ResNet-50; MiniLM is trained.
 
-python tools/cache_grids.py configs/sacl/flickr8k_grids.py data/flickr8k_grids    # once
-python tools/train.py configs/sacl/flickr8k_contrast.py --amp
-python tools/train.py configs/sacl/flickr8k_retrieval.py --amp                    # second stage
+python tools/cache_grids.py configs/flickr8k/grids.py data/flickr8k_grids    # once
+python tools/train.py configs/flickr8k/contrast.py --amp
+python tools/train.py configs/flickr8k/retrieval.py --amp                    # second stage
 """
 
 _base_ = [

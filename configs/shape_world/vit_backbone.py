@@ -1,11 +1,11 @@
-"""shape_world_backbone.py with a ViT: the image encoder with which token reduction is measured in the embedded world.
+"""backbone.py with a ViT: the image encoder with which token reduction is measured in the embedded world.
 
-    python tools/train.py configs/sacl/shape_world_vit_backbone.py --amp
+    python tools/train.py configs/shape_world/vit_backbone.py --amp
 
-It learns as well which cells are empty: 60 of 64 are. Pre-training goes on from it: shape_world_vit_pretrain.py.
+It learns as well which cells are empty: 60 of 64 are. Pre-training goes on from it: vit_pretrain.py.
 """
 
-_base_ = ['./shape_world_backbone.py', '../_base_/models/tiny_vit.py']
+_base_ = ['./backbone.py', '../_base_/models/tiny_vit.py']
 
 model = dict(
     backbone=dict(

@@ -1,13 +1,13 @@
-"""flickr8k_contrast.py with a small ViT over the frozen ResNet-50's cells, which may merge some of them on its way.
+"""contrast.py with a small ViT over the frozen ResNet-50's cells, which may merge some of them on its way.
 
-    python tools/cache_grids.py configs/sacl/flickr8k_grids.py data/flickr8k_grids    # once
-    python tools/train.py configs/sacl/flickr8k_hybrid_contrast.py --amp
-    python tools/train.py configs/sacl/flickr8k_hybrid_retrieval.py --amp             # second stage
+    python tools/cache_grids.py configs/flickr8k/grids.py data/flickr8k_grids    # once
+    python tools/train.py configs/flickr8k/hybrid_contrast.py --amp
+    python tools/train.py configs/flickr8k/hybrid_retrieval.py --amp             # second stage
 
 With half of the tokens, twice: --cfg-options model.towers.backbone.keep_rate=0.5. docs/results.md has the numbers.
 """
 
-_base_ = ['./flickr8k_contrast.py', '../_base_/models/hybrid_vit.py']
+_base_ = ['./contrast.py', '../_base_/models/hybrid_vit.py']
 
 model = {{_base_.hybrid}}
 # The schedule gives backbones five times the rate, for those that are trained already; this one is new.

@@ -1,17 +1,17 @@
-"""flickr8k_retrieval.py with the small ViT of flickr8k_hybrid_contrast.py, which comes first.
+"""retrieval.py with the small ViT of hybrid_contrast.py, which comes first.
 
-    python tools/train.py configs/sacl/flickr8k_hybrid_retrieval.py --amp
+    python tools/train.py configs/flickr8k/hybrid_retrieval.py --amp
 
 With half of the tokens, twice, as in pretrain_light.py:
 
-    python tools/train.py configs/sacl/flickr8k_hybrid_retrieval.py --amp --cfg-options model.towers.backbone.keep_rate=0.5
+    python tools/train.py configs/flickr8k/hybrid_retrieval.py --amp --cfg-options model.towers.backbone.keep_rate=0.5
 
 $CONTRAST: another checkpoint of the first stage. docs/results.md has the numbers.
 """
 
-_base_ = ['./flickr8k_retrieval.py', '../_base_/models/hybrid_vit.py']
+_base_ = ['./retrieval.py', '../_base_/models/hybrid_vit.py']
 
-load_from = '{{$CONTRAST:work_dirs/flickr8k_hybrid_contrast/epoch_2.pth}}'
+load_from = '{{$CONTRAST:work_dirs/flickr8k/hybrid_contrast/epoch_2.pth}}'
 model = dict(towers={{_base_.hybrid.towers}}, fusion=dict(image_width=256))
 # Learned in the first stage, as the projections.
 optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'towers.backbone': dict(lr_mult=0.2)}))

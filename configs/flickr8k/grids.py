@@ -1,7 +1,7 @@
 """Grids of Flickr8k from a frozen ResNet-50 at 288 px: 9 x 9 x 3,072 (stage 3, averaged to 9 x 9, and stage 4).
 
     export FLICKR8K=... RESNET50=...
-    python tools/cache_grids.py configs/sacl/flickr8k_grids.py data/flickr8k_grids
+    python tools/cache_grids.py configs/flickr8k/grids.py data/flickr8k_grids
 
 $RESNET50: an ImageNet ResNet-50 in mmpretrain's layout, caffe style (stride in the 1 x 1 convolution, BGR, no division by
 the standard deviation). 500 kB a picture.

@@ -1,8 +1,8 @@
 """Questions about the embedded world: existence, counting, attributes, comparison, relations.
 
-    python tools/train.py configs/sacl/shape_world_pretrain.py
-    python tools/train.py configs/sacl/shape_world_vqa.py
-    python tools/test.py configs/sacl/shape_world_vqa.py work_dirs/shape_world_vqa/epoch_4.pth
+    python tools/train.py configs/shape_world/pretrain.py
+    python tools/train.py configs/shape_world/vqa.py
+    python tools/test.py configs/shape_world/vqa.py work_dirs/shape_world/vqa/epoch_4.pth
 
 $PRETRAINED: another checkpoint to start from. 67 % after five minutes on one CPU core (docs/results.md).
 """
@@ -15,7 +15,7 @@ _base_ = [
 ]
 
 words = 120  # of captions, questions, answers and statements
-load_from = '{{$PRETRAINED:work_dirs/shape_world_pretrain/epoch_8.pth}}'
+load_from = '{{$PRETRAINED:work_dirs/shape_world/pretrain/epoch_8.pth}}'
 model = dict(
     data_preprocessor=dict(vocab_size=words),
     towers=dict(embed_dims=None, freeze_backbone=True, text_encoder=dict(vocab_size=words)),

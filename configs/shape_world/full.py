@@ -1,8 +1,8 @@
 """Every part of the paper's recipe at tiny size: reference model with alpha 1 -> 0, momentum teacher with distillation, queue,
 fusion, matching and masked language modelling.
 
-    python tools/train.py configs/sacl/shape_world_infonce.py    # the reference model H
-    python tools/train.py configs/sacl/shape_world_full.py
+    python tools/train.py configs/shape_world/infonce.py    # the reference model H
+    python tools/train.py configs/shape_world/full.py
 """
 
 _base_ = [
@@ -24,7 +24,7 @@ model = dict(
     ),
     queue_size=1024,
     momentum=dict(decay=0.98, mlm_distillation=0.4, ramp=1 / 8),
-    reference_checkpoint='{{$REFERENCE:work_dirs/shape_world_infonce/epoch_8.pth}}',
+    reference_checkpoint='{{$REFERENCE:work_dirs/shape_world/infonce/epoch_8.pth}}',
 )
 optim_wrapper = dict(optimizer=dict(lr=1e-3))  # at 3e-3 masked language modelling is unstable
 default_hooks = dict(logger=dict(interval=16))

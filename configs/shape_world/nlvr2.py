@@ -1,9 +1,9 @@
 """Statements about two pictures of the embedded world.
 
-    python tools/train.py configs/sacl/shape_world_pretrain.py
-    python tools/train.py configs/sacl/shape_world_nlvr2_pretrain.py
-    python tools/train.py configs/sacl/shape_world_nlvr2.py
-    python tools/test.py configs/sacl/shape_world_nlvr2.py work_dirs/shape_world_nlvr2/epoch_2.pth
+    python tools/train.py configs/shape_world/pretrain.py
+    python tools/train.py configs/shape_world/nlvr2_pretrain.py
+    python tools/train.py configs/shape_world/nlvr2.py
+    python tools/test.py configs/shape_world/nlvr2.py work_dirs/shape_world/nlvr2/epoch_2.pth
 
 $ASSIGNED: another checkpoint to start from.
 """
@@ -16,7 +16,7 @@ _base_ = [
 ]
 
 words = 120
-load_from = '{{$ASSIGNED:work_dirs/shape_world_nlvr2_pretrain/epoch_2.pth}}'
+load_from = '{{$ASSIGNED:work_dirs/shape_world/nlvr2_pretrain/epoch_2.pth}}'
 model = dict(
     data_preprocessor=dict(vocab_size=words),
     towers=dict(embed_dims=None, freeze_backbone=True, text_encoder=dict(vocab_size=words)),

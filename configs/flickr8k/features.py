@@ -1,7 +1,7 @@
-"""Features of Flickr8k from a frozen ResNet-50 at 288 px and a frozen MiniLM, for flickr8k_frozen.py.
+"""Features of Flickr8k from a frozen ResNet-50 at 288 px and a frozen MiniLM, for frozen.py.
 
     export FLICKR8K=... MINILM=... RESNET50=...
-    python tools/cache_features.py configs/sacl/flickr8k_features.py data/flickr8k_features
+    python tools/cache_features.py configs/flickr8k/features.py data/flickr8k_features
 
 $RESNET50: an ImageNet ResNet-50 in mmpretrain's layout, caffe style (stride in the 1 x 1 convolution, BGR, no division by
 the standard deviation). 13 minutes on one shared CPU core.

@@ -1,8 +1,8 @@
 """SACL pre-training on Flickr8k, end to end: ImageNet ResNet-50, MiniLM split into text and fusion encoder.
 
-    FLICKR8K=... MINILM=... RESNET50=... python tools/train.py configs/sacl/flickr8k.py --amp
+    FLICKR8K=... MINILM=... RESNET50=... python tools/train.py configs/flickr8k/pretrain.py --amp
 
-For one GPU. On CPUs use flickr8k_frozen.py. Not measured yet: docs/results.md says what is.
+For one GPU. On CPUs use frozen.py. Not measured yet: docs/results.md says what is.
 """
 
 _base_ = [

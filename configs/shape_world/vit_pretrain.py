@@ -1,13 +1,13 @@
-"""shape_world_pretrain.py with a ViT that learns on and may merge tokens.
+"""pretrain.py with a ViT that learns on and may merge tokens.
 
-    python tools/train.py configs/sacl/shape_world_vit_backbone.py --amp
-    python tools/train.py configs/sacl/shape_world_vit_pretrain.py --amp
-    python tools/train.py configs/sacl/shape_world_vit_pretrain.py --amp --cfg-options model.towers.backbone.keep_rate=0.5
+    python tools/train.py configs/shape_world/vit_backbone.py --amp
+    python tools/train.py configs/shape_world/vit_pretrain.py --amp
+    python tools/train.py configs/shape_world/vit_pretrain.py --amp --cfg-options model.towers.backbone.keep_rate=0.5
 
 The last with the share of tokens that pretrain_light.py keeps. $BACKBONE: another checkpoint of the ViT.
 """
 
-_base_ = ['./shape_world_pretrain.py', '../_base_/models/tiny_vit.py']
+_base_ = ['./pretrain.py', '../_base_/models/tiny_vit.py']
 
 model = dict(
     towers=dict(
@@ -24,7 +24,7 @@ model = dict(
             keep_rate=1.0,
             init_cfg=dict(
                 type='Pretrained',
-                checkpoint='{{$BACKBONE:work_dirs/shape_world_vit_backbone/epoch_4.pth}}',
+                checkpoint='{{$BACKBONE:work_dirs/shape_world/vit_backbone/epoch_4.pth}}',
                 prefix='backbone.',
             ),
         ),

@@ -1,8 +1,8 @@
 """Retrieval in the embedded world, fine-tuned with self-regulated SACL and matching, measured with re-ranking.
 
-    python tools/train.py configs/sacl/shape_world_pretrain.py
-    python tools/train.py configs/sacl/shape_world_retrieval.py
-    python tools/test.py configs/sacl/shape_world_retrieval.py work_dirs/shape_world_retrieval/epoch_2.pth
+    python tools/train.py configs/shape_world/pretrain.py
+    python tools/train.py configs/shape_world/retrieval.py
+    python tools/test.py configs/shape_world/retrieval.py work_dirs/shape_world/retrieval/epoch_2.pth
 
 $PRETRAINED: another checkpoint to start from.
 """
@@ -20,7 +20,7 @@ model = dict(
     towers=dict(freeze_backbone=True, text_encoder=dict(vocab_size=words)),
     negative_temperature=1.0,
 )
-load_from = '{{$PRETRAINED:work_dirs/shape_world_pretrain/epoch_8.pth}}'
+load_from = '{{$PRETRAINED:work_dirs/shape_world/pretrain/epoch_8.pth}}'
 train_dataloader = dict(batch_size=64)
 optim_wrapper = dict(optimizer=dict(lr=3e-4))
 train_cfg = dict(max_epochs=2, val_interval=2)

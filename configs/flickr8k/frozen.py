@@ -1,7 +1,7 @@
 """Flickr8k on CPUs: SACL between two heads over cached features of frozen encoders; a minute of training.
 
-    python tools/cache_features.py configs/sacl/flickr8k_features.py data/flickr8k_features   # once
-    python tools/train.py configs/sacl/flickr8k_frozen.py
+    python tools/cache_features.py configs/flickr8k/features.py data/flickr8k_features   # once
+    python tools/train.py configs/flickr8k/frozen.py
 
 docs/results.md has the numbers. $FEATURES: where the features are.
 """

@@ -1,6 +1,6 @@
 """The embedded world's stand-in for a pre-trained image encoder: which object is where, by shape, colour, size and texture.
 
-    python tools/train.py configs/sacl/shape_world_backbone.py
+    python tools/train.py configs/shape_world/backbone.py
 
 The image encoder of the downstream tasks starts from it, as the paper's starts from CLIP: from captions of whole scenes
 alone a small network learns colours within minutes, but no shapes. mmpretrain's classifier with a head for every cell.

@@ -1,9 +1,9 @@
 """Question answering on DAQUAR, on CPUs: grids of a frozen ResNet-50; text and fusion encoder start from Flickr8k's second
 stage, the decoder from the fusion encoder.
 
-    python tools/cache_grids.py configs/sacl/daquar_grids.py data/daquar_grids                     # once
-    python tools/make_answer_list.py configs/sacl/daquar.py data/daquar_answers.json --at-least 1  # once
-    python tools/train.py configs/sacl/daquar.py --amp
+    python tools/cache_grids.py configs/daquar/grids.py data/daquar_grids                     # once
+    python tools/make_answer_list.py configs/daquar/vqa.py data/daquar_answers.json --at-least 1  # once
+    python tools/train.py configs/daquar/vqa.py --amp
 
 $PRETRAINED: another checkpoint to start from; `load_from=None` starts from MiniLM alone. The blind twin:
 `--cfg-options model.data_preprocessor.blind=True`. docs/results.md has the numbers.
@@ -16,7 +16,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-load_from = '{{$PRETRAINED:work_dirs/flickr8k_retrieval/epoch_2.pth}}'
+load_from = '{{$PRETRAINED:work_dirs/flickr8k/retrieval/epoch_2.pth}}'
 model = dict(
     towers=dict(embed_dims=None), answers='{{$DAQUAR_ANSWERS:data/daquar_answers.json}}', tokenizer={{_base_.tokenizer}}
 )

@@ -1,12 +1,12 @@
 """Grids of DAQUAR from a frozen ResNet-50 at 416 x 320 px: 10 x 13 x 3,072 (stage 3, averaged to 10 x 13, and stage 4).
 
     export DAQUAR=... RESNET50=...
-    python tools/cache_grids.py configs/sacl/daquar_grids.py data/daquar_grids
+    python tools/cache_grids.py configs/daquar/grids.py data/daquar_grids
 
-$RESNET50 as in flickr8k_grids.py. 800 kB a picture.
+$RESNET50 as in ../flickr8k/grids.py. 800 kB a picture.
 """
 
-_base_ = ['./flickr8k_grids.py']
+_base_ = ['../flickr8k/grids.py']
 
 pictures = '{{$DAQUAR:data/daquar}}/images'
 pipeline = [

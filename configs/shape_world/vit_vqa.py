@@ -1,21 +1,21 @@
-"""shape_world_vqa.py with a ViT that may merge or drop tokens: what token reduction costs in answers.
+"""vqa.py with a ViT that may merge or drop tokens: what token reduction costs in answers.
 
-    python tools/train.py configs/sacl/shape_world_vit_vqa.py --amp
+    python tools/train.py configs/shape_world/vit_vqa.py --amp
 
 It takes long until it looks at the picture: for three epochs it answers from the words alone. So the comparison goes on from
 a model that has learned to ($PRETRAINED, docs/results.md):
 
-    export PRETRAINED=work_dirs/shape_world_vit_vqa/epoch_6.pth
-    python tools/train.py configs/sacl/shape_world_vit_vqa.py --amp --work-dir work_dirs/both30 --cfg-options \\
+    export PRETRAINED=work_dirs/shape_world/vit_vqa/epoch_6.pth
+    python tools/train.py configs/shape_world/vit_vqa.py --amp --work-dir work_dirs/both30 --cfg-options \\
         model.towers.backbone.guide=both model.towers.backbone.keep_rate=0.3 train_cfg.max_epochs=4
 
 guide=similarity (default) merges tokens that are alike, guide=both lets the question say what counts for more. Tokens are
 dropped by the question alone with guide=text (TRIPS), without it with guide=class (docs/results.md).
 """
 
-_base_ = ['./shape_world_vqa.py', '../_base_/models/tiny_vit.py']
+_base_ = ['./vqa.py', '../_base_/models/tiny_vit.py']
 
-load_from = '{{$PRETRAINED:work_dirs/shape_world_vit_pretrain/epoch_8.pth}}'
+load_from = '{{$PRETRAINED:work_dirs/shape_world/vit_pretrain/epoch_8.pth}}'
 model = dict(towers=dict(backbone={{_base_.vit}}, freeze_backbone=False))
 optim_wrapper = dict(optimizer=dict(lr=5e-4), paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.3)}))
 train_cfg = dict(max_epochs=6, val_interval=2)

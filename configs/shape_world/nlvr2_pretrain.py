@@ -1,6 +1,6 @@
-"""Text-assignment pre-training in the embedded world, before shape_world_nlvr2.py.
+"""Text-assignment pre-training in the embedded world, before nlvr2.py.
 
-    python tools/train.py configs/sacl/shape_world_nlvr2_pretrain.py
+    python tools/train.py configs/shape_world/nlvr2_pretrain.py
 
 $PRETRAINED: another checkpoint to start from.
 """
@@ -13,7 +13,7 @@ _base_ = [
 ]
 
 words = 120
-load_from = '{{$PRETRAINED:work_dirs/shape_world_pretrain/epoch_8.pth}}'
+load_from = '{{$PRETRAINED:work_dirs/shape_world/pretrain/epoch_8.pth}}'
 model = dict(
     type='TextAssignment',
     data_preprocessor=dict(vocab_size=words),

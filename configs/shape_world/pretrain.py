@@ -1,9 +1,9 @@
 """Pre-training in the embedded world for the downstream tasks: self-regulated SACL, matching, masked language modelling.
 
-    python tools/train.py configs/sacl/shape_world_backbone.py
-    python tools/train.py configs/sacl/shape_world_pretrain.py
+    python tools/train.py configs/shape_world/backbone.py
+    python tools/train.py configs/shape_world/pretrain.py
 
-$BACKBONE: another checkpoint of the backbone, which stays as it is. shape_world_full.py has reference model, momentum teacher
+$BACKBONE: another checkpoint of the backbone, which stays as it is. full.py has reference model, momentum teacher
 and queue as well.
 """
 
@@ -21,7 +21,7 @@ model = dict(
         backbone=dict(
             init_cfg=dict(
                 type='Pretrained',
-                checkpoint='{{$BACKBONE:work_dirs/shape_world_backbone/epoch_16.pth}}',
+                checkpoint='{{$BACKBONE:work_dirs/shape_world/backbone/epoch_16.pth}}',
                 prefix='backbone.',
             )
         ),
