@@ -3,7 +3,7 @@
     export DAQUAR=... RESNET50=...
     python tools/cache_grids.py configs/daquar/grids.py data/daquar_grids
 
-$RESNET50 as in ../flickr8k/grids.py. 800 kB a picture.
+$RESNET50 as in ../flickr8k/grids.py. 800 kB per image.
 """
 
 _base_ = ['../flickr8k/grids.py']

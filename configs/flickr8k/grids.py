@@ -4,7 +4,7 @@
     python tools/cache_grids.py configs/flickr8k/grids.py data/flickr8k_grids
 
 $RESNET50: an ImageNet ResNet-50 in mmpretrain's layout, caffe style (stride in the 1 x 1 convolution, BGR, no division by
-the standard deviation). 500 kB a picture.
+the standard deviation). 500 kB per image.
 """
 
 pictures = '{{$FLICKR8K:data/flickr8k}}/images'

@@ -1,10 +1,10 @@
-"""contrast.py with a small ViT over the frozen ResNet-50's cells, which may merge some of them on its way.
+"""contrast.py with a small ViT over the frozen ResNet-50's cells, which may merge tokens.
 
     python tools/cache_grids.py configs/flickr8k/grids.py data/flickr8k_grids    # once
     python tools/train.py configs/flickr8k/hybrid_contrast.py --amp
     python tools/train.py configs/flickr8k/hybrid_retrieval.py --amp             # second stage
 
-With half of the tokens, twice: --cfg-options model.towers.backbone.keep_rate=0.5. docs/results.md has the numbers.
+Half of the tokens, twice: --cfg-options model.towers.backbone.keep_rate=0.5. Results: docs/results.md.
 """
 
 _base_ = ['./contrast.py', '../_base_/models/hybrid_vit.py']

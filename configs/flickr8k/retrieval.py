@@ -3,7 +3,7 @@
     python tools/train.py configs/flickr8k/retrieval.py --amp
     python tools/test.py configs/flickr8k/retrieval.py work_dirs/flickr8k/retrieval/epoch_2.pth --amp
 
-With 70 % of a picture's tokens in the fusion encoder:
+With 70 % of an image's tokens in the fusion encoder:
 
     python tools/train.py configs/flickr8k/retrieval.py --amp --cfg-options \\
         model.towers.neck.type=TokenReductionNeck model.towers.neck.keep_rate=0.7

@@ -1,4 +1,4 @@
-"""contrast.py over the tokens of a frozen ViT, which may have dropped some on its way.
+"""contrast.py over the tokens of a frozen ViT.
 
     python tools/cache_grids.py configs/flickr8k/vit_tokens.py data/flickr8k_tokens    # once
     python tools/train.py configs/flickr8k/vit_contrast.py --amp

@@ -1,9 +1,7 @@
-"""Tokens of Flickr8k from a frozen DINOv2 ViT-S/14 at 224 px: 257 x 384, 200 kB a picture; with 70 % kept twice, 129.
+"""Tokens of Flickr8k from a frozen DINOv2 ViT-S/14 at 224 px: 257 x 384, 200 kB per image.
 
     export FLICKR8K=... VIT=...
     python tools/cache_grids.py configs/flickr8k/vit_tokens.py data/flickr8k_tokens
-    python tools/cache_grids.py configs/flickr8k/vit_tokens.py data/flickr8k_tokens_70 \\
-        --cfg-options image_encoder.keep_rate=0.7
 
 $VIT: mmpretrain's file of the model.
 """
@@ -18,14 +16,12 @@ data_preprocessor = dict(
     type='ImgDataPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True
 )
 image_encoder = dict(
-    type='TokenReducedViT',
+    type='mmpretrain.VisionTransformer',
     arch='dinov2-small',
     img_size=518,  # of its positions
     patch_size=14,
     layer_scale_init_value=1e-5,
-    guide='class',
-    reduction_layers=(5, 10),
-    keep_rate=1.0,
+    out_type='raw',
     init_cfg=dict(
         type='Pretrained', checkpoint='{{$VIT:checkpoints/vit-small-p14_dinov2-pre_3rdparty.pth}}', prefix='backbone.'
     ),

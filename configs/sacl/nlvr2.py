@@ -1,4 +1,4 @@
-"""NLVR2: is a statement true of two pictures? (Jiang et al., ACL 2023, App. E)
+"""NLVR2: is a statement true of two images? (Jiang et al., ACL 2023, App. E)
 
     tools/dist_train.sh configs/sacl/nlvr2_pretrain.py 8 --amp
     tools/dist_train.sh configs/sacl/nlvr2.py 8 --amp

@@ -1,4 +1,4 @@
-"""Text-assignment pre-training for NLVR2: one epoch on the pre-training pictures (ALBEF, arXiv 2107.07651, Sec. 4).
+"""Text-assignment pre-training for NLVR2: one epoch on the pre-training images (ALBEF, arXiv 2107.07651, Sec. 4).
 
     tools/dist_train.sh configs/sacl/nlvr2_pretrain.py 8 --amp
 

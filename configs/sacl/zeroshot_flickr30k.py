@@ -1,4 +1,4 @@
-"""Zero-shot retrieval on Flickr30K: a model that never saw its training pictures; k = 128, 384 px, ITM alone.
+"""Zero-shot retrieval on Flickr30K: a model that never saw its training images; k = 128, 384 px, ITM alone.
 
     tools/dist_test.sh configs/sacl/zeroshot_flickr30k.py work_dirs/sacl/retrieval_coco/epoch_5.pth 8
 

@@ -1,4 +1,4 @@
-"""Statements about two pictures of the embedded world.
+"""Statements about two images of the embedded world.
 
     python tools/train.py configs/shape_world/pretrain.py
     python tools/train.py configs/shape_world/nlvr2_pretrain.py

@@ -3,8 +3,7 @@
     python tools/train.py configs/shape_world/vit_retrieval.py --amp
     python tools/train.py configs/shape_world/vit_retrieval.py --amp --cfg-options model.towers.backbone.keep_rate=0.5
 
-What came of it: docs/results.md. By likeness or the picture's own class token (guide=class), but not by a text: features
-have to be independent of texts.
+Results: docs/results.md. A text must not guide the reduction here: features have to be independent of texts.
 $PRETRAINED: another checkpoint to start from, best one that was pre-trained with the same settings.
 """
 

@@ -1,16 +1,16 @@
-"""vqa.py with a ViT that may merge or drop tokens: what token reduction costs in answers.
+"""vqa.py with a ViT that may merge tokens, or drop them by the question: what token reduction costs in answers.
 
     python tools/train.py configs/shape_world/vit_vqa.py --amp
 
-It takes long until it looks at the picture: for three epochs it answers from the words alone. So the comparison goes on from
-a model that has learned to ($PRETRAINED, docs/results.md):
+The model answers from the words alone for three epochs before it looks at the image. So the comparison goes on from a model
+that has learned to look ($PRETRAINED):
 
     export PRETRAINED=work_dirs/shape_world/vit_vqa/epoch_6.pth
     python tools/train.py configs/shape_world/vit_vqa.py --amp --work-dir work_dirs/both30 --cfg-options \\
         model.towers.backbone.guide=both model.towers.backbone.keep_rate=0.3 train_cfg.max_epochs=4
 
-guide=similarity (default) merges tokens that are alike, guide=both lets the question say what counts for more. Tokens are
-dropped by the question alone with guide=text (TRIPS), without it with guide=class (docs/results.md).
+guide=similarity (default) merges tokens that are alike. With guide=both the question says which count for more. guide=text
+drops tokens by the question alone (TRIPS). Results: docs/results.md.
 """
 
 _base_ = ['./vqa.py', '../_base_/models/tiny_vit.py']
