@@ -17,5 +17,9 @@ _base_ = ['./vqa.py', '../_base_/models/tiny_vit.py']
 
 load_from = '{{$PRETRAINED:work_dirs/shape_world/vit_pretrain/epoch_8.pth}}'
 model = dict(towers=dict(backbone={{_base_.vit}}, freeze_backbone=False))
-optim_wrapper = dict(optimizer=dict(lr=5e-4), paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.3)}))
+optim_wrapper = dict(
+    optimizer=dict(lr=5e-4),
+    # The second key is for the layer that guide='both' adds; at 1.0 it learns faster.
+    paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.3), 'text_queries': dict(lr_mult=0.3)}),
+)
 train_cfg = dict(max_epochs=6, val_interval=2)
