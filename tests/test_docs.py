@@ -63,6 +63,13 @@ def test_named_files_exist(path):
         assert (ROOT / file).is_file() or (path.parent / file).is_file(), f'{named(path)}: {file}'
 
 
+def test_code_names_documents_that_exist():
+    for folder in ('sacl_mm', 'tools', 'configs', 'tests', 'projects'):
+        for path in (ROOT / folder).glob('**/*.py'):
+            for file in re.findall(r'\bdocs/\w+\.md', path.read_text()):
+                assert (ROOT / file).is_file(), f'{named(path)}: {file}'
+
+
 @pytest.mark.parametrize('path', PAGES, ids=named)
 def test_rows_of_a_table_have_equally_many_cells(path):
     width = None
