@@ -18,7 +18,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent
-CONFIGS = {'infonce': 'configs/sacl/shape_world_infonce.py', 'sacl': 'configs/sacl/shape_world.py'}
+CONFIGS = {'infonce': 'configs/shape_world/infonce.py', 'sacl': 'configs/shape_world/sacl.py'}
 # On two CPU cores of a small machine; only for the announcement.
 PAIRS_PER_SECOND, VALIDATION_SECONDS, REPORT_SECONDS = 450, 6, 30
 # What makes two trainings the same one.

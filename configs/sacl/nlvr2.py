@@ -1,8 +1,8 @@
-"""NLVR2: is a statement true of two pictures? (Jiang et al., ACL 2023, App. E)
+"""NLVR2: is a statement true of two images? (Jiang et al., ACL 2023, App. E)
 
     tools/dist_train.sh configs/sacl/nlvr2_pretrain.py 8 --amp
     tools/dist_train.sh configs/sacl/nlvr2.py 8 --amp
-    tools/dist_test.sh configs/sacl/nlvr2.py work_dirs/nlvr2/epoch_15.pth 8
+    tools/dist_test.sh configs/sacl/nlvr2.py work_dirs/sacl/nlvr2/epoch_15.pth 8
 
 15 epochs, batch 256, 384 px, 5e-5 for the ViT and 5e-6 for the rest. Published (dev / test-P accuracy): 83.4 / 84.0; the fair
 baseline without SACL 82.2 / 83.1. Not measured here. $ASSIGNED: the checkpoint of nlvr2_pretrain.py.
@@ -15,7 +15,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-load_from = '{{$ASSIGNED:work_dirs/nlvr2_pretrain/epoch_1.pth}}'
+load_from = '{{$ASSIGNED:work_dirs/sacl/nlvr2_pretrain/epoch_1.pth}}'
 model = dict(
     towers=dict(embed_dims=None, backbone=dict(img_size=384, init_cfg=None)), fusion=dict(type='PairedFusionEncoder')
 )

@@ -1,4 +1,4 @@
-"""Text-assignment pre-training for NLVR2: one epoch on the pre-training pictures (ALBEF, arXiv 2107.07651, Sec. 4).
+"""Text-assignment pre-training for NLVR2: one epoch on the pre-training images (ALBEF, arXiv 2107.07651, Sec. 4).
 
     tools/dist_train.sh configs/sacl/nlvr2_pretrain.py 8 --amp
 
@@ -12,7 +12,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-load_from = '{{$PRETRAINED:work_dirs/pretrain/epoch_30.pth}}'
+load_from = '{{$PRETRAINED:work_dirs/sacl/pretrain/epoch_30.pth}}'
 model = dict(
     type='TextAssignment',
     towers=dict(embed_dims=None, backbone=dict(init_cfg=None)),

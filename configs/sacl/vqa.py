@@ -2,7 +2,7 @@
 
     python tools/make_answer_list.py configs/sacl/vqa.py data/vqa/answer_list.json    # once
     tools/dist_train.sh configs/sacl/vqa.py 8 --amp
-    tools/dist_test.sh configs/sacl/vqa.py work_dirs/vqa/epoch_8.pth 8    # writes work_dirs/vqa/vqa_result.json for the server
+    tools/dist_test.sh configs/sacl/vqa.py work_dirs/sacl/vqa/epoch_8.pth 8    # writes vqa_result.json beside it
 
 8 epochs, batch 1,024 (256 x 4 accumulated), 384 px, 2e-5 for the ViT and 5e-6 for the rest. ALBEF's list has 3,128 answers.
 Published (test-dev / test-std): 76.7 / 76.9; the fair baseline without SACL 76.1 / 76.3. Not measured here.
@@ -15,7 +15,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-load_from = '{{$PRETRAINED:work_dirs/pretrain/epoch_30.pth}}'
+load_from = '{{$PRETRAINED:work_dirs/sacl/pretrain/epoch_30.pth}}'
 model = dict(
     towers=dict(embed_dims=None, backbone=dict(img_size=384, init_cfg=None)),
     answers='{{$DATA:data/}}/vqa/answer_list.json',

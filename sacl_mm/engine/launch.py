@@ -39,7 +39,10 @@ _LOST = ('Connection closed by peer', 'Connection reset by peer', 'Timed out', '
 
 def add_common_arguments(parser: ArgumentParser) -> None:
     """The options of mmpretrain's tools that training and testing share."""
-    parser.add_argument('--work-dir', help='where logs, checkpoints and metrics go (default: work_dirs/CONFIG)')
+    parser.add_argument(
+        '--work-dir',
+        help="where logs, checkpoints and metrics go (default: work_dirs/ and the configuration's path below configs/)",
+    )
     parser.add_argument(
         '--amp', action='store_true', help='automatic mixed precision (float16 on GPUs, bfloat16 on CPUs)'
     )
@@ -75,14 +78,21 @@ def load_config(args: Namespace, stage: str = 'train') -> Config:
     check_config(cfg)
     check_parts(cfg, stage)
     cfg.launcher = args.launcher
-    name = os.path.splitext(os.path.basename(args.config))[0]
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or os.path.join('work_dirs', name)
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or default_work_dir(args.config)
     check_folder(cfg.work_dir, 'work dir')
     for loader in LOADERS:
         if isinstance(cfg.get(loader), dict):
             # Pinned memory needs an accelerator.
             cfg[loader].setdefault('pin_memory', torch.cuda.is_available() and not args.no_pin_memory)
     return cfg
+
+
+def default_work_dir(config: str) -> str:
+    """`work_dirs/` and the configuration's path below `configs/` (its name, if it lies elsewhere), without the suffix:
+    recipes of two folders may have the same name."""
+    *folders, name = os.path.splitext(os.path.abspath(config))[0].split(os.sep)
+    below = folders[len(folders) - folders[::-1].index('configs') :] if 'configs' in folders else []
+    return os.path.join('work_dirs', *below, name)
 
 
 def check_start(cfg: Config) -> None:

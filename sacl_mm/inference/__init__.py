@@ -2,7 +2,7 @@
 
 from sacl_mm.inference import ImageTextInferencer
 
-model = ImageTextInferencer('configs/sacl/shape_world_retrieval.py', 'work_dirs/shape_world_retrieval/epoch_2.pth')
+model = ImageTextInferencer('configs/shape_world/retrieval.py', 'work_dirs/shape_world/retrieval/epoch_2.pth')
 pictures = ['a.png', 'b.png', 'c.png']  # or BGR arrays as cv2 loads them, or PIL images
 
 (hits,) = model.search(['a red star'], pictures, k=2)

@@ -14,7 +14,7 @@ from sacl_mm.engine.launch import add_common_arguments, load_config
 from sacl_mm.user_error import UserError
 
 ROOT = Path(__file__).parents[2]
-CONFIG = str(ROOT / 'configs/sacl/shape_world_infonce.py')
+CONFIG = str(ROOT / 'configs/shape_world/infonce.py')
 
 
 @pytest.fixture(scope='module')
@@ -146,10 +146,10 @@ def test_another_file_in_place_of_a_configuration(name, content, message, tmp_pa
 def test_the_environment_variables_of_our_configurations(tmp_path, monkeypatch):
     monkeypatch.setenv('REFERENCE', '')
     assert 'REFERENCE is empty: give it a value, or unset it' in said(
-        tmp_path, config=str(ROOT / 'configs/sacl/shape_world.py')
+        tmp_path, config=str(ROOT / 'configs/shape_world/sacl.py')
     )
     monkeypatch.setenv('REFERENCE', 'mine.pth')
-    assert config_from_file(ROOT / 'configs/sacl/shape_world.py').model.reference_checkpoint == 'mine.pth'
+    assert config_from_file(ROOT / 'configs/shape_world/sacl.py').model.reference_checkpoint == 'mine.pth'
 
 
 OPTIONS = {

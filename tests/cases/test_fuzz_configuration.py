@@ -16,9 +16,7 @@ from sacl_mm.engine.launch import add_common_arguments
 from sacl_mm.user_error import UserError
 
 ROOT = Path(__file__).parents[2]
-CONFIGS = [
-    Config.fromfile(ROOT / f'configs/sacl/{name}.py').to_dict() for name in ('shape_world_infonce', 'shape_world_vqa')
-]
+CONFIGS = [Config.fromfile(ROOT / f'configs/shape_world/{name}.py').to_dict() for name in ('infonce', 'vqa')]
 fuzz = settings(
     max_examples=int(os.environ.get('FUZZ_EXAMPLES', '60')),
     derandomize=True,

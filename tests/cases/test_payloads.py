@@ -259,7 +259,7 @@ def test_nor_by_the_command_line(tmp_path, target):
     options += ['train_dataloader.dataset.num_images=16', 'train_dataloader.batch_size=8']
 
     def train(epochs: int, *resume: str) -> None:
-        command = [sys.executable, str(ROOT / 'tools/train.py'), str(ROOT / 'configs/sacl/shape_world_infonce.py')]
+        command = [sys.executable, str(ROOT / 'tools/train.py'), str(ROOT / 'configs/shape_world/infonce.py')]
         command += ['--no-validate', '--work-dir', str(tmp_path), *resume]
         command += ['--cfg-options', *options, f'train_cfg.max_epochs={epochs}']
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)

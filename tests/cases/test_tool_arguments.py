@@ -22,7 +22,7 @@ from sacl_mm.engine.prediction_file import PredictionFile
 from sacl_mm.user_error import AnnotationError, UserError
 
 ROOT = Path(__file__).parents[2]
-CONFIG = 'configs/sacl/shape_world_infonce.py'
+CONFIG = 'configs/shape_world/infonce.py'
 
 
 def run(monkeypatch, capsys, name, *arguments):
@@ -136,11 +136,11 @@ ANSWERS = {
     'a folder for a configuration': (['{}/empty', '{}/a.json'], 'is a folder'),
     'no training set': (['configs/sacl/zeroshot_flickr30k.py', '{}/a.json'], 'has no train_dataloader with a dataset'),
     'a data set without answers': (['{}/captions.py', '{}/a.json'], 'ShapeWorld holds no answers'),
-    'a folder to write to': (['configs/sacl/shape_world_vqa.py', '{}/folder.json'], 'is a folder'),
-    'below a file': (['configs/sacl/shape_world_vqa.py', '{}/file/a.json'], 'is a file, not a folder'),
-    'another format': (['configs/sacl/shape_world_vqa.py', '{}/a.txt'], 'must end in .json'),
-    '--at-least 0': (['configs/sacl/shape_world_vqa.py', '{}/a.json', '--at-least', '0'], 'must be at least 1, got 0'),
-    '--at-least x': (['configs/sacl/shape_world_vqa.py', '{}/a.json', '--at-least', 'x'], "invalid int value: 'x'"),
+    'a folder to write to': (['configs/shape_world/vqa.py', '{}/folder.json'], 'is a folder'),
+    'below a file': (['configs/shape_world/vqa.py', '{}/file/a.json'], 'is a file, not a folder'),
+    'another format': (['configs/shape_world/vqa.py', '{}/a.txt'], 'must end in .json'),
+    '--at-least 0': (['configs/shape_world/vqa.py', '{}/a.json', '--at-least', '0'], 'must be at least 1, got 0'),
+    '--at-least x': (['configs/shape_world/vqa.py', '{}/a.json', '--at-least', 'x'], "invalid int value: 'x'"),
 }
 
 

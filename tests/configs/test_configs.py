@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,14 +14,13 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from sacl_mm.engine.config_check import UserError, check_config
+from sacl_mm.engine.launch import default_work_dir
 from sacl_mm.registry import MODELS
 
 ROOT = Path(__file__).parents[2]
-CONFIGS = sorted(
-    path
-    for path in (ROOT / 'configs' / 'sacl').glob('*.py')
-    if not path.stem.endswith(('_features', '_grids', '_tokens'))
-)
+FOLDERS = ('sacl', 'shape_world', 'flickr8k', 'daquar')
+CONFIGS = sorted(path for folder in FOLDERS for path in (ROOT / 'configs' / folder).glob('*.py'))
+TO_TRAIN = [path for path in CONFIGS if path.stem not in ('features', 'grids', 'vit_tokens')]  # the others cache
 SMALL_VIT = dict(embed_dims=32, num_layers=1, num_heads=2, feedforward_channels=32)
 
 
@@ -54,7 +54,11 @@ def shrink(model) -> None:
         model.tokenizer = dict(type='WordPieceTokenizer', vocab=['yes', 'no'])
 
 
-@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def named(path):
+    return f'{path.parent.name}/{path.stem}'
+
+
+@pytest.mark.parametrize('path', TO_TRAIN, ids=named)
 def test_config_builds(path):
     cfg = Config.fromfile(path)
     check_config(cfg)
@@ -64,7 +68,7 @@ def test_config_builds(path):
         model = MODELS.build(cfg.model)
     assert sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad) > 0
     # What is measured is not what is trained on (the server's test split; validation of VQAv2 is on what it trains on).
-    measured = [cfg.test_dataloader] if path.stem == 'vqa' else [cfg.val_dataloader, cfg.test_dataloader]
+    measured = [cfg.test_dataloader] if named(path) == 'sacl/vqa' else [cfg.val_dataloader, cfg.test_dataloader]
     measured = [loader.dataset for loader in measured if loader is not None]
     assert measured or path.stem.endswith('nlvr2_pretrain')
     apart = ('ann_file', 'split', 'split_file', 'start')
@@ -84,9 +88,18 @@ def test_the_final_measure_is_on_the_test_split(name):
     assert 'test' in str(splits[2])
 
 
-@pytest.mark.parametrize('name', ['pretrain', 'shape_world', 'shape_world_pretrain', 'flickr8k', 'flickr8k_frozen'])
-def test_the_infonce_twin_differs_in_the_policy_alone(name):
-    ours, twin = (Config.fromfile(ROOT / f'configs/sacl/{name}{suffix}.py').to_dict() for suffix in ('', '_infonce'))
+@pytest.mark.parametrize(
+    ('ours', 'twin'),
+    [
+        ('sacl/pretrain', 'sacl/pretrain_infonce'),
+        ('shape_world/sacl', 'shape_world/infonce'),
+        ('shape_world/pretrain', 'shape_world/pretrain_infonce'),
+        ('flickr8k/pretrain', 'flickr8k/pretrain_infonce'),
+        ('flickr8k/frozen', 'flickr8k/frozen_infonce'),
+    ],
+)
+def test_the_infonce_twin_differs_in_the_policy_alone(ours, twin):
+    ours, twin = (Config.fromfile(ROOT / f'configs/{name}.py').to_dict() for name in (ours, twin))
     for cfg in (ours, twin):
         policy = cfg['model']['contrastive_loss'].pop('policy')
         weights = policy.get('weights', policy)
@@ -95,6 +108,19 @@ def test_the_infonce_twin_differs_in_the_policy_alone(name):
     assert ours['model'] == twin['model']
     for key in ('train_dataloader', 'val_dataloader', 'optim_wrapper', 'param_scheduler', 'train_cfg'):
         assert ours[key] == twin[key]
+
+
+def test_work_dirs_follow_the_folders_of_the_configurations(tmp_path):
+    assert default_work_dir('configs/shape_world/full.py') == 'work_dirs/shape_world/full'
+    assert default_work_dir(f'{ROOT}/configs/sacl/pretrain.py') == 'work_dirs/sacl/pretrain'
+    assert default_work_dir(str(tmp_path / 'mine.py')) == 'work_dirs/mine'
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=named)
+def test_a_training_starts_from_what_another_one_leaves(path):
+    """Every checkpoint under work_dirs/ that a configuration names is the last one of a configuration that exists."""
+    for folder, name, epoch in re.findall(r'work_dirs/(\w+)/(\w+)/epoch_(\d+)\.pth', path.read_text()):
+        assert Config.fromfile(ROOT / f'configs/{folder}/{name}.py').train_cfg.max_epochs == int(epoch)
 
 
 def test_misspelt_keys_are_found():
@@ -107,7 +133,7 @@ def test_misspelt_keys_are_found():
         check_config(Config(dict(train_dataloader=dict(batchsize=8))))
     with pytest.raises(UserError, match="randomness has 'sed'.*did you mean 'seed'"):
         check_config(Config(dict(randomness=dict(sed=8))))
-    cfg = Config.fromfile(ROOT / 'configs/sacl/shape_world.py')
+    cfg = Config.fromfile(ROOT / 'configs/shape_world/sacl.py')
     check_config(
         cfg,
         {

@@ -31,7 +31,7 @@ def test_features_are_cached_once_and_train_heads(tmp_path):
     BertModel(config, add_pooling_layer=False).save_pretrained(bert)
     (bert / 'vocab.txt').write_text('\n'.join(WORDS) + '\n')
     (tmp_path / 'features.py').write_text(
-        f"_base_ = ['{ROOT}/configs/sacl/flickr8k_features.py']\n"
+        f"_base_ = ['{ROOT}/configs/flickr8k/features.py']\n"
         'image_encoder = dict(depth=18, base_channels=8, stem_channels=8, init_cfg=None)\n'
         f'text_encoder = dict(vocab_size={len(WORDS)}, width=32, num_layers=1, num_heads=2)\n'
         f'data_preprocessor = dict(vocab_size={len(WORDS)})\n'
@@ -81,7 +81,7 @@ def test_features_are_cached_once_and_train_heads(tmp_path):
         'train_cfg.max_epochs=5',
     ]
     trained = tool(
-        'train.py', 'configs/sacl/flickr8k_frozen.py', '--work-dir', tmp_path / 'work', options=options, env=environment
+        'train.py', 'configs/flickr8k/frozen.py', '--work-dir', tmp_path / 'work', options=options, env=environment
     )
     assert 'retrieval among 8 images x 16 texts' in trained.stdout
     assert 'consensus of captions on 8 images x 16 texts' in trained.stdout

@@ -34,7 +34,7 @@ def pictures(tmp_path):
     encoder = 'dict(depth=18, base_channels=8, stem_channels=8, style="pytorch", init_cfg=dict(checkpoint="{}"))'
     config = tmp_path / 'grids.py'
     config.write_text(
-        f"_base_ = ['{ROOT}/configs/sacl/flickr8k_grids.py']\n"
+        f"_base_ = ['{ROOT}/configs/flickr8k/grids.py']\n"
         f'image_encoder = {encoder.format(tmp_path / "weights.pth")}\n'
         f'{pipeline(96, 64)}\n'
     )

@@ -26,7 +26,7 @@ def test_counts_and_missing_pictures(tmp_path):
 def test_drawn_pictures_and_equal_splits(tmp_path):
     small = {'train': 250, 'val': 20, 'test': 20}
     loaders = [f'{name}_dataloader = dict(dataset=dict(num_images={images}))' for name, images in small.items()]
-    base = f"_base_ = ['{ROOT}/configs/sacl/shape_world_vqa.py']"
+    base = f"_base_ = ['{ROOT}/configs/shape_world/vqa.py']"
     (tmp_path / 'small.py').write_text('\n'.join([base, *loaders]))
     out = described(tmp_path / 'small.py')
     assert 'val and test' in out

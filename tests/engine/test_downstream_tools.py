@@ -54,18 +54,14 @@ def trained(tmp_path_factory):
     backbone = [option.replace('.towers', '') for option in TINY_TOWERS[:2]]
     backbone += ['model.head.in_channels=64', 'val_dataloader.dataset.num_images=20', *NO_VALIDATION]
     tool(
-        'train.py',
-        'configs/sacl/shape_world_backbone.py',
-        '--work-dir',
-        folder / 'backbone',
-        options=[*LOGGING, *backbone],
+        'train.py', 'configs/shape_world/backbone.py', '--work-dir', folder / 'backbone', options=[*LOGGING, *backbone]
     )
     stages = dict(pretrain=CAPTIONS, nlvr2_pretrain=NO_VALIDATION, retrieval=CAPTIONS, vqa=QUESTIONS, nlvr2=PAIRS)
     output = {}
     for name, data in stages.items():
         options = [*TINY_TOWERS, *LOGGING[: 2 if name == 'nlvr2_pretrain' else 3], *data]
         output[name] = tool(
-            'train.py', f'configs/sacl/shape_world_{name}.py', '--work-dir', folder / name, options=options, env=env
+            'train.py', f'configs/shape_world/{name}.py', '--work-dir', folder / name, options=options, env=env
         ).stdout
     return folder, output
 
@@ -77,7 +73,7 @@ def measured(folder, task, *arguments, options=(), launcher=()):
     done = subprocess.run(
         [
             *command,
-            f'configs/sacl/shape_world_{task}.py',
+            f'configs/shape_world/{task}.py',
             *arguments,
             *launcher,
             '--work-dir',
@@ -151,7 +147,7 @@ def test_a_checkpoint_that_does_not_fit_stops_with_a_list(trained, tmp_path, tas
     data, _, _ = TASKS[task]
     done = tool(
         'test.py',
-        f'configs/sacl/shape_world_{task}.py',
+        f'configs/shape_world/{task}.py',
         start,
         '--work-dir',
         tmp_path,
@@ -175,7 +171,7 @@ def test_keys_are_allowed_by_name(trained, tmp_path):
     data, _, _ = TASKS['retrieval']
     done = tool(
         'test.py',
-        'configs/sacl/shape_world_retrieval.py',
+        'configs/shape_world/retrieval.py',
         tmp_path / 'partial.pth',
         '--work-dir',
         tmp_path,

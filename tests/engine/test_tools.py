@@ -68,13 +68,13 @@ def runs(tmp_path_factory):
     reference = folder / 'reference'
     tool(
         'train.py',
-        'configs/sacl/shape_world_infonce.py',
+        'configs/shape_world/infonce.py',
         '--work-dir',
         reference,
         options=[*SMALL, 'train_cfg.max_epochs=1'],
     )
     options = [*SMALL, *QUEUE, f'model.reference_checkpoint={reference}/epoch_1.pth']
-    tool('train.py', 'configs/sacl/shape_world_full.py', '--work-dir', folder / 'whole', options=options)
+    tool('train.py', 'configs/shape_world/full.py', '--work-dir', folder / 'whole', options=options)
     return folder, options
 
 
@@ -91,7 +91,7 @@ def test_checkpoints_are_data(runs):
 def test_killed_and_resumed_equals_uninterrupted(runs, tmp_path):
     folder, options = runs
     work_dir = tmp_path / 'killed'
-    command = [sys.executable, 'tools/train.py', 'configs/sacl/shape_world_full.py', '--work-dir', str(work_dir)]
+    command = [sys.executable, 'tools/train.py', 'configs/shape_world/full.py', '--work-dir', str(work_dir)]
     with subprocess.Popen(
         [*command, '--cfg-options', *options],
         env=environment(),
@@ -109,9 +109,7 @@ def test_killed_and_resumed_equals_uninterrupted(runs, tmp_path):
     assert not (work_dir / 'epoch_2.pth').exists()
     # With another number of workers: who loads a sample must not matter either.
     workers = ['train_dataloader.num_workers=2', 'train_dataloader.persistent_workers=True']
-    tool(
-        'train.py', 'configs/sacl/shape_world_full.py', '--work-dir', work_dir, '--resume', options=[*options, *workers]
-    )
+    tool('train.py', 'configs/shape_world/full.py', '--work-dir', work_dir, '--resume', options=[*options, *workers])
     expected, resumed = state(folder / 'whole' / 'epoch_3.pth'), state(work_dir / 'epoch_3.pth')
     assert expected.keys() == resumed.keys()
     different = [name for name, value in expected.items() if not torch.equal(value, resumed[name])]
@@ -122,7 +120,7 @@ def test_a_resumed_training_keeps_its_queue_or_stops(runs, tmp_path):
     folder, options = runs
     checkpoint = folder / 'whole' / 'epoch_3.pth'
     changed = [*options, 'model.queue_size=32', 'train_cfg.max_epochs=4']
-    arguments = ['configs/sacl/shape_world_full.py', '--work-dir', tmp_path, '--resume', checkpoint]
+    arguments = ['configs/shape_world/full.py', '--work-dir', tmp_path, '--resume', checkpoint]
     done = tool('train.py', *arguments, options=changed, check=False)
     assert done.returncode != 0
     assert 'its checkpoint lacks queue.image' in done.stderr
@@ -132,7 +130,7 @@ def test_a_resumed_training_keeps_its_queue_or_stops(runs, tmp_path):
 def test_a_compiled_training_has_the_same_curve(runs, tmp_path):
     folder, options = runs
     options = [*options, 'compile.backend=aot_eager']
-    done = tool('train.py', 'configs/sacl/shape_world_full.py', '--work-dir', tmp_path, options=options)
+    done = tool('train.py', 'configs/shape_world/full.py', '--work-dir', tmp_path, options=options)
     assert 'layers are compiled' in done.stdout
     for line, expected in zip(losses(tmp_path), losses(folder / 'whole'), strict=True):
         assert line == pytest.approx(expected, rel=1e-4)
@@ -141,7 +139,7 @@ def test_a_compiled_training_has_the_same_curve(runs, tmp_path):
 def on_two_processes(work_dir, options):
     """Train, with half the batch on each."""
     port = 20000 + os.getpid() % 20000
-    command = ['bash', 'tools/dist_train.sh', 'configs/sacl/shape_world_full.py', '2', '--work-dir', str(work_dir)]
+    command = ['bash', 'tools/dist_train.sh', 'configs/shape_world/full.py', '2', '--work-dir', str(work_dir)]
     done = subprocess.run(
         [*command, '--cfg-options', *options, 'train_dataloader.batch_size=8'],
         env=environment() | dict(PORT=str(port), PATH=f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'),
@@ -178,7 +176,7 @@ def test_sharded_processes_give_the_curve_and_the_checkpoints_of_one(runs, tmp_p
     for number, values in plain['optimizer']['state'].items():
         shapes = {name: value.shape for name, value in values.items()}
         assert shapes == {name: value.shape for name, value in checkpoint['optimizer']['state'][number].items()}
-    arguments = ['configs/sacl/shape_world_full.py', '--work-dir', unsharded, '--resume', sharded / 'epoch_2.pth']
+    arguments = ['configs/shape_world/full.py', '--work-dir', unsharded, '--resume', sharded / 'epoch_2.pth']
     tool('train.py', *arguments, options=options)
     for one, other in zip(expected[6:], losses(unsharded), strict=True):
         assert other == pytest.approx(one, rel=2e-3)
@@ -187,7 +185,7 @@ def test_sharded_processes_give_the_curve_and_the_checkpoints_of_one(runs, tmp_p
 def test_testing_a_checkpoint_prints_the_table_and_writes_metrics(runs, tmp_path):
     folder, options = runs
     out = tmp_path / 'metrics.json'
-    config, checkpoint = 'configs/sacl/shape_world_full.py', folder / 'whole' / 'epoch_3.pth'
+    config, checkpoint = 'configs/shape_world/full.py', folder / 'whole' / 'epoch_3.pth'
     done = tool(
         'test.py', config, checkpoint, '--work-dir', tmp_path, '--out', out, '--out-item', 'metrics', options=options
     )
@@ -235,39 +233,39 @@ def test_testing_a_checkpoint_prints_the_table_and_writes_metrics(runs, tmp_path
     [
         (['configs/sacl/none.py'], [], "configuration 'configs/sacl/none.py' does not exist"),
         (
-            ['configs/sacl/shape_world.py', '--resume', 'none.pth'],
+            ['configs/shape_world/sacl.py', '--resume', 'none.pth'],
             [],
             "checkpoint (--resume) 'none.pth' does not exist",
         ),
-        (['configs/sacl/shape_world.py', '--resume', 'README.md'], [], "(--resume) 'README.md' cannot be read as data"),
-        (['configs/sacl/shape_world.py'], ['train_dataloder.batch_size=2'], "did you mean 'train_dataloader'?"),
-        (['configs/sacl/shape_world.py'], ['train_dataloader.workers=1'], "did you mean 'num_workers'?"),
+        (['configs/shape_world/sacl.py', '--resume', 'README.md'], [], "(--resume) 'README.md' cannot be read as data"),
+        (['configs/shape_world/sacl.py'], ['train_dataloder.batch_size=2'], "did you mean 'train_dataloader'?"),
+        (['configs/shape_world/sacl.py'], ['train_dataloader.workers=1'], "did you mean 'num_workers'?"),
         (
-            ['configs/sacl/shape_world.py'],
+            ['configs/shape_world/sacl.py'],
             ['model.towrs.embed_dims=2'],
             "'model' has no 'towrs'; did you mean 'towers'?",
         ),
-        (['configs/sacl/shape_world.py', '--auto-scale-lr'], [], 'needs auto_scale_lr=dict(base_batch_size'),
-        (['configs/sacl/flickr8k_frozen.py'], [], 'make them with tools/cache_features.py'),
-        (['configs/sacl/shape_world.py'], ['model.reference_checkpoint=none.pth'], 'train it first'),
-        (['configs/sacl/shape_world.py'], ['model.reference_checkpoint=README.md'], 'cannot be read as data'),
-        (['configs/sacl/shape_world.py'], ['load_from=README.md'], "(load_from) 'README.md' cannot be read as data"),
+        (['configs/shape_world/sacl.py', '--auto-scale-lr'], [], 'needs auto_scale_lr=dict(base_batch_size'),
+        (['configs/flickr8k/frozen.py'], [], 'make them with tools/cache_features.py'),
+        (['configs/shape_world/sacl.py'], ['model.reference_checkpoint=none.pth'], 'train it first'),
+        (['configs/shape_world/sacl.py'], ['model.reference_checkpoint=README.md'], 'cannot be read as data'),
+        (['configs/shape_world/sacl.py'], ['load_from=README.md'], "(load_from) 'README.md' cannot be read as data"),
         (
-            ['configs/sacl/shape_world.py'],
+            ['configs/shape_world/sacl.py'],
             ['model.towers.neck.type=TokenReductionNeck', 'model.towers.neck.keep_rat=0.7'],
             "'TokenReductionNeck' an argument 'keep_rat', which it does not have; did you mean 'keep_rate'?",
         ),
         (
-            ['configs/sacl/shape_world.py'],
+            ['configs/shape_world/sacl.py'],
             ['train_dataloader.dataset.type=ShapeWorldPears'],
             "'ShapeWorldPears' is not in the registry of datasets; did you mean 'ShapeWorldPairs'?",
         ),
         (
-            ['configs/sacl/shape_world.py'],
+            ['configs/shape_world/sacl.py'],
             ['optim_wrapper.optimizer.type=AdamWW'],
             "'AdamWW' is not in the registry of optimizers; did you mean 'AdamW'?",
         ),
-        (['configs/sacl/shape_world_infonce.py'], ['compile=yes'], 'compile must be True, False or a dict'),
+        (['configs/shape_world/infonce.py'], ['compile=yes'], 'compile must be True, False or a dict'),
     ],
 )
 def test_mistakes_stop_at_once_with_one_clear_line(arguments, options, message, tmp_path, monkeypatch):
@@ -288,7 +286,7 @@ def test_mistakes_stop_at_once_with_one_clear_line(arguments, options, message, 
 
 def test_a_mistake_ends_the_command_with_one_clear_line(tmp_path):
     options = ['model.reference_checkpoint=none.pth']
-    done = tool('train.py', 'configs/sacl/shape_world.py', '--work-dir', tmp_path, options=options, check=False)
+    done = tool('train.py', 'configs/shape_world/sacl.py', '--work-dir', tmp_path, options=options, check=False)
     assert done.returncode == 1
     assert 'train it first' in done.stderr
     assert 'Traceback' not in done.stderr

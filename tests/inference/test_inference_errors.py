@@ -170,7 +170,7 @@ def test_bad_pictures_and_texts_are_named(tmp_path):
 
 def test_the_example_runs(tmp_path, monkeypatch, capsys):
     config, checkpoint, _ = saved(tmp_path, 'ImageTextRetrieval')
-    names = ('configs/sacl/shape_world_retrieval.py', 'work_dirs/shape_world_retrieval/epoch_2.pth')
+    names = ('configs/shape_world/retrieval.py', 'work_dirs/shape_world/retrieval/epoch_2.pth')
     for file, name in zip((config, checkpoint), names, strict=True):
         (tmp_path / name).parent.mkdir(parents=True)
         file.rename(tmp_path / name)

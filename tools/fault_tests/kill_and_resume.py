@@ -121,7 +121,7 @@ def command(
     if processes > 1:
         port = str(20000 + os.getpid() % 20000)
         launcher = ['-m', 'torch.distributed.run', '--nproc_per_node', str(processes), '--master_port', port]
-    training = [more.get('config', 'configs/sacl/shape_world_full.py'), '--work-dir', str(work_dir), '--resume']
+    training = [more.get('config', 'configs/shape_world/full.py'), '--work-dir', str(work_dir), '--resume']
     training += ['--launcher', 'pytorch'] if processes > 1 else []
     sizes = [f'train_dataloader.batch_size={BATCH // processes}']
     return [sys.executable, *launcher, *victim, '--', *training, '--cfg-options', *SMALL, *sizes, *options]
@@ -200,7 +200,7 @@ def experiment(args: argparse.Namespace) -> None:
     log = folder / 'reference.log'
     folder.mkdir(parents=True, exist_ok=True)
     options = [f'train_cfg.max_epochs={epochs}']
-    if run(command(reference, options[:1], config='configs/sacl/shape_world_infonce.py', float64=args.to_one), log):
+    if run(command(reference, options[:1], config='configs/shape_world/infonce.py', float64=args.to_one), log):
         sys.exit(f'the reference model failed: see {log}')
     # Processes fill the queue in another order, which is the same only if whole batches fit.
     queue = 3 * BATCH if args.to_one else 40

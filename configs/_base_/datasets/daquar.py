@@ -1,5 +1,5 @@
 """DAQUAR (Malinowski & Fritz, 2014): 5,937 training and 858 development questions about indoor photographs, as grids of
-frozen features (daquar_grids.py). Several answers of a question are one answer: all of them, sorted, joined by commas.
+frozen features (configs/daquar/grids.py). Several answers of a question are one answer: all of them, sorted, joined by commas.
 
 Expected below `data/daquar/` (or $DAQUAR): train.json, dev.json, images/; $DAQUAR_GRIDS: the grids; $MINILM as for Flickr8k.
 """

@@ -1,4 +1,4 @@
-"""Flickr8k (see flickr8k.py) as grids of frozen features, which `tools/cache_grids.py configs/sacl/flickr8k_grids.py` makes.
+"""Flickr8k (see flickr8k.py) as grids of frozen features, which `tools/cache_grids.py configs/flickr8k/grids.py` makes.
 
 $GRIDS: where the grids are.
 """

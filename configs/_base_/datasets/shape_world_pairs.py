@@ -1,4 +1,4 @@
-"""Statements about two pictures of the embedded world: 8,192 training statements with 4 pairs of pictures each, 500
+"""Statements about two images of the embedded world: 8,192 training statements with 4 pairs of images each, 500
 others for validation."""
 
 tokenizer = dict(type='WordPieceTokenizer', vocab=dict(type='shape_world_vocabulary', questions=True))

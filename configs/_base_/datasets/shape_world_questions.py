@@ -1,4 +1,4 @@
-"""Questions about the embedded world: 4,096 training pictures with 5 questions each, 1,000 other pictures for validation."""
+"""Questions about the embedded world: 4,096 training images with 5 questions each, 1,000 other images for validation."""
 
 answers = dict(type='shape_world_answers')
 tokenizer = dict(type='WordPieceTokenizer', vocab=dict(type='shape_world_vocabulary', questions=True))

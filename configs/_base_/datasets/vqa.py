@@ -99,4 +99,4 @@ test_dataloader = dict(
         pipeline=test_pipeline,
     ),
 )
-test_evaluator = dict(type='VQAAccuracy', server_file='work_dirs/vqa/vqa_result.json')
+test_evaluator = dict(type='VQAAccuracy', server_file='work_dirs/sacl/vqa/vqa_result.json')

@@ -7,7 +7,7 @@ vocab_size = 30522
 # Each of these can be set by an environment variable: BERT=/path/to/bert tools/dist_train.sh ...
 bert = '{{$BERT:bert-base-uncased}}'  # a name on the hub, or a folder
 clip_vit = '{{$CLIP_VIT:checkpoints/clip-vit-base-p16.pth}}'  # CLIP's ViT-B/16 in mmpretrain's layout
-reference_checkpoint = '{{$REFERENCE:work_dirs/pretrain_reference/epoch_5.pth}}'
+reference_checkpoint = '{{$REFERENCE:work_dirs/sacl/pretrain_reference/epoch_5.pth}}'
 
 model = dict(
     type='SACLPretrain',

@@ -1,4 +1,4 @@
-"""A model for 64-pixel pictures and a small vocabulary: 1.5 million parameters, trains on CPUs."""
+"""A model for 64-pixel images and a small vocabulary: 1.5 million parameters, trains on CPUs."""
 
 vocab_size = 89  # of the shape world
 mask_token = 4

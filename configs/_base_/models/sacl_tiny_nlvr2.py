@@ -1,4 +1,4 @@
-"""Reasoning over two pictures with sacl_tiny.py's encoders; each fusion layer becomes two."""
+"""Reasoning over two images with sacl_tiny.py's encoders; each fusion layer becomes two."""
 
 _base_ = ['./sacl_tiny.py']
 

@@ -1,4 +1,4 @@
-"""A small ViT for 64-pixel pictures, as wide as sacl_tiny.py's texts, which may so guide what is kept of its 64 tokens.
+"""A small ViT for 64-pixel images, as wide as sacl_tiny.py's texts, so that a text may guide which of its 64 tokens stay.
 
 Patches overlap (kernels of twice their side): a plain patch of 8 pixels holds a quarter of a small object.
 pretrain_light.py's form is keep_rate=0.5.

@@ -26,7 +26,7 @@ class SimilarityRegulation(SymmetricPolicy):
     Args:
         norm: 'mean' divides by the mean (delta then cancels); 'softmax' is N_neg * softmax(delta / s).
         similarity_temperature: tau_s. The paper prints no temperature (tau_s = 1), under which no weight can fall below
-            e^-2 and almost nothing is regulated; docs/ablation.md shows what the default rests on.
+            e^-2 and almost nothing is regulated; docs/design.md says what the default rests on.
         delta: scale of the softmax norm; with the mean norm it has no effect and must stay 1.
         alpha: share of the frozen reference model's similarity, or (first, last) for a linear course over the training:
             (1, 0) trusts the reference first and the model itself in the end ("progressively refined").
