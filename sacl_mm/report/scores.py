@@ -1,0 +1,121 @@
+"""The score table of several runs, and what it says in words."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.markup import escape
+from rich.table import Table
+
+from sacl_mm.user_error import printable
+
+# The order of the table; other measures follow as they were logged.
+_LABELS = {
+    'mAP': 'graded mAP',
+    'P@1': 'P@1',
+    'false_negative_rank': 'mean rank of known false negatives',
+    'R@mean': 'mean of all R@k',
+}
+_DIRECTIONS = {'': '', 'TR': 'image → text', 'IR': 'text → image'}
+
+
+@dataclass(frozen=True)
+class Score:
+    """A row of the table. `values` are those of the runs in turn; None where a run was not measured by it."""
+
+    name: str
+    direction: str
+    lower_is_better: bool
+    values: tuple[float | None, ...]
+
+    @property
+    def label(self) -> str:
+        return f'{self.name} (lower is better)' if self.lower_is_better else f'{self.name}, %'
+
+    @property
+    def shown(self) -> list[str]:
+        return ['-' if value is None else f'{value:,.1f}' for value in self.values]
+
+    @property
+    def best(self) -> int | None:
+        """Index of the best run; None if it shares its number, as shown, with another one."""
+        known = sorted((round(v, 1), i) for i, v in enumerate(self.values) if v is not None)
+        if not self.lower_is_better:
+            known.reverse()
+        is_alone = len(known) > 1 and known[0][0] != known[1][0] and known[0][0] == known[0][0]
+        return known[0][1] if is_alone else None
+
+    @property
+    def difference(self) -> str:
+        """Second run - first run, of the numbers as shown."""
+        first, second = self.values
+        if first is None or second is None:
+            return '-'
+        gain = round(round(second, 1) - round(first, 1), 1)
+        return f'{gain:+,.1f}' if gain else '0.0'
+
+
+def score_table(runs: Sequence[Mapping[str, float]]) -> list[Score]:
+    """`runs`: of each run, name of a measure ('retrieval/TR/R@1') -> value. Ranks are better lower, percentages higher."""
+    keys = list(dict.fromkeys(key for run in runs for key in run))
+    parts = {key: _parts(key) for key in keys}
+    evaluators, names = (list(dict.fromkeys(part[i] for part in parts.values())) for i in (0, 2))
+
+    def place(key: str) -> tuple[int, int, int, int]:
+        evaluator, direction, name = parts[key]
+        known = list(_LABELS).index(name) if name in _LABELS else len(_LABELS)
+        return evaluators.index(evaluator), known, names.index(name), list(_DIRECTIONS).index(direction)
+
+    table = []
+    for key in sorted(keys, key=place):
+        evaluator, direction, name = parts[key]
+        label = _LABELS.get(name, name)
+        table.append(
+            Score(
+                label if len(evaluators) == 1 else f'{evaluator}: {label}',
+                'mean of both' if name == 'mAP' and not direction else _DIRECTIONS[direction],
+                name == 'false_negative_rank',
+                tuple(run.get(key) for run in runs),
+            )
+        )
+    return table
+
+
+def _parts(key: str) -> tuple[str, str, str]:
+    """Evaluator, direction ('' if none) and name."""
+    evaluator, _, measure = key.partition('/')
+    direction, _, name = measure.partition('/')
+    return (evaluator, direction, name) if direction in _DIRECTIONS and name else (evaluator, '', measure)
+
+
+def headline(names: Sequence[str], table: Sequence[Score]) -> str:
+    """How the second of two runs does against the first one, whichever is ahead."""
+    first, second = names
+    winners = [score.best for score in table]
+    ahead, behind = winners.count(1), winners.count(0)
+    level = len(table) - ahead - behind
+    told = [score for i, score in enumerate(table) if i == 0 or score.lower_is_better]
+    return (
+        f'{second} is ahead of {first} on {ahead or "none"} of {len(table)} measures'
+        f'{f", level on {level}" if level else ""} and behind on {behind or "none"}: {_against(told)}.'
+    )
+
+
+def where_behind(table: Sequence[Score]) -> str:
+    """The measures on which the second of two runs loses, with both numbers; '' if there are none."""
+    losses = [score for score in table if score.best == 0]
+    return f'It is behind on: {_against(losses)}.' if losses else ''
+
+
+def _against(scores: Sequence[Score]) -> str:
+    return '; '.join(f'{s.name} {s.direction}'.strip() + f' {s.shown[1]} against {s.shown[0]}' for s in scores)
+
+
+def rich_table(names: Sequence[str], table: Sequence[Score]) -> Table:
+    """For the terminal; the best value is bold."""
+    drawn = Table('measure', 'direction')
+    for name in names:
+        drawn.add_column(escape(printable(name)), justify='right')
+    for score in table:
+        values = [f'[bold green]{v}[/]' if i == score.best else v for i, v in enumerate(score.shown)]
+        drawn.add_row(escape(printable(score.label)), score.direction, *values)
+    return drawn
