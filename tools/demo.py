@@ -189,7 +189,7 @@ def report(work_dir: Path) -> None:
     from rich.console import Console
 
     from sacl_mm.report import write_report
-    from sacl_mm.report.scores import headline, rich_table, where_behind
+    from sacl_mm.report.scores import rich_table
 
     print('\nwriting the report ...', flush=True)
     notes = {
@@ -200,9 +200,7 @@ def report(work_dir: Path) -> None:
     written = write_report(work_dirs, work_dir / 'report.html', TITLE, LEAD, notes)
     console = Console()
     console.print(rich_table(written.names, written.table))
-    if len(written.names) == 2:
-        for sentence in filter(None, (headline(written.names, written.table), where_behind(written.table))):
-            console.print(sentence, highlight=False, markup=False)
+    console.print(written.headline, highlight=False, markup=False)
     # Not by rich: it would break a long path.
     print(f'\nReport: {written.path.resolve()}')
 

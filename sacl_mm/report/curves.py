@@ -1,9 +1,6 @@
 """Which curves of the runs are drawn: losses, what the contrastive loss measures of itself, and validation scores."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-
-from markupsafe import Markup
 
 from sacl_mm.report.figures import Line, line_figure
 from sacl_mm.report.runs import Curve
@@ -26,15 +23,8 @@ _TEXTS = {
 _UNITS = {'mi_negative': 'nats', 'temperature': 'learned temperature'}
 
 
-@dataclass(frozen=True)
-class CurveFigure:
-    title: str
-    svg: Markup
-    caption: str
-
-
-def curve_figures(runs: Mapping[str, Mapping[str, Curve]]) -> list[CurveFigure]:
-    """`runs`: name of the run -> name of the scalar -> its curve."""
+def curve_figures(runs: Mapping[str, Mapping[str, Curve]]) -> list[dict[str, str]]:
+    """Each with `title`, `svg` and `caption`. `runs`: name of the run -> name of the scalar -> its curve."""
     names = list(dict.fromkeys(name for curves in runs.values() for name in curves))
     parts = [name for name in names if name.startswith('loss_')]
     # The sum of one part is that part.
@@ -45,7 +35,7 @@ def curve_figures(runs: Mapping[str, Mapping[str, Curve]]) -> list[CurveFigure]:
     return [_figure(name, runs) for name in (*losses, *scores, *diagnostics)]
 
 
-def _figure(name: str, runs: Mapping[str, Mapping[str, Curve]]) -> CurveFigure:
+def _figure(name: str, runs: Mapping[str, Mapping[str, Curve]]) -> dict[str, str]:
     title, caption = _TEXTS.get(name.rpartition('/')[2], (name, ''))
     lines = []
     for number, (run, curves) in enumerate(runs.items()):
@@ -56,4 +46,4 @@ def _figure(name: str, runs: Mapping[str, Mapping[str, Curve]]) -> CurveFigure:
     is_score = '/' in name
     y_label = f'{name}, %' if is_score else _UNITS.get(name, name)
     svg = line_figure(f'{title} of {", ".join(runs)}', lines, 'epoch' if is_score else 'iteration', y_label)
-    return CurveFigure(title, svg, caption)
+    return dict(title=title, svg=svg, caption=caption)

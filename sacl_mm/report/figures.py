@@ -7,7 +7,7 @@ import io
 import math
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import matplotlib.style
@@ -25,6 +25,7 @@ INK, MUTED, GRID = '#1b1f24', '#57606a', '#d8dee4'
 COLOURS = ('#b8500b', '#0072b2', '#00734f', '#8a4fa8', '#7d5c00', '#5f7285')
 FALSE_NEGATIVE, TRUE_NEGATIVE = '#c2185b', '#5f7286'
 _LINES, _MARKERS = ('-', '--', '-.', (0, (1, 1.2))), 'osD^vX'
+_GROUPS = ((FALSE_NEGATIVE, '////'), (TRUE_NEGATIVE, ''))
 _VARIABLES = {
     **{INK: 'ink', MUTED: 'muted', GRID: 'grid', FALSE_NEGATIVE: 'false-negative', TRUE_NEGATIVE: 'true-negative'},
     **{colour: f'run-{i}' for i, colour in enumerate(COLOURS)},
@@ -69,16 +70,6 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Group:
-    """Values of one kind, for a histogram."""
-
-    label: str
-    values: np.ndarray
-    colour: str
-    hatch: str = ''
-
-
-@dataclass(frozen=True)
 class Point:
     """A measurement with its standard deviation; points of one kind share colour and marker."""
 
@@ -111,21 +102,21 @@ def line_figure(title: str, lines: Sequence[Line], x_label: str, y_label: str) -
         return inline_svg(figure, title)
 
 
-def histogram(title: str, groups: Sequence[Group], x_label: str, line_at: float, line_label: str) -> Markup:
-    """Each group's share of values per bin, in percent of that group. Values beyond the last bin are counted in it.
+def histogram(title: str, groups: Mapping[str, np.ndarray], x_label: str, line_at: float, line_label: str) -> Markup:
+    """Each group's share of values per bin, in percent of that group. The last group is of true negatives.
 
-    `line_at` is marked by an upright line.
+    Values beyond the last bin are counted in it. `line_at` is marked by an upright line.
     """
-    pooled = np.concatenate([group.values for group in groups])
+    pooled = np.concatenate(list(groups.values()))
     # Without the last half percent: a few large values would squeeze all others into a corner.
     high = max(float(np.quantile(pooled, 0.995)) if pooled.size else 0.0, 1.2 * line_at)
     edges = np.linspace(0, high, 41)
     with matplotlib.style.context(['default', _STYLE]):
         figure, axes = _empty_figure(x_label, 'share of the group, %')
-        for group in groups:
-            share = 100 * np.histogram(np.minimum(group.values, high), edges)[0] / max(1, group.values.size)
-            axes.stairs(share, edges, fill=True, color=group.colour, alpha=0.28, hatch=group.hatch, label=group.label)
-            axes.stairs(share, edges, color=group.colour, linewidth=1.5)
+        for (label, values), (colour, hatch) in zip(groups.items(), _GROUPS[-len(groups) :], strict=True):
+            share = 100 * np.histogram(np.minimum(values, high), edges)[0] / max(1, values.size)
+            axes.stairs(share, edges, fill=True, color=colour, alpha=0.28, hatch=hatch, label=label)
+            axes.stairs(share, edges, color=colour, linewidth=1.5)
         axes.axvline(line_at, color=INK, linestyle='--', linewidth=1.3)
         axes.annotate(
             line_label, (line_at, 1), (4, -9), xycoords=axes.get_xaxis_transform(), textcoords='offset points'

@@ -1,10 +1,11 @@
 """What models retrieve for the same queries, and how true it is."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+import numpy as np
 from torch import Tensor
 
 from sacl_mm.report.retrieval import Retrieval, ValidationImages
@@ -32,8 +33,8 @@ class Mark(Enum):
 
 @dataclass
 class Query:
-    """`true`: how many of all candidates are true, or annotated where that is all that is known; `found`: run -> the `TOP`
-    candidates (index and mark), best first."""
+    """`true`: how many of all candidates are true, as far as is known; `found`: run -> the `TOP` candidates (index and mark),
+    best first."""
 
     index: int
     true: int
@@ -41,9 +42,9 @@ class Query:
 
 
 def mark_of(images: ValidationImages, image: int, text: int) -> Mark:
-    if images.owner_T[text] == image:
+    if images.own_NT[image, text]:
         return Mark.ANNOTATED
-    if images.relevant_NT is None:
+    if not images.knows_truth:
         return Mark.OTHER
     if images.relevant_NT[image, text]:
         return Mark.UNANNOTATED
@@ -54,24 +55,14 @@ def caption_queries(runs: Mapping[str, Retrieval], texts: Sequence[int]) -> list
     """Captions searched among images. All runs are of the same validation images."""
     images = next(iter(runs.values())).images
     best = {name: _best(run.text_TE[texts], run.image_NE) for name, run in runs.items()}
-    queries = []
-    for row, text in enumerate(texts):
-        found = {name: [(i, mark_of(images, i, text)) for i in rows[row]] for name, rows in best.items()}
-        true = 1 if images.relevant_NT is None else int(images.relevant_NT[:, text].sum())
-        queries.append(Query(text, true, found))
-    return queries
+    return _queries(best, texts, images.relevant_NT.sum(0), lambda text, image: mark_of(images, image, text))
 
 
 def image_queries(runs: Mapping[str, Retrieval], asked: Sequence[int]) -> list[Query]:
     """Images searched among captions."""
     images = next(iter(runs.values())).images
     best = {name: _best(run.image_NE[asked], run.text_TE) for name, run in runs.items()}
-    queries = []
-    for row, image in enumerate(asked):
-        found = {name: [(t, mark_of(images, image, t)) for t in rows[row]] for name, rows in best.items()}
-        true_T = images.owner_T == image if images.relevant_NT is None else images.relevant_NT[image]
-        queries.append(Query(image, int(true_T.sum()), found))
-    return queries
+    return _queries(best, asked, images.relevant_NT.sum(1), lambda image, text: mark_of(images, image, text))
 
 
 def count_marks(queries: Sequence[Query], run: str) -> dict[Mark, float]:
@@ -86,6 +77,14 @@ def evenly_spaced(total: int, number: int) -> list[int]:
 
 
 def _best(queries_QE: Tensor, candidates_ME: Tensor) -> list[list[int]]:
-    """(Q, TOP) indices; in parts, for there are many captions."""
-    top = min(TOP, len(candidates_ME))
-    return [row for part in queries_QE.split(1024) for row in (part @ candidates_ME.t()).topk(top).indices.tolist()]
+    """(Q, TOP) indices, best first."""
+    return (queries_QE @ candidates_ME.t()).topk(min(TOP, len(candidates_ME))).indices.tolist()
+
+
+def _queries(
+    best: dict[str, list[list[int]]], asked: Sequence[int], true: np.ndarray, mark: Callable[[int, int], Mark]
+) -> list[Query]:
+    return [
+        Query(i, int(true[i]), {name: [(j, mark(i, j)) for j in rows[row]] for name, rows in best.items()})
+        for row, i in enumerate(asked)
+    ]

@@ -4,7 +4,7 @@ The page is made of templates (`templates/`), one a section; each section says i
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,25 +17,24 @@ from sacl_mm.report.curves import curve_figures
 from sacl_mm.report.gallery import TOP, Mark, caption_queries, count_marks, evenly_spaced, image_queries
 from sacl_mm.report.provenance import checkpoint_of, config_of, report_facts, run_facts
 from sacl_mm.report.retrieval import Retrieval, embed
-from sacl_mm.report.runs import last_values, read_curves
-from sacl_mm.report.scores import Score, headline, score_table, where_behind
+from sacl_mm.report.runs import check_is_folder, last_values, read_curves
+from sacl_mm.report.scores import Score, headline, score_table
 from sacl_mm.report.weights import batch_weights, small_batch, weight_histogram
 from sacl_mm.user_error import UserError, printable
 
 BATCH, SMALL_BATCH = 128, 10
 CAPTION_QUERIES, IMAGE_QUERIES = 9, 4
-# What is wrong with a checkpoint or its data; the page says so and goes on without.
-_REASONS = (UserError, BrokenSampleError, OSError, ValueError)
 
 
 @dataclass
 class Report:
-    """`names`: the runs that were measured; `table`: their scores; `lacking`: what the page could not show, and why."""
+    """`names`: the runs that were measured; `table`: their scores; `lacking`: what a section does not show, and why."""
 
     path: Path
     names: list[str]
     table: list[Score]
-    lacking: dict[str, list[str]] = field(default_factory=dict)
+    headline: str
+    lacking: dict[str, list[str]]
 
 
 def write_report(
@@ -57,46 +56,40 @@ def write_report(
         UserError: there is no such work directory, nothing was logged in any of them, or a file in one is damaged.
     """
     lacking: dict[str, list[str]] = dict(scores=[], retrieval=[], weights=[])
-    scores = _read_scores(work_dirs, lacking['scores'])
+    for folder in work_dirs.values():
+        check_is_folder(folder)
     curves = {name: read_curves(folder) for name, folder in work_dirs.items()}
+    scores = _scores(work_dirs, lacking['scores'])
     if not scores and not any(curves.values()):
         raise UserError(lacking['scores'][0])
-    facts, retrieved = _load(work_dirs, lacking['retrieval'])
+    facts, retrieved = _retrieved(work_dirs, lacking['retrieval'])
     for name, known in (notes or {}).items():
         facts[name] |= known
-    report = Report(out, list(scores), score_table(list(scores.values())), lacking)
-    sentences = [headline(report.names, report.table), where_behind(report.table)] if len(scores) == 2 else []
-    made = report_facts()
-    page = (
-        environment()
-        .get_template('page.html')
-        .render(
-            title=title,
-            lead=lead,
-            runs=list(work_dirs),
-            names=report.names,
-            table=report.table,
-            sentences=sentences,
-            figures=curve_figures({name: known for name, known in curves.items() if known}),
-            weights=_weights(retrieved, lacking['weights']),
-            gallery=_gallery(retrieved),
-            facts=facts,
-            made=made,
-            numbers=out.with_suffix('.json').name,
-            lacking=lacking,
-        )
+    names, table = list(scores), score_table(list(scores.values()))
+    report = Report(out, names, table, headline(names, table) if len(names) == 2 else '', lacking)
+    made, numbers = report_facts(), out.with_suffix('.json')
+    template = environment().get_template('page.html')
+    page = template.render(
+        title=title,
+        lead=lead,
+        runs=list(work_dirs),
+        report=report,
+        figures=curve_figures({name: known for name, known in curves.items() if known}),
+        weights=_weights(retrieved, lacking['weights']),
+        gallery=_gallery(retrieved) if retrieved else None,
+        facts=facts,
+        made=made,
+        numbers=numbers.name,
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
+    write_json(str(numbers), dict(scores=scores, runs=facts, lacking=lacking, **made))
     out.write_text(page, encoding='utf-8')
-    write_json(str(out.with_suffix('.json')), dict(scores=scores, runs=facts, **made, lacking=lacking))
     return report
 
 
-def _read_scores(work_dirs: Mapping[str, Path], lacking: list[str]) -> dict[str, dict[str, float]]:
+def _scores(work_dirs: Mapping[str, Path], lacking: list[str]) -> dict[str, dict[str, float]]:
+    """The last scores of each run that was measured."""
     scores = {}
     for name, folder in work_dirs.items():
-        if not folder.is_dir():
-            last_values(folder)  # raises
         try:
             scores[name] = last_values(folder)
         except UserError as error:
@@ -104,7 +97,7 @@ def _read_scores(work_dirs: Mapping[str, Path], lacking: list[str]) -> dict[str,
     return scores
 
 
-def _load(work_dirs: Mapping[str, Path], lacking: list[str]) -> tuple[dict[str, dict], dict[str, Retrieval]]:
+def _retrieved(work_dirs: Mapping[str, Path], lacking: list[str]) -> tuple[dict[str, dict], dict[str, Retrieval]]:
     """Facts about each run, and the models of those that retrieve among the same images."""
     facts: dict[str, dict] = {name: {} for name in work_dirs}
     retrieved: dict[str, Retrieval] = {}
@@ -115,11 +108,12 @@ def _load(work_dirs: Mapping[str, Path], lacking: list[str]) -> tuple[dict[str, 
             checkpoint, split = checkpoint_of(folder, cfg)
             facts[name] |= dict(checkpoint=checkpoint.name)
             run = embed(cfg, checkpoint, split)
-            first, of_first = next(iter(retrieved.items()), (name, run))
-            if run.images.captions != of_first.images.captions:
+            first, other = next(iter(retrieved.items()), (name, run))
+            if run.images.captions != other.images.captions:
                 raise UserError(f'it is measured on other data than {first}')
             retrieved[name] = run
-        except _REASONS as error:
+        # What is wrong with a checkpoint or its data: the page says so and goes on without.
+        except (UserError, BrokenSampleError, OSError, ValueError) as error:
             lacking.append(f'{name}: {printable(error)}')
     return facts, retrieved
 
@@ -127,23 +121,20 @@ def _load(work_dirs: Mapping[str, Path], lacking: list[str]) -> tuple[dict[str, 
 def _weights(retrieved: Mapping[str, Retrieval], lacking: list[str]) -> dict[str, dict]:
     shown = {}
     for name, run in retrieved.items():
-        total = len(run.images.image_ids)
         try:
-            large = batch_weights(run, np.arange(min(BATCH, total)))
-            small = batch_weights(run, small_batch(run.images, min(SMALL_BATCH, total)))
+            large = batch_weights(run, np.arange(min(BATCH, len(run.images))))
+            small = batch_weights(run, small_batch(run.images, min(SMALL_BATCH, len(run.images))))
         except ValueError as error:
             lacking.append(f'{name}: {printable(error)}')
             continue
         if large.is_uniform:
             lacking.append(f'{name}: every negative has the weight 1')
-            continue
-        shown[name] = dict(large=large, small=small, svg=weight_histogram(large), images=run.images)
+        else:
+            shown[name] = dict(large=large, small=small, svg=weight_histogram(large), images=run.images)
     return shown
 
 
-def _gallery(retrieved: Mapping[str, Retrieval]) -> dict | None:
-    if not retrieved:
-        return None
+def _gallery(retrieved: Mapping[str, Retrieval]) -> dict[str, object]:
     images = next(iter(retrieved.values())).images
     texts = len(images.captions)
     every = caption_queries(retrieved, list(range(texts)))
@@ -151,11 +142,10 @@ def _gallery(retrieved: Mapping[str, Retrieval]) -> dict | None:
     return dict(
         images=images,
         top=TOP,
-        # Marks of a truth that nobody knows need no key.
         marks=[mark for mark in Mark if any(mark in known for known in shares.values())],
         shares=shares,
         by_caption=caption_queries(retrieved, evenly_spaced(texts, CAPTION_QUERIES)),
-        by_image=image_queries(retrieved, evenly_spaced(len(images.image_ids), IMAGE_QUERIES)),
+        by_image=image_queries(retrieved, evenly_spaced(len(images), IMAGE_QUERIES)),
     )
 
 

@@ -6,7 +6,6 @@ Shapes: N images, T captions, E embedding.
 import base64
 import os
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -20,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from sacl_mm.datasets import LoadImage, ShapeWorld
-from sacl_mm.datasets.shape_world import captions_of, render_scene, scene_of
+from sacl_mm.datasets.shape_world import Scene, captions_of, render_scene, scene_of
 from sacl_mm.datasets.shape_world.claim import satisfied_share
 from sacl_mm.inference.trained_model import load_model
 from sacl_mm.models.losses import FeaturePair, SACLContrastiveLoss
@@ -40,52 +39,60 @@ class Thumbnail:
 
 
 class ValidationImages:
-    """The images that a model was asked about, each with its captions, in the order of the validation split."""
+    """The images that a model was asked about, each with its captions, in the order of the validation split.
+
+    `own_NT`: which captions are annotated for which image. `relevant_NT`: which are true of it, where that is known
+    (`knows_truth`); else the annotated ones.
+    """
 
     def __init__(self, samples: list[BaseDataElement], dataset: Dataset, evaluators: dict | list) -> None:
         self.total = len(dataset)
-        self.paths: list[str] = [str(sample.get('img_path', '')) for sample in samples]
-        self.captions: list[str] = [caption for sample in samples for caption in sample.text]
+        self.paths = [str(sample.get('img_path', '')) for sample in samples]
+        self.captions = [str(caption) for sample in samples for caption in sample.text]
+        self.image_ids_N = np.array([sample.image_id for sample in samples])
+        self.text_ids_T = np.array([text_id for sample in samples for text_id in sample.text_ids])
         self.owner_T = np.repeat(np.arange(len(samples)), [len(sample.text) for sample in samples])
-        self.image_ids = [int(sample.image_id) for sample in samples]
-        self.text_ids = [int(text_id) for sample in samples for text_id in sample.text_ids]
-        self._world = dataset if isinstance(dataset, ShapeWorld) else None
-        self._evaluators = evaluators if isinstance(evaluators, list) else [evaluators]
+        self.own_NT = np.arange(len(samples))[:, None] == self.owner_T
+        self.world = dataset if isinstance(dataset, ShapeWorld) else None
+        known = [
+            one.relevance
+            for one in ([evaluators] if isinstance(evaluators, dict) else evaluators)
+            if 'relevance' in one
+        ]
+        self.knows_truth, self.relevant_NT = bool(known), self.own_NT
+        if known:
+            self.relevant_NT = self.own_NT | TASK_UTILS.build(known[0])(self.image_ids_N, self.text_ids_T)
 
-    @cached_property
-    def relevant_NT(self) -> np.ndarray | None:
-        """Which captions are true of which image, bool; None where only the annotations are known."""
-        known = [one.relevance for one in self._evaluators if one.get('relevance') is not None]
-        if not known:
-            return None
-        relevance = TASK_UTILS.build(known[0])
-        own_NT = np.arange(len(self.image_ids))[:, None] == self.owner_T
-        return np.asarray(relevance(np.array(self.image_ids), np.array(self.text_ids))) | own_NT
+    def __len__(self) -> int:
+        return len(self.image_ids_N)
 
     def satisfied_share(self, image: int, text: int) -> float:
         """How much of what the caption says is true of the image; 0 where nobody knows."""
-        if self._world is None:
+        if self.world is None:
             return 0.0
-        owner, caption = divmod(self.text_ids[text], self._world.captions_per_image)
-        claim, _ = captions_of(self._world.seed, owner, self._world.captions_per_image)[caption]
-        return satisfied_share(claim, scene_of(self._world.seed, self.image_ids[image]))
+        owner, caption = divmod(self.text_ids_T[text], self.world.captions_per_image)
+        claim, _ = captions_of(self.world.seed, owner, self.world.captions_per_image)[caption]
+        return satisfied_share(claim, self._scene(image))
 
     def first_captions(self, images: np.ndarray) -> np.ndarray:
         """Index of each image's first caption."""
         return np.searchsorted(self.owner_T, images)
 
     def thumbnail(self, image: int, side: int = 160) -> Thumbnail:
-        if self._world is not None:
-            scene = scene_of(self._world.seed, self.image_ids[image])
+        if self.world is not None:
+            scene = self._scene(image)
             shown = ', '.join(f'a {o.size} {o.texture} {o.colour} {o.shape}' for o in scene.objects)
             return Thumbnail(_jpeg(render_scene(scene, side)), f'Image of {shown}')
-        path, name = self.paths[image], f'Image {os.path.basename(self.paths[image]) or self.image_ids[image]}'
+        path, name = self.paths[image], f'Image {os.path.basename(self.paths[image]) or self.image_ids_N[image]}'
         if not os.path.isfile(path):  # features that were cached elsewhere; an address, which must not be fetched
             return Thumbnail(None, name)
         pixels = LoadImage()(dict(img_path=path))['img']
         scale = side / max(pixels.shape[:2])
         size = [max(1, round(scale * length)) for length in pixels.shape[1::-1]]
         return Thumbnail(_jpeg(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)), name)
+
+    def _scene(self, image: int) -> Scene:
+        return scene_of(self.world.seed, int(self.image_ids_N[image]))
 
 
 @dataclass
@@ -142,14 +149,14 @@ def _loaded_reference(model: torch.nn.Module) -> torch.nn.Module | None:
 
 
 def _check_retrieves(sample: BaseDataElement, model: str) -> None:
-    for key in ('image_feature', 'text_features'):
+    for key in ('image_feature', 'text_features', 'text', 'image_id', 'text_ids'):
         if key not in sample:
-            raise UserError(f'{model} predicts no {key}: it does not retrieve')
-    for key in ('text', 'image_id', 'text_ids'):
-        if key not in sample:
-            raise UserError(f"the samples have no {key}: add it to the pipeline's PackInputs")
+            feature = f'{model} predicts no {key}: it does not retrieve'
+            raise UserError(
+                feature if 'feature' in key else f"samples have no {key}: let the pipeline's PackInputs pack it"
+            )
     if len(sample.text) != len(sample.text_features):
-        raise UserError(f'a sample has {len(sample.text)} captions and features of {len(sample.text_features)}')
+        raise UserError(f'a sample has {len(sample.text)} captions, and text features of {len(sample.text_features)}')
 
 
 def _jpeg(pixels_HW3: np.ndarray) -> str:

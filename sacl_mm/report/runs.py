@@ -53,18 +53,23 @@ def last_values(work_dir: Path) -> dict[str, float]:
     Raises:
         UserError: there is no such folder, nothing was logged or measured there, or a file is damaged.
     """
+    check_is_folder(work_dir)
+    curves = read_curves(work_dir)
+    tests = [file for file in sorted(work_dir.glob('*/*.json')) if file.stem == file.parent.name]
+    if not curves and tests:
+        return _scores(_read_test(tests[-1]), work_dir)
+    if not any(work_dir.glob('*/vis_data/scalars.json')):
+        raise UserError(f'{work_dir} has no */vis_data/scalars.json: no training or test has logged anything there')
+    values = _scores({name: curve[-1][1] for name, curve in curves.items()}, work_dir)
+    if not values:
+        raise UserError(f'the training in {work_dir} has not been validated yet')
+    return values
+
+
+def check_is_folder(work_dir: Path) -> None:
+    """Raises UserError unless it is."""
     if not work_dir.is_dir():
         raise UserError(f"work dir '{work_dir}' {'is no folder' if work_dir.exists() else 'does not exist'}")
-    curves = read_curves(work_dir)
-    if curves:
-        values = _scores({name: curve[-1][1] for name, curve in curves.items()}, work_dir)
-        if not values:
-            raise UserError(f'the training in {work_dir} has not been validated yet')
-        return values
-    tests = [file for file in sorted(work_dir.glob('*/*.json')) if file.stem == file.parent.name]
-    if not tests:
-        raise UserError(f'{work_dir} has no */vis_data/scalars.json: no training or test has logged anything there')
-    return _scores(_read_test(tests[-1]), work_dir)
 
 
 def _read_lines(file: Path) -> list[dict]:

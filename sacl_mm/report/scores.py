@@ -90,20 +90,15 @@ def _parts(key: str) -> tuple[str, str, str]:
 def headline(names: Sequence[str], table: Sequence[Score]) -> str:
     """How the second of two runs does against the first one, whichever is ahead."""
     first, second = names
-    winners = [score.best for score in table]
-    ahead, behind = winners.count(1), winners.count(0)
-    level = len(table) - ahead - behind
     told = [score for i, score in enumerate(table) if i == 0 or score.lower_is_better]
+    losses = [score for score in table if score.best == 0]
+    ahead = sum(score.best == 1 for score in table)
+    level = len(table) - ahead - len(losses)
     return (
         f'{second} is ahead of {first} on {ahead or "none"} of {len(table)} measures'
-        f'{f", level on {level}" if level else ""} and behind on {behind or "none"}: {_against(told)}.'
+        f'{f", level on {level}" if level else ""} and behind on {len(losses) or "none"}: {_against(told)}.'
+        f'{f" It is behind on: {_against(losses)}." if losses else ""}'
     )
-
-
-def where_behind(table: Sequence[Score]) -> str:
-    """The measures on which the second of two runs loses, with both numbers; '' if there are none."""
-    losses = [score for score in table if score.best == 0]
-    return f'It is behind on: {_against(losses)}.' if losses else ''
 
 
 def _against(scores: Sequence[Score]) -> str:

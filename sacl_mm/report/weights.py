@@ -11,7 +11,7 @@ import torch
 from markupsafe import Markup
 
 from sacl_mm.models.losses import FeaturePair
-from sacl_mm.report.figures import FALSE_NEGATIVE, TRUE_NEGATIVE, Group, histogram
+from sacl_mm.report.figures import histogram
 from sacl_mm.report.retrieval import Retrieval, ValidationImages
 
 
@@ -58,10 +58,12 @@ def batch_weights(run: Retrieval, images_B: np.ndarray) -> BatchWeights:
     """Weights as at the end of the training, image -> text, in a batch of these images.
 
     Raises:
-        ValueError: the model has no contrastive loss, or its policy needs what is not there.
+        ValueError: the model has no contrastive loss, its policy needs what is not there, or the batch is one image.
     """
     if run.loss is None:
         raise ValueError('the model has no contrastive loss')
+    if len(images_B) < 2:
+        raise ValueError('a single image has no negatives')
     texts_B = run.images.first_captions(images_B)
     reference = run.reference
     with torch.no_grad():
@@ -80,24 +82,17 @@ def batch_weights(run: Retrieval, images_B: np.ndarray) -> BatchWeights:
 
 def small_batch(images: ValidationImages, size: int) -> np.ndarray:
     """Of all batches of `size` consecutive images, the first that has the most known false negatives."""
-    total = len(images.image_ids)
-    batches = np.arange(total // size * size).reshape(-1, size)
+    batches = np.arange(len(images) // size * size).reshape(-1, size)
     return max(batches, key=lambda images_B: _false_negatives(images, images_B).sum())
 
 
 def weight_histogram(batch: BatchWeights) -> Markup:
     false, true = batch.false_negatives, batch.true_negatives
-    groups = [Group(f'negatives ({true.size:,})', true, TRUE_NEGATIVE)]
-    if false.size:
-        groups = [
-            Group(f'false negatives ({false.size:,})', false, FALSE_NEGATIVE, hatch='////'),
-            Group(f'true negatives ({true.size:,})', true, TRUE_NEGATIVE),
-        ]
+    groups = {f'false negatives ({false.size:,})': false, f'true negatives ({true.size:,})': true}
+    if not false.size:
+        groups = {f'negatives ({true.size:,})': true}
     return histogram('Weights of the negatives', groups, 'weight of a negative', 1.0, 'InfoNCE: all 1')
 
 
 def _false_negatives(images: ValidationImages, images_B: np.ndarray) -> np.ndarray:
-    if images.relevant_NT is None:
-        return np.zeros((len(images_B), len(images_B)), bool)
-    relevant_BB = images.relevant_NT[np.ix_(images_B, images.first_captions(images_B))]
-    return relevant_BB & ~np.eye(len(images_B), dtype=bool)
+    return (images.relevant_NT & ~images.own_NT)[np.ix_(images_B, images.first_captions(images_B))]

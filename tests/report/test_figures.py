@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sacl_mm.report import figures
-from sacl_mm.report.figures import Group, Line, Point, histogram, line_figure, plain_svg, point_figure
+from sacl_mm.report.figures import Line, Point, histogram, line_figure, plain_svg, point_figure
 
 SVG = '{http://www.w3.org/2000/svg}'
 
@@ -79,7 +79,7 @@ def test_names_are_not_read_as_mathematics_or_markup():
 
 def test_histogram_shares_of_each_group(monkeypatch):
     few, many = np.full(5, 0.55), np.concatenate([np.full(900, 1.45), np.full(100, 99.0)])
-    groups = [Group('few', few, figures.FALSE_NEGATIVE, '////'), Group('many', many, figures.TRUE_NEGATIVE)]
+    groups = {'few': few, 'many': many}
     axes = drawn_axes(monkeypatch, lambda: histogram('t', groups, 'x', 1.0, 'one'))
     shares = [patch.get_data().values for patch in axes.patches[::2]]
     assert [share.max() for share in shares] == pytest.approx([100, 90])
@@ -88,9 +88,9 @@ def test_histogram_shares_of_each_group(monkeypatch):
 
 
 def test_histogram_of_an_empty_group():
-    groups = [Group('a', np.array([]), figures.FALSE_NEGATIVE), Group('b', np.ones(3), figures.TRUE_NEGATIVE)]
+    groups = {'a': np.array([]), 'b': np.ones(3)}
     assert {'a', 'b', 'one'} <= texts_of(histogram('t', groups, 'x', 1, 'one'))
-    ElementTree.fromstring(histogram('t', groups[:1], 'x', 1, ''))
+    ElementTree.fromstring(histogram('t', {'a': np.array([])}, 'x', 1, ''))
 
 
 def test_points_with_their_spread():

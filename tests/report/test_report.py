@@ -159,9 +159,9 @@ def test_numbers(report, work_dir):
 
 def test_marks_agree_with_the_claims(run):
     images = run.images
-    world = [captions_of(0, i, 5) for i in images.image_ids]
+    world = [captions_of(0, int(i), 5) for i in images.image_ids_N]
     claims = [claim for captions in world for claim, _ in captions]
-    scenes = [scene_of(0, i) for i in images.image_ids]
+    scenes = [scene_of(0, int(i)) for i in images.image_ids_N]
     assert images.captions == [text for captions in world for _, text in captions]
     for text in range(0, len(claims), 7):
         for image, scene in enumerate(scenes):
