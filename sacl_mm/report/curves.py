@@ -18,6 +18,7 @@ _TEXTS = {
         'The information that features keep about negatives. Dots: the target that the weights set (0 for InfoNCE). The '
         'estimate is normalised over the candidates and lies below 0: compare runs, not a run with its target.',
     ),
+    'R@mean': ('Mean of all R@k', 'Recall of the annotated match, mean over k and both directions.'),
     'mAP': ('Graded mAP', 'Mean average precision over all true matches, mean of both directions.'),
 }
 _UNITS = {'mi_negative': 'nats', 'temperature': 'learned temperature'}

@@ -45,6 +45,7 @@ _STYLE = {
     'axes.grid': True,
     'axes.grid.axis': 'y',
     'axes.axisbelow': True,
+    'axes.labelpad': 6.0,
     'axes.spines.left': False,
     'axes.spines.right': False,
     'axes.spines.top': False,
@@ -84,7 +85,7 @@ def line_figure(title: str, lines: Sequence[Line], x_label: str, y_label: str) -
     """One line a curve, broken where a value is not finite. Abscissas are whole numbers: iterations or epochs."""
     with matplotlib.style.context(['default', _STYLE]):
         figure, axes = _empty_figure(x_label, y_label)
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
         for line in lines:
             x, y = np.array(line.points, dtype=float).reshape(-1, 2).T
             is_sparse = line.is_target or len(x) <= 12
@@ -97,6 +98,9 @@ def line_figure(title: str, lines: Sequence[Line], x_label: str, y_label: str) -
                 markersize=2.5 if line.is_target else None,
                 label=_short(line.label),
             )
+        abscissas = {x for line in lines for x, _ in line.points}
+        if len(abscissas) == 1:
+            axes.set_xlim(min(abscissas) - 1, max(abscissas) + 1)
         if not any(math.isfinite(y) for line in lines for _, y in line.points):
             axes.text(0.5, 0.5, 'nothing was logged', transform=axes.transAxes, ha='center')
         return inline_svg(figure, title)
@@ -117,6 +121,7 @@ def histogram(title: str, groups: Mapping[str, np.ndarray], x_label: str, line_a
             share = 100 * np.histogram(np.minimum(values, high), edges)[0] / max(1, values.size)
             axes.stairs(share, edges, fill=True, color=colour, alpha=0.28, hatch=hatch, label=label)
             axes.stairs(share, edges, color=colour, linewidth=1.5)
+        axes.set(xlim=(0, high), ylim=(0, None))
         axes.axvline(line_at, color=INK, linestyle='--', linewidth=1.3)
         axes.annotate(
             line_label, (line_at, 1), (4, -9), xycoords=axes.get_xaxis_transform(), textcoords='offset points'

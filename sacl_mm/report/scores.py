@@ -72,7 +72,7 @@ def score_table(runs: Sequence[Mapping[str, float]]) -> list[Score]:
         table.append(
             Score(
                 label if len(evaluators) == 1 else f'{evaluator}: {label}',
-                'mean of both' if name == 'mAP' and not direction else _DIRECTIONS[direction],
+                'both directions' if name == 'mAP' and not direction else _DIRECTIONS[direction],
                 name == 'false_negative_rank',
                 tuple(run.get(key) for run in runs),
             )
@@ -102,15 +102,18 @@ def headline(names: Sequence[str], table: Sequence[Score]) -> str:
 
 
 def _against(scores: Sequence[Score]) -> str:
-    return '; '.join(f'{s.name} {s.direction}'.strip() + f' {s.shown[1]} against {s.shown[0]}' for s in scores)
+    return '; '.join(
+        f'{" ".join(filter(None, (s.name, s.direction)))} {s.shown[1]} against {s.shown[0]}' for s in scores
+    )
 
 
 def rich_table(names: Sequence[str], table: Sequence[Score]) -> Table:
     """For the terminal; the best value is bold."""
+    is_pair = len(names) == 2
     drawn = Table('measure', 'direction')
-    for name in names:
+    for name in (*names, 'difference') if is_pair else names:
         drawn.add_column(escape(printable(name)), justify='right')
     for score in table:
         values = [f'[bold green]{v}[/]' if i == score.best else v for i, v in enumerate(score.shown)]
-        drawn.add_row(escape(printable(score.label)), score.direction, *values)
+        drawn.add_row(escape(printable(score.label)), score.direction, *values, *[score.difference] * is_pair)
     return drawn

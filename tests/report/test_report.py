@@ -120,7 +120,7 @@ def test_page_needs_nothing_else(report):
 
 def test_page_has_every_section_and_escapes(report):
     text = report.path.read_text()
-    assert sections_of(text) == ['scores', 'curves', 'weights', 'weights', 'gallery', 'provenance']
+    assert sections_of(text) == ['scores', 'curves', 'weights', 'gallery', 'provenance']
     assert '<title>SACL &amp; more</title>' in text
     assert 'python &lt;train&gt;' in text
     assert text.count('class="query') == 13
