@@ -5,21 +5,21 @@ Shapes: N images, T captions, E embedding.
 
 import base64
 import os
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from sacl_mm.datasets import LoadImage, ShapeWorld
-from sacl_mm.datasets.shape_world import Scene, captions_of, render_scene, scene_of
+from sacl_mm.datasets.shape_world import captions_of, render_scene, scene_of
 from sacl_mm.datasets.shape_world.claim import satisfied_share
 from sacl_mm.inference.trained_model import load_model
 from sacl_mm.models.losses import FeaturePair, SACLContrastiveLoss
@@ -45,7 +45,7 @@ class ValidationImages:
     (`knows_truth`); else the annotated ones.
     """
 
-    def __init__(self, samples: list[BaseDataElement], dataset: Dataset, evaluators: dict | list) -> None:
+    def __init__(self, samples: list[BaseDataElement], dataset: Sized, evaluators: Sequence[ConfigDict]) -> None:
         self.total = len(dataset)
         self.paths = [str(sample.get('img_path', '')) for sample in samples]
         self.captions = [str(caption) for sample in samples for caption in sample.text]
@@ -54,11 +54,7 @@ class ValidationImages:
         self.owner_T = np.repeat(np.arange(len(samples)), [len(sample.text) for sample in samples])
         self.own_NT = np.arange(len(samples))[:, None] == self.owner_T
         self.world = dataset if isinstance(dataset, ShapeWorld) else None
-        known = [
-            one.relevance
-            for one in ([evaluators] if isinstance(evaluators, dict) else evaluators)
-            if 'relevance' in one
-        ]
+        known = [evaluator.relevance for evaluator in evaluators if evaluator.get('relevance') is not None]
         self.knows_truth, self.relevant_NT = bool(known), self.own_NT
         if known:
             self.relevant_NT = self.own_NT | TASK_UTILS.build(known[0])(self.image_ids_N, self.text_ids_T)
@@ -72,7 +68,7 @@ class ValidationImages:
             return 0.0
         owner, caption = divmod(self.text_ids_T[text], self.world.captions_per_image)
         claim, _ = captions_of(self.world.seed, owner, self.world.captions_per_image)[caption]
-        return satisfied_share(claim, self._scene(image))
+        return satisfied_share(claim, scene_of(self.world.seed, int(self.image_ids_N[image])))
 
     def first_captions(self, images: np.ndarray) -> np.ndarray:
         """Index of each image's first caption."""
@@ -80,7 +76,7 @@ class ValidationImages:
 
     def thumbnail(self, image: int, side: int = 160) -> Thumbnail:
         if self.world is not None:
-            scene = self._scene(image)
+            scene = scene_of(self.world.seed, int(self.image_ids_N[image]))
             shown = ', '.join(f'a {o.size} {o.texture} {o.colour} {o.shape}' for o in scene.objects)
             return Thumbnail(_jpeg(render_scene(scene, side)), f'Image of {shown}')
         path, name = self.paths[image], f'Image {os.path.basename(self.paths[image]) or self.image_ids_N[image]}'
@@ -90,9 +86,6 @@ class ValidationImages:
         scale = side / max(pixels.shape[:2])
         size = [max(1, round(scale * length)) for length in pixels.shape[1::-1]]
         return Thumbnail(_jpeg(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)), name)
-
-    def _scene(self, image: int) -> Scene:
-        return scene_of(self.world.seed, int(self.image_ids_N[image]))
 
 
 @dataclass
@@ -128,7 +121,8 @@ def embed(cfg: Config, checkpoint: Path, split: str) -> Retrieval:
                 references.append(model.encode_reference(data))
             if len(samples) >= MAX_IMAGES:
                 break
-        images = ValidationImages(samples, loader.dataset, cfg.get(f'{split}_evaluator') or [])
+        evaluators = cfg.get(f'{split}_evaluator') or []
+        images = ValidationImages(samples, loader.dataset, evaluators if isinstance(evaluators, list) else [evaluators])
         return Retrieval(
             images,
             torch.nn.functional.normalize(torch.stack([sample.image_feature for sample in samples]).cpu()),
