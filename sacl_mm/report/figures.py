@@ -32,7 +32,6 @@ _VARIABLES = {
 }
 _STYLE = {
     'svg.fonttype': 'none',
-    'svg.hashsalt': 'sacl_mm',
     'text.parse_math': False,
     'font.sans-serif': ['DejaVu Sans'],
     'font.size': 9.5,
@@ -161,19 +160,19 @@ def point_figure(points: Sequence[Point], x_label: str, y_label: str) -> Figure:
 
 def inline_svg(figure: Figure, title: str) -> Markup:
     """The figure for a page; `title` is what a screen reader says."""
-    svg = plain_svg(figure)
+    svg = plain_svg(figure, salt=title)
     for colour, variable in _VARIABLES.items():
         svg = svg.replace(colour, f'var(--{variable})')
-    # matplotlib numbers its groups anew in each figure: no two elements of a page may share an id.
+    # No two elements of a page may share an id, and matplotlib numbers its groups anew in each figure.
     svg = re.sub(r'<g id="[^"]*"', '<g', svg)
     label = Markup('<svg class="figure" role="img" aria-label="{}"').format(printable(title))
     return Markup(svg.replace('<svg', label, 1))
 
 
-def plain_svg(figure: Figure) -> str:
-    """The figure as a file of its own; the same figure gives the same bytes."""
+def plain_svg(figure: Figure, salt: str = '') -> str:
+    """The figure as a file of its own; the same figure gives the same bytes. `salt` enters the ids of its parts."""
     file = io.StringIO()
-    with matplotlib.style.context(['default', _STYLE]), warnings.catch_warnings():
+    with matplotlib.style.context(['default', _STYLE, {'svg.hashsalt': f'sacl_mm {salt}'}]), warnings.catch_warnings():
         warnings.filterwarnings('ignore', message='Glyph')  # of a name; the browser's fonts have it
         for axes in figure.axes:
             if axes.get_legend_handles_labels()[0]:

@@ -1,5 +1,6 @@
 """The score table of several runs, and what it says in words."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -37,12 +38,13 @@ class Score:
 
     @property
     def best(self) -> int | None:
-        """Index of the best run; None if it shares its number, as shown, with another one."""
-        known = sorted((round(v, 1), i) for i, v in enumerate(self.values) if v is not None)
-        if not self.lower_is_better:
-            known.reverse()
-        is_alone = len(known) > 1 and known[0][0] != known[1][0] and known[0][0] == known[0][0]
-        return known[0][1] if is_alone else None
+        """Index of the best run; None if it shares its number, as shown, or is alone."""
+        known = {i: round(v, 1) for i, v in enumerate(self.values) if v is not None and math.isfinite(v)}
+        if len(known) < 2:
+            return None
+        best = (min if self.lower_is_better else max)(known.values())
+        winners = [i for i, value in known.items() if value == best]
+        return winners[0] if len(winners) == 1 else None
 
     @property
     def difference(self) -> str:

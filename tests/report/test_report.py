@@ -113,6 +113,8 @@ def test_page_needs_nothing_else(report):
     assert not re.search(r'url\([^#]|@import', text)
     names = {'http://www.w3.org/2000/svg', 'http://www.w3.org/1999/xlink'}  # which are no addresses
     assert set(re.findall(r'https?://[^"<\s]*', text)) == names
+    ids = re.findall(r' id="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
     assert len(text.encode()) < 3_000_000
     assert 'prefers-color-scheme: dark' in text
     assert not re.search(r'\b(nan|inf|None|Undefined)\b', re.sub('base64,[^"]*', '', text))
@@ -196,6 +198,26 @@ def test_weights(run):
     assert f'Known false negatives weigh {batch.false_negatives.mean():.2f} on average' in batch.summary
 
 
+def test_weights_by_a_reference_model(tmp_path):
+    cfg = config('shape_world')
+    cfg.model.contrastive_loss.policy.alpha = 1.0
+    cfg.model.reference_checkpoint = str(tmp_path / 'reference.pth')
+    save_untrained(tmp_path / 'run', cfg)
+    report = write_report({'run': tmp_path / 'run'}, tmp_path / 'report.html')
+    [reason] = report.lacking['weights']
+    assert 'needs reference features' in reason
+    torch.manual_seed(1)
+    with DefaultScope.overwrite_default_scope('sacl_mm'):
+        reference = MODELS.build(config('shape_world_infonce').model)
+    torch.save(dict(state_dict=reference.state_dict()), cfg.model.reference_checkpoint)
+    run = embed(cfg, tmp_path / 'run' / 'epoch_0.pth', 'val')
+    assert not torch.allclose(run.reference.image, run.image_NE)
+    weights = batch_weights(run, np.arange(6)).weight_BB
+    similarity = run.reference.image[0] @ run.reference.text[run.images.first_captions(np.arange(6))].t()
+    expected = np.exp(-similarity[1:].double().numpy() / 0.3)
+    np.testing.assert_allclose(weights[0, 1:], expected / expected.mean(), rtol=1e-3)
+
+
 def test_evenly_spaced():
     assert evenly_spaced(100, 4) == [12, 37, 62, 87]
     assert evenly_spaced(3, 9) == [0, 1, 2]
@@ -249,6 +271,17 @@ def test_a_test_of_another_task_has_its_scores(tmp_path):
     assert 'nothing was trained here' in text
     assert report.lacking['retrieval'] == [f'test: {tmp_path}/test should have one configuration (*.py), it has 0']
     assert f'Not shown: {report.lacking["retrieval"][0]}.' in text
+
+
+def test_a_test_shows_the_checkpoint_that_it_measured(work_dir, tmp_path):
+    cfg = config('shape_world')
+    cfg.load_from = str(work_dir / 'sacl' / 'epoch_0.pth')
+    cfg.test_dataloader.dataset.update(num_images=12, start=7)
+    write_scores(tmp_path / 'test', {'retrieval/mAP': 30.0})
+    cfg.dump(tmp_path / 'test' / 'config.py')
+    report = write_report({'test': tmp_path / 'test'}, tmp_path / 'report.html')
+    assert not any(report.lacking.values())
+    assert 'among 12 images' in report.path.read_text()
 
 
 def without_checkpoint(folder):

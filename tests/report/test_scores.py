@@ -88,7 +88,8 @@ def test_best_of_three_and_of_one():
     assert score_table(three)[0].best == 1
     assert score_table([*three, {'a/b': 3.04}])[0].best is None
     assert score_table(three[:1])[0].best is None
-    assert score_table([{'a/b': float('nan')}, {'a/b': 1.0}])[0].best == 1
+    assert score_table([{'a/b': float('nan')}, *three])[0].best == 2
+    assert score_table([{'a/b': float('nan')}, {'a/b': 1.0}])[0].best is None
 
 
 def test_difference_is_that_of_the_numbers_shown():
