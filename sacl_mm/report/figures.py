@@ -160,12 +160,13 @@ def point_figure(points: Sequence[Point], x_label: str, y_label: str) -> Figure:
 
 def inline_svg(figure: Figure, title: str) -> Markup:
     """The figure for a page; `title` is what a screen reader says."""
+    title = printable(title)
     svg = plain_svg(figure, salt=title)
     for colour, variable in _VARIABLES.items():
         svg = svg.replace(colour, f'var(--{variable})')
     # No two elements of a page may share an id, and matplotlib numbers its groups anew in each figure.
     svg = re.sub(r'<g id="[^"]*"', '<g', svg)
-    label = Markup('<svg class="figure" role="img" aria-label="{}"').format(printable(title))
+    label = Markup('<svg class="figure" role="img" aria-label="{}"').format(title)
     return Markup(svg.replace('<svg', label, 1))
 
 

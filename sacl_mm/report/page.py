@@ -62,11 +62,13 @@ def write_report(
     scores = _scores(work_dirs, lacking['scores'])
     if not scores and not any(curves.values()):
         raise UserError(lacking['scores'][0])
-    facts, retrieved = _retrieved(work_dirs, lacking['retrieval'])
+    facts, retrieved = _retrieved(work_dirs, lacking)
     for name, known in (notes or {}).items():
         facts[name] |= known
     names, table = list(scores), score_table(list(scores.values()))
-    report = Report(out, names, table, headline(names, table) if len(names) == 2 else '', lacking)
+    report = Report(
+        out, names, table, headline(names, table) if len(names) == 2 and not lacking['scores'] else '', lacking
+    )
     made, numbers = report_facts(), out.with_suffix('.json')
     template = environment().get_template('page.html')
     page = template.render(
@@ -97,7 +99,9 @@ def _scores(work_dirs: Mapping[str, Path], lacking: list[str]) -> dict[str, dict
     return scores
 
 
-def _retrieved(work_dirs: Mapping[str, Path], lacking: list[str]) -> tuple[dict[str, dict], dict[str, Retrieval]]:
+def _retrieved(
+    work_dirs: Mapping[str, Path], lacking: dict[str, list[str]]
+) -> tuple[dict[str, dict], dict[str, Retrieval]]:
     """Facts about each run, and the models of those that retrieve among the same images."""
     facts: dict[str, dict] = {name: {} for name in work_dirs}
     retrieved: dict[str, Retrieval] = {}
@@ -110,11 +114,12 @@ def _retrieved(work_dirs: Mapping[str, Path], lacking: list[str]) -> tuple[dict[
             run = embed(cfg, checkpoint, split)
             first, other = next(iter(retrieved.items()), (name, run))
             if run.images.captions != other.images.captions:
-                raise UserError(f'it is measured on other data than {first}')
+                lacking['scores'].append(f'{name} is measured on other data than {first}: their scores do not compare')
+                raise UserError(f'measured on other data than {first}')
             retrieved[name] = run
         # What is wrong with a checkpoint or its data: the page says so and goes on without.
         except (UserError, BrokenSampleError, OSError, ValueError) as error:
-            lacking.append(f'{name}: {printable(error)}')
+            lacking['retrieval'].append(f'{name}: {printable(error)}')
     return facts, retrieved
 
 

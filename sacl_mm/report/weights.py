@@ -42,9 +42,10 @@ class BatchWeights:
         false, true = self.false_negatives, self.true_negatives
         if not false.size:
             return f'Half of the negatives weigh less than {np.median(true):.2f}.'
+        of_false, of_true = f'{false.mean():.2f}', f'{true.mean():.2f}'
+        verdict = 'the same as' if of_false == of_true else 'less than' if false.mean() < true.mean() else 'more than'
         return (
-            f'Known false negatives weigh {false.mean():.2f} on average, '
-            f'{"less than" if false.mean() < true.mean() else "no less than"} true negatives, which weigh {true.mean():.2f}. '
+            f'Known false negatives weigh {of_false} on average, {verdict} true negatives, which weigh {of_true}. '
             f'{100 * (false < 1).mean():.0f} % of the false and {100 * (true < 1).mean():.0f} % of the true ones are pushed '
             'less than by InfoNCE.'
         )
@@ -65,14 +66,14 @@ def batch_weights(run: Retrieval, images_B: np.ndarray) -> BatchWeights:
     if len(images_B) < 2:
         raise ValueError('a single image has no negatives')
     texts_B = run.images.first_captions(images_B)
-    reference = run.reference
+    reference, own = run.reference, FeaturePair(run.image_NE[images_B], run.text_TE[texts_B])
     with torch.no_grad():
         _, diagnostics = run.loss.cpu()(
-            run.image_NE[images_B],
-            run.text_TE[texts_B],
+            *own,
             torch.from_numpy(images_B),
             torch.from_numpy(texts_B),
             reference=None if reference is None else FeaturePair(reference.image[images_B], reference.text[texts_B]),
+            teacher=own,  # a momentum teacher changes the targets, not the weights
             progress=1.0,
             return_diagnostics=True,
         )

@@ -1,5 +1,6 @@
 """The whole report: two tiny models that were never trained, other tasks, and what is missing."""
 
+import dataclasses
 import importlib.util
 import json
 import re
@@ -15,6 +16,8 @@ from mmengine.registry import DefaultScope
 
 from sacl_mm.datasets.shape_world import captions_of, holds, scene_of
 from sacl_mm.datasets.shape_world.claim import satisfied_share
+from sacl_mm.models.losses import SACLContrastiveLoss
+from sacl_mm.models.losses.policies import MomentumDistillation
 from sacl_mm.registry import MODELS
 from sacl_mm.report import write_report
 from sacl_mm.report.gallery import (
@@ -28,7 +31,7 @@ from sacl_mm.report.gallery import (
 )
 from sacl_mm.report.provenance import checkpoint_of, config_of
 from sacl_mm.report.retrieval import embed
-from sacl_mm.report.weights import batch_weights, small_batch
+from sacl_mm.report.weights import BatchWeights, batch_weights, small_batch
 from sacl_mm.user_error import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -198,6 +201,21 @@ def test_weights(run):
     assert f'Known false negatives weigh {batch.false_negatives.mean():.2f} on average' in batch.summary
 
 
+def test_a_teacher_changes_no_weight(run):
+    distilling = SACLContrastiveLoss(policy=MomentumDistillation(run.loss.policy))
+    taught = batch_weights(dataclasses.replace(run, loss=distilling), np.arange(6))
+    np.testing.assert_allclose(taught.weight_BB, batch_weights(run, np.arange(6)).weight_BB)
+
+
+@pytest.mark.parametrize(('false', 'says'), [(0.5, 'less than'), (3.0, 'more than'), (1.001, 'the same as')])
+def test_summary_of_weights(false, says):
+    weight_BB = np.array([[np.nan, 1.0, false], [1.0, np.nan, 1.0], [1.0, 1.0, np.nan]])
+    false_negative_BB = np.zeros((3, 3), bool)
+    false_negative_BB[0, 2] = True
+    batch = BatchWeights(np.arange(3), np.arange(3), weight_BB, false_negative_BB)
+    assert f'weigh {false:.2f} on average, {says} true negatives, which weigh 1.00' in batch.summary
+
+
 def test_weights_by_a_reference_model(tmp_path):
     cfg = config('shape_world')
     cfg.model.contrastive_loss.policy.alpha = 1.0
@@ -327,7 +345,9 @@ def test_runs_on_different_data_share_no_gallery(work_dir, tmp_path):
     cfg.val_dataloader.dataset.start = 5
     save_untrained(tmp_path / 'other', cfg)
     report = write_report(dict(SACL=work_dir / 'sacl', other=tmp_path / 'other'), tmp_path / 'report.html')
-    assert report.lacking['retrieval'] == ['other: it is measured on other data than SACL']
+    assert report.lacking['retrieval'] == ['other: measured on other data than SACL']
+    assert report.lacking['scores'] == ['other is measured on other data than SACL: their scores do not compare']
+    assert report.headline == ''
 
 
 def test_nothing_to_report(tmp_path):
