@@ -191,3 +191,11 @@ def test_an_installed_mmcv_is_never_overwritten(monkeypatch, tmp_path):
     arguments = setup_arguments(monkeypatch)
     assert not any('mmcv' in requirement for requirement in arguments['install_requires'])
     assert arguments['version'] == sacl_mm.__version__
+
+
+def test_the_templates_of_the_report_are_installed(monkeypatch):
+    [pattern] = setup_arguments(monkeypatch)['package_data']['sacl_mm.report']
+    report = PACKAGE / 'report'
+    assert (
+        set(report.glob(pattern)) == {path for path in report.rglob('*') if path.suffix in ('.html', '.css')} != set()
+    )

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Train SACL and its InfoNCE twin in the embedded world and compare them: `python tools/demo.py [--epochs N] [--seed S]`.
 
-Writes `report.html` and `results.json` to the work directory. Interrupted, it continues where it was when run again; what
+Writes `report.html` and `report.json` to the work directory. Interrupted, it continues where it was when run again; what
 is finished is not trained again. `--report-only` writes the report of finished runs anew.
 """
 
@@ -19,6 +19,14 @@ from mmengine.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = {'infonce': 'configs/shape_world/infonce.py', 'sacl': 'configs/shape_world/sacl.py'}
+LABELS = {'infonce': 'InfoNCE', 'sacl': 'SACL'}
+TITLE = 'SACL against InfoNCE, where every truth is known'
+LEAD = (
+    'InfoNCE treats every caption of another image as wrong, also where it is right. SACL (Jiang et al., ACL 2023) pushes '
+    'captions that resemble the image away less. Here both losses train the same small model on rendered scenes, of which it '
+    'is known exactly what is true. Both runs share model, data, order of the samples and seed. SACL takes its weights from '
+    'the finished InfoNCE model at first, and more and more from itself.'
+)
 # On two CPU cores of a small machine; only for the announcement.
 PAIRS_PER_SECOND, VALIDATION_SECONDS, REPORT_SECONDS = 450, 6, 30
 # What makes two trainings the same one.
@@ -143,9 +151,9 @@ def announce(trainings: list[Training], work_dir: Path) -> None:
     minutes = max(1, round((sum(training.seconds_left for training in trainings) + REPORT_SECONDS) / 60))
     print(
         'This trains the same small model twice, with InfoNCE and then, with that as its reference model, with SACL:\n'
-        f'{cfg.train_cfg.max_epochs} epochs each on {cfg.train_dataloader.dataset.num_images:,} rendered pictures, '
+        f'{cfg.train_cfg.max_epochs} epochs each on {cfg.train_dataloader.dataset.num_images:,} rendered images, '
         f'seed {cfg.randomness.seed}.\n'
-        'It then measures both by retrieval among unseen pictures and writes a report. Nothing is downloaded.\n'
+        'It then measures both by retrieval among unseen images and writes a report. Nothing is downloaded.\n'
         f'Expected: about {minutes} minute{"s" * (minutes != 1)} on two CPU cores (this machine: {_cores()}). '
         'Ctrl-C stops; the same command continues.\n'
         f'Results: {work_dir.resolve()}',
@@ -180,17 +188,19 @@ def report(work_dir: Path) -> None:
     # Here, for it takes seconds to import, and nothing before needs it.
     from rich.console import Console
 
-    from sacl_mm.report import headline, rich_table, where_behind, write_report
+    from sacl_mm.report import write_report
+    from sacl_mm.report.scores import rich_table
 
-    print('\nmeasuring both models and writing the report ...', flush=True)
-    try:
-        written = write_report(work_dir, _read_notes(work_dir))
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(str(error))
+    print('\nwriting the report ...', flush=True)
+    notes = {
+        LABELS[name]: {'command': known['command'], 'training time': f'{known["seconds"]:,.0f} s'}
+        for name, known in _read_notes(work_dir).items()
+    }
+    work_dirs = {label: work_dir / name for name, label in LABELS.items()}
+    written = write_report(work_dirs, work_dir / 'report.html', TITLE, LEAD, notes)
     console = Console()
-    console.print(rich_table(written.metrics, written.images, written.texts))
-    for sentence in filter(None, (headline(written.metrics), where_behind(written.metrics))):
-        console.print(sentence, highlight=False)
+    console.print(rich_table(written.names, written.table))
+    console.print(written.headline, highlight=False, markup=False)
     # Not by rich: it would break a long path.
     print(f'\nReport: {written.path.resolve()}')
 

@@ -1,11 +1,9 @@
-"""A page that compares a SACL training with its InfoNCE twin in the embedded world.
+"""A page about any run of this library: scores, curves, weights of negatives, retrieved images, provenance.
 
-Read in this order: evaluated_run (features and measures), validation (what is true), marks, weights, gallery (what is shown),
-axes, line_chart, histogram, pictures (how), the *_section modules and page (where).
+Read in this order: runs (what was logged), scores and curves (what is shown of it), retrieval (a model among its validation
+images), weights and gallery (what is shown of that), figures, provenance, page; `templates/` holds the HTML.
 """
 
 from sacl_mm.report.page import Report, write_report
-from sacl_mm.report.score_table import rich_table
-from sacl_mm.report.summary import RUNS, headline, where_behind
 
-__all__ = ['RUNS', 'Report', 'headline', 'rich_table', 'where_behind', 'write_report']
+__all__ = ['Report', 'write_report']

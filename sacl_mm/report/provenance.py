@@ -1,68 +1,78 @@
-"""Where the numbers come from: configurations, seeds, commands, versions, machine, commit."""
+"""Where the numbers come from: configuration, checkpoint, seed, versions, machine, commit."""
 
 import os
 import platform
 import subprocess
-from html import escape
 from pathlib import Path
 
 import mmengine
 import torch
+from mmengine.config import Config
 
 import sacl_mm
-from sacl_mm.report.evaluated_run import EvaluatedRun
-from sacl_mm.report.summary import RUNS
-from sacl_mm.user_error import printable
+from sacl_mm.inference.trained_model import read_config
+from sacl_mm.user_error import UserError
 
 
-def provenance(runs: dict[str, EvaluatedRun], trainings: dict[str, dict]) -> dict:
-    """Plain data, for `results.json`. `trainings`: run -> dict(command, seconds), where that is known."""
-    return dict(
-        runs={name: _of_run(run, trainings.get(name, {})) for name, run in runs.items()},
-        versions=dict(
-            sacl_mm=sacl_mm.__version__,
-            python=platform.python_version(),
-            torch=torch.__version__,
-            mmengine=mmengine.__version__,
-        ),
-        machine=dict(
-            system=platform.system(), processor=platform.machine(), cpus=os.cpu_count(), threads=torch.get_num_threads()
-        ),
-        commit=_commit(),
+def config_of(work_dir: Path) -> Config:
+    """The configuration that MMEngine's Runner left in a work directory.
+
+    Raises:
+        UserError: there is none, there are several, or it is wrong.
+    """
+    files = sorted(work_dir.glob('*.py'))
+    if len(files) != 1:
+        raise UserError(f'{work_dir} should have one configuration (*.py), it has {len(files)}')
+    return read_config(files[0])
+
+
+def checkpoint_of(work_dir: Path, cfg: Config) -> tuple[Path, str]:
+    """A training's last checkpoint with 'val', else the checkpoint that a test measured with 'test'.
+
+    Of the last checkpoint's path only the name counts: the folder may have moved.
+
+    Raises:
+        UserError: there is none.
+    """
+    pointer = work_dir / 'last_checkpoint'
+    if pointer.is_file():
+        path, split = work_dir / Path(pointer.read_text().strip()).name, 'val'
+    elif cfg.get('load_from'):
+        path, split = Path(cfg.load_from), 'test'
+    else:
+        raise UserError(f'{work_dir} has no checkpoint')
+    if not path.is_file():
+        raise UserError(f"checkpoint '{path}' does not exist")
+    return path, split
+
+
+def run_facts(work_dir: Path, cfg: Config) -> dict[str, object]:
+    """What is known about a run without its checkpoint."""
+    model = cfg.get('model') or {}
+    starts = sorted(folder.parent.name for folder in work_dir.glob('*/vis_data'))
+    facts = {
+        'configuration': Path(cfg.filename).name,
+        'model': model.get('type'),
+        'policy': (model.get('contrastive_loss') or {}).get('policy'),
+        'seed': (cfg.get('randomness') or {}).get('seed'),
+        'started': ', '.join(starts),
+    }
+    return {name: value for name, value in facts.items() if value not in (None, '')}
+
+
+def report_facts() -> dict[str, str]:
+    """About the code and the machine that made the report."""
+    versions = dict(
+        sacl_mm=sacl_mm.__version__,
+        python=platform.python_version(),
+        torch=torch.__version__,
+        mmengine=mmengine.__version__,
     )
-
-
-def html_section(facts: dict) -> str:
-    rows = []
-    for name, label in RUNS.items():
-        run = facts['runs'][name]
-        seconds = f'{run["seconds"]:,.0f} s' if run['seconds'] is not None else 'time not noted'
-        rows.append((label, f'{run["epochs"]} epochs, seed {run["seed"]}, {seconds}; {run["checkpoint"]}'))
-    rows.append(('versions', ', '.join(f'{name} {version}' for name, version in facts['versions'].items())))
-    machine = facts['machine']
-    rows.append(('machine', f'{machine["system"]} {machine["processor"]}, {machine["cpus"]} CPUs'))
-    rows.append(('commit', facts['commit'] or 'not a git checkout'))
-    listed = ''.join(f'<dt>{escape(name)}</dt><dd>{escape(printable(value))}</dd>' for name, value in rows)
-    commands = [printable(run['command']) for run in facts['runs'].values() if run['command']]
-    shown = f'<pre>{escape(chr(10).join(commands))}</pre>' if commands else ''
-    return f"""
-<section id="making"><h2>How it was made</h2>
-<p>Pictures and captions are rendered while training; nothing was downloaded. The same commands and seed give the same
-data in the same order; last digits may differ between machines. All numbers are also in <code>results.json</code>.</p>
-<dl>{listed}</dl>{shown}</section>"""
-
-
-def _of_run(run: EvaluatedRun, training: dict) -> dict:
-    return dict(
-        config=Path(run.cfg.filename).name,
-        checkpoint=run.checkpoint.name,
-        epochs=run.epochs,
-        seed=run.cfg.randomness.seed,
-        policy=run.cfg.model.contrastive_loss.policy.to_dict(),
-        command=training.get('command'),
-        seconds=training.get('seconds'),
-        metrics=run.metrics,
-    )
+    return {
+        'versions': ', '.join(f'{name} {version}' for name, version in versions.items()),
+        'machine': f'{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs',
+        'commit': _commit() or 'not a git checkout',
+    }
 
 
 def _commit() -> str | None:

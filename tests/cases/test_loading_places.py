@@ -65,7 +65,7 @@ PLACES = {
         'BertModel.from_pretrained': 'safetensors',
     },
     'sacl_mm/models/dual_encoder.py': {'self.reference.load': 'read_plain'},
-    'sacl_mm/report/evaluated_run.py': {'Config.fromfile': 'configuration'},
+    'sacl_mm/report/retrieval.py': {'reference.load': 'read_plain'},
     'tools/benchmarks/pretraining_step.py': {'Config.fromfile': 'configuration'},
     'tools/benchmarks/sharding.py': {'Config.fromfile': 'configuration'},
     'tools/benchmarks/speed_quality.py': {'Config.fromfile': 'configuration'},

@@ -35,7 +35,7 @@ from sacl_mm.engine.sharding_strategy import ShardingStrategy
 from sacl_mm.inference.trained_model import load_model
 from sacl_mm.layers.bert_checkpoint import load_bert
 from sacl_mm.models.reference import FrozenReference
-from sacl_mm.report.evaluated_run import evaluate_run
+from sacl_mm.report.retrieval import embed
 
 ROOT = Path(__file__).parents[2]
 CONVERTER = ROOT / 'tools' / 'model_converters' / 'convert.py'
@@ -154,9 +154,7 @@ def load_a_bert(path: Path) -> None:
 
 
 def report_of(path: Path) -> None:
-    (path.parent / 'last_checkpoint').write_text(str(path))
-    (path.parent / 'config.py').write_text('model = dict()')
-    evaluate_run(path.parent)
+    embed(Config(dict(model=model_config(), val_dataloader=dict())), path, 'val')
 
 
 def load_sharded(path: str) -> dict:

@@ -23,16 +23,8 @@ from sacl_mm.engine.launch import run_tool
 
 load_mmpretrain()
 from sacl_mm.models.backbones import TokenReducedViT  # noqa: E402  (needs the above)
-from sacl_mm.report.point_chart import Point, point_chart  # noqa: E402
+from sacl_mm.report.figures import Point, plain_svg, point_figure  # noqa: E402
 from sacl_mm.report.runs import last_values, named_runs  # noqa: E402
-
-# Of the report's charts.
-COLOURS = {
-    'all tokens': 'true-negative',
-    'guided by the picture': 'sacl',
-    'guided by the text': 'infonce',
-    'alike tokens merged': 'false-negative',
-}
 
 
 def main() -> None:
@@ -60,20 +52,17 @@ def main() -> None:
                 f'{change:+.1%}',
             ]
         )
-        points.append(Point(name, share, mean, spread, COLOURS[form]))
+        points.append(Point(name, share, mean, spread, form))
     columns = ['tokens that stay', 'MFLOP a picture', 'of all', 'seeds', args.metric, 'against the first']
     print_table('Image encoder, forward; mean and standard deviation over seeds', columns, rows)
     if args.svg:
         args.svg.parent.mkdir(parents=True, exist_ok=True)
-        legend = {COLOURS[form]: form for form in dict.fromkeys(form for _, form, _ in measured.values())}
-        title = f'{args.metric} by operations of the image encoder'
-        args.svg.write_text(
-            point_chart(title, points, 'operations of the image encoder, %', args.metric, legend) + '\n'
-        )
+        figure = point_figure(points, 'operations of the image encoder, %', args.metric)
+        args.svg.write_text(plain_svg(figure), encoding='utf-8')
 
 
 def encoder_of(folder: Path) -> tuple[int, str]:
-    """Operations of a picture in the run's image encoder, and how it has fewer tokens: a key of `COLOURS`."""
+    """Operations of a picture in the run's image encoder, and how it has fewer tokens."""
     files = sorted(folder.glob('*.py'))
     if not files:
         raise UserError(f'{folder} has no configuration (*.py): it is no work directory')
