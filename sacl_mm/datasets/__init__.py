@@ -5,8 +5,7 @@ from sacl_mm.datasets.cached_features import CachedFeatures
 from sacl_mm.datasets.image_text_dataset import ImageTextDataset
 from sacl_mm.datasets.image_text_pairs import ImageTextPairs
 from sacl_mm.datasets.nlvr2 import NLVR2Pairs
-from sacl_mm.datasets.sample_index import SampleIndex
-from sacl_mm.datasets.sampler import EpochSampler
+from sacl_mm.datasets.sampler import EpochSampler, SampleIndex
 from sacl_mm.datasets.shape_world import (
     ShapeWorld,
     ShapeWorldObjects,

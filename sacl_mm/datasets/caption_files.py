@@ -24,8 +24,7 @@ from sacl_mm.datasets.annotation_fields import (
     text_field,
 )
 from sacl_mm.datasets.column_names import find_columns
-from sacl_mm.datasets.json_files import load_json, load_json_lines
-from sacl_mm.datasets.text_files import text_lines
+from sacl_mm.datasets.text_files import load_json, load_json_lines, text_lines
 from sacl_mm.reading_report import ReadingReport
 from sacl_mm.user_error import AnnotationError
 

@@ -1,4 +1,6 @@
-"""Which files a name from an annotation file may open: those below the user's own folders, and regular ones.
+"""Files of images: which ones a name from an annotation file may open, how they are named, and in which folder they are.
+
+A name opens only what lies below the user's own folders, and only regular files.
 
 A name is data, the file system is the user's: folders are compared as they are written, so a linked folder below the data
 root is a folder like any other. Only a name with `..` is resolved, links and all, before it is compared.
@@ -6,10 +8,16 @@ root is a folder like any other. Only a name with `..` is resolved, links and al
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+# What Pillow and OpenCV decode.
+IMAGE_SUFFIXES = (
+    '.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.apng', '.webp', '.avif', '.bmp', '.dib', '.gif', '.tif', '.tiff',
+    '.jp2', '.j2k', '.jpx', '.ppm', '.pgm', '.pbm', '.pnm',
+)  # fmt: skip
 
 
-class ImageFolders:
+class AllowedFolders:
     """`path in folders`: whether a path lies below one of them.
 
     Args:
@@ -77,3 +85,37 @@ def _is_file(entry: os.DirEntry) -> bool:
 
 
 _KINDS = {stat.S_IFDIR: 'folder', stat.S_IFIFO: 'pipe (FIFO)', stat.S_IFCHR: 'device', stat.S_IFBLK: 'device'}
+
+
+def has_image_suffix(name: str) -> bool:
+    """Whether a file is named as an image, also in capitals."""
+    return os.path.splitext(name.strip())[1].lower() in IMAGE_SUFFIXES
+
+
+class ImageFinder:
+    """Finds a picture in the first of several folders that has it.
+
+    Visual Genome comes in two folders (VG_100K, VG_100K_2), and which one holds a picture stands in no file of questions.
+
+    Args:
+        folders: at least one. With a single one nothing is looked up, so it may be a remote address.
+    """
+
+    def __init__(self, folders: Sequence[str]) -> None:
+        if not folders:
+            raise ValueError('at least one folder of pictures is needed')
+        self.folders = list(folders)
+        self._names_in: dict[str, set[str]] = {}
+
+    def path(self, name: str) -> str:
+        """Where the picture is; its place in the first folder if it is in none."""
+        paths = [os.path.join(folder, name) for folder in self.folders]
+        if len(paths) == 1:
+            return paths[0]
+        return next((path for path in paths if self._exists(path)), paths[0])
+
+    def _exists(self, path: str) -> bool:
+        folder, name = os.path.split(path)
+        if folder not in self._names_in:  # one listing is far cheaper than a look at every picture
+            self._names_in[folder] = regular_files(folder)
+        return name in self._names_in[folder]

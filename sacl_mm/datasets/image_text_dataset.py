@@ -1,5 +1,6 @@
 """The base of the project's datasets: reproducible samples, and broken ones that are neither fatal nor silent."""
 
+import hashlib
 import logging
 import os
 import re
@@ -12,8 +13,8 @@ from mmengine.logging import print_log
 from PIL import Image
 
 from sacl_mm.broken_sample import BrokenSampleError
-from sacl_mm.datasets.image_files import ImageFolders, is_special, regular_files
-from sacl_mm.datasets.sample_index import random_state_of
+from sacl_mm.datasets.image_files import AllowedFolders, is_special, regular_files
+from sacl_mm.datasets.sampler import random_state_of
 from sacl_mm.reading_report import ReadingReport
 from sacl_mm.user_error import AnnotationError, printable
 
@@ -153,14 +154,14 @@ class ImageTextDataset(BaseDataset):
             paths.update(dict.fromkeys(_paths_of(super().get_data_info(index))))
         return list(paths)
 
-    def _allowed_folders(self) -> ImageFolders | None:
+    def _allowed_folders(self) -> AllowedFolders | None:
         """None without annotation files: names are then the program's own."""
         files = [self.ann_file] if isinstance(self.ann_file, str) else list(self.ann_file)
         if not any(files):
             return None
         prefix = self.data_prefix.get('img_path', '')
         prefixes = [prefix] if isinstance(prefix, str) else prefix
-        return ImageFolders([*prefixes, *filter(None, [self.data_root]), *filter(os.path.isdir, files)])
+        return AllowedFolders([*prefixes, *filter(None, [self.data_root]), *filter(os.path.isdir, files)])
 
     def _is_allowed(self, path: str) -> bool:
         return self._image_folders is None or path in self._image_folders
@@ -217,6 +218,12 @@ class ImageTextDataset(BaseDataset):
             _warn(f'broken sample {message}')
         if count % _MAX_NAMED == 0 and (count // _MAX_NAMED).bit_count() == 1:
             _warn(f'{count} broken samples so far in this process, of {len(self)}; the next count comes at {2 * count}')
+
+
+def stable_id(text: str) -> int:
+    """An id that agrees between processes, machines and joined datasets: a hash in [0, 2^53), exact in any number type of 64
+    bits; also of a file's name that is not UTF-8."""
+    return int.from_bytes(hashlib.blake2b(text.encode(errors='surrogatepass'), digest_size=8).digest(), 'big') >> 11
 
 
 def _warn(message: str) -> None:

@@ -17,8 +17,7 @@ from sacl_mm.datasets.annotation_fields import (
     text_field,
     whole_text,
 )
-from sacl_mm.datasets.json_files import load_json, load_json_lines
-from sacl_mm.datasets.text_files import encoding_of, read_bytes
+from sacl_mm.datasets.text_files import encoding_of, load_json, load_json_lines, read_bytes
 from sacl_mm.reading_report import ReadingReport
 
 _LABELS = {'True': 1, 'False': 0, True: 1, False: 0, None: -1}

@@ -22,8 +22,7 @@ from sacl_mm.datasets.annotation_fields import (
     text_field,
     whole_text,
 )
-from sacl_mm.datasets.json_files import load_json
-from sacl_mm.datasets.text_files import encoding_of, read_bytes
+from sacl_mm.datasets.text_files import encoding_of, load_json, read_bytes
 from sacl_mm.reading_report import ReadingReport
 
 # ALBEF, Section 5.2 and its data loader: an answer of Visual Genome weighs half of what ten annotators agree on.

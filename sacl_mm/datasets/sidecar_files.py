@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 
-from sacl_mm.datasets.image_suffixes import IMAGE_SUFFIXES, has_image_suffix
+from sacl_mm.datasets.image_files import IMAGE_SUFFIXES, has_image_suffix
 from sacl_mm.datasets.text_files import text_lines
 from sacl_mm.reading_report import ReadingReport
 from sacl_mm.user_error import AnnotationError

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from sacl_mm.datasets.annotation_fields import FieldError, check, image_name, shown
 from sacl_mm.datasets.column_names import TO_DOWNLOAD, Columns, are_numbers, find_columns, is_header
-from sacl_mm.datasets.image_suffixes import has_image_suffix
+from sacl_mm.datasets.image_files import has_image_suffix
 from sacl_mm.datasets.text_files import read_text
 from sacl_mm.reading_report import ReadingReport
 from sacl_mm.user_error import AnnotationError

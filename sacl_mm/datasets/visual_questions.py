@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 from mmengine.logging import print_log
 
 from sacl_mm.datasets.annotation_fields import check
-from sacl_mm.datasets.image_text_dataset import ImageTextDataset
-from sacl_mm.datasets.json_files import load_json
-from sacl_mm.datasets.picture_folders import PictureFolders
+from sacl_mm.datasets.image_files import ImageFinder
+from sacl_mm.datasets.image_text_dataset import ImageTextDataset, stable_id
 from sacl_mm.datasets.question_files import Question, question_format, read_questions
-from sacl_mm.datasets.stable_id import stable_id
+from sacl_mm.datasets.text_files import load_json
 from sacl_mm.reading_report import ReadingReport
 from sacl_mm.registry import DATASETS
 
@@ -88,7 +87,7 @@ class VisualQuestions(ImageTextDataset):
     def load_data_list(self) -> list[dict]:
         """One dict per question."""
         report = self.reading_report = ReadingReport(', '.join(self.ann_file))
-        folders = PictureFolders(self.data_prefix['img_path'])
+        folders = ImageFinder(self.data_prefix['img_path'])
         number_in: Counter[str] = Counter()
         items = []
         for question in self._read_questions(report):

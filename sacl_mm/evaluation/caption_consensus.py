@@ -8,8 +8,8 @@ from mmengine.logging import MMLogger
 
 from sacl_mm.evaluation.ground_truth import GroundTruthMetric
 from sacl_mm.functional.cider import cider_matrix
-from sacl_mm.functional.finite import check_finite
 from sacl_mm.functional.ranking import checked_topk, cumulative_gain
+from sacl_mm.functional.settings import check_finite
 from sacl_mm.registry import METRICS
 from sacl_mm.user_error import EvaluationError
 

@@ -13,8 +13,8 @@ from scipy.stats import kendalltau
 
 from sacl_mm.evaluation.ground_truth import GroundTruthMetric
 from sacl_mm.evaluation.judgement_files import Judgements, read_crowdflower, read_expert
-from sacl_mm.functional.finite import check_finite
-from sacl_mm.functional.rank_statistics import area_under_curve, percentile_ranks
+from sacl_mm.functional.ranking import area_under_curve, percentile_ranks
+from sacl_mm.functional.settings import check_finite
 from sacl_mm.registry import METRICS
 from sacl_mm.user_error import EvaluationError
 

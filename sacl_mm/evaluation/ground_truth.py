@@ -3,11 +3,14 @@
 Shapes: k texts of an image, E embedding.
 """
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from mmengine.dataset import BaseDataset
 from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
@@ -104,3 +107,14 @@ def check_dataset(metric: BaseMetric, dataset: Sequence[dict]) -> None:
             'it in meta_keys of PackInputs'
         )
     metric.check_set(truths + [metric.ground_truth(entry) for entry in entries[1:]])
+
+
+def write_predictions(path: str, text: str) -> None:
+    """Write a file for an evaluation server or an official script, so that it is there whole or not at all, with the folders
+    that it needs; the log names it."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_name(f'.{target.name}.{os.getpid()}')
+    unfinished.write_text(text, encoding='utf-8')
+    os.replace(unfinished, target)
+    MMLogger.get_current_instance().info(f'predictions written to {path}')

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import torch
 from mmengine.logging import MMLogger
 
-from sacl_mm.evaluation.ground_truth import GroundTruthMetric
-from sacl_mm.evaluation.prediction_file import write_predictions
-from sacl_mm.functional.finite import check_finite
+from sacl_mm.evaluation.ground_truth import GroundTruthMetric, write_predictions
+from sacl_mm.functional.settings import check_finite
 from sacl_mm.registry import METRICS
 from sacl_mm.user_error import EvaluationError
 

@@ -10,8 +10,8 @@ from mmengine.logging import MMLogger, print_log
 from torch import Tensor
 
 from sacl_mm.evaluation.ground_truth import GroundTruthMetric
-from sacl_mm.functional.finite import check_finite
 from sacl_mm.functional.ranking import best_ranks, checked_topk, graded_measures, recall_at, reranked
+from sacl_mm.functional.settings import check_finite
 from sacl_mm.registry import METRICS, TASK_UTILS
 from sacl_mm.user_error import EvaluationError
 

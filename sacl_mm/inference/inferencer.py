@@ -14,8 +14,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from sacl_mm.engine.encoded_texts import EncodedTexts
-from sacl_mm.functional.ranking import top_candidates
-from sacl_mm.functional.reranking_score import reranking_score
+from sacl_mm.functional.ranking import reranking_score, top_candidates
 from sacl_mm.functional.settings import check_count, check_optional_count
 from sacl_mm.inference.sample_preparation import (
     Picture,

@@ -12,8 +12,8 @@ from mmcv.transforms import LoadImageFromFile
 from PIL import Image
 
 from sacl_mm.datasets import BrokenSampleError, ImageTextPairs, LoadImage, NLVR2Pairs, VisualQuestions
-from sacl_mm.datasets.image_files import ImageFolders, regular_files
-from sacl_mm.datasets.stable_id import stable_id
+from sacl_mm.datasets.image_files import AllowedFolders, regular_files
+from sacl_mm.datasets.image_text_dataset import stable_id
 from sacl_mm.user_error import AnnotationError
 
 LOADERS = [dict(type='sacl_mm.LoadImage'), dict(type='LoadImageFromFile')]
@@ -279,7 +279,7 @@ def test_a_file_that_becomes_a_pipe_after_loading_is_not_waited_for(root):
 
 def test_folders_by_themselves(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    folders = ImageFolders(['data/images', 'data/images', 's3://b/c'])
+    folders = AllowedFolders(['data/images', 'data/images', 's3://b/c'])
     assert str(folders) == "'data/images', 's3://b/c'"
     for path in ('data/images/a', 'data/images/b/../a', f'{tmp_path}/data/images/a', 's3://b/c/a'):
         assert path in folders
