@@ -4,7 +4,7 @@ from sacl_mm.user_error import printable
 
 
 class BrokenSampleError(ValueError):
-    """A sample whose picture cannot be read or that has no caption left; the message names the file and the reason.
+    """A sample whose image cannot be read or that has no caption left; the message names the file and the reason.
 
     Args:
         message: for the reader.

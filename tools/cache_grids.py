@@ -170,12 +170,12 @@ def main() -> None:
     check_config(cfg, args.cfg_options)
     cfg.merge_from_dict(args.cfg_options or {})
     load_mmpretrain()
-    paths = find_pictures(cfg.pictures)
+    paths = find_pictures(cfg.images)
     folder = Path(args.out_folder)
     folder.mkdir(parents=True, exist_ok=True)
     keep_config(cfg, folder)
     missing = [path for path in paths if not (folder / f'{path.stem}.npy').exists()]
-    print(f'{len(paths):,} pictures in {cfg.pictures}, {len(missing):,} without a grid', flush=True)
+    print(f'{len(paths):,} pictures in {cfg.images}, {len(missing):,} without a grid', flush=True)
     dtype = torch.float32 if args.fp32 else torch.bfloat16
     broken = {}
     if missing:

@@ -93,9 +93,9 @@ def has_image_suffix(name: str) -> bool:
 
 
 class ImageFinder:
-    """Finds a picture in the first of several folders that has it.
+    """Finds an image in the first of several folders that has it.
 
-    Visual Genome comes in two folders (VG_100K, VG_100K_2), and which one holds a picture stands in no file of questions.
+    Visual Genome comes in two folders (VG_100K, VG_100K_2), and which one holds an image stands in no file of questions.
 
     Args:
         folders: at least one. With a single one nothing is looked up, so it may be a remote address.
@@ -103,12 +103,12 @@ class ImageFinder:
 
     def __init__(self, folders: Sequence[str]) -> None:
         if not folders:
-            raise ValueError('at least one folder of pictures is needed')
+            raise ValueError('at least one folder of images is needed')
         self.folders = list(folders)
         self._names_in: dict[str, set[str]] = {}
 
     def path(self, name: str) -> str:
-        """Where the picture is; its place in the first folder if it is in none."""
+        """Where the image is; its place in the first folder if it is in none."""
         paths = [os.path.join(folder, name) for folder in self.folders]
         if len(paths) == 1:
             return paths[0]
@@ -116,6 +116,6 @@ class ImageFinder:
 
     def _exists(self, path: str) -> bool:
         folder, name = os.path.split(path)
-        if folder not in self._names_in:  # one listing is far cheaper than a look at every picture
+        if folder not in self._names_in:  # one listing is far cheaper than a look at every image
             self._names_in[folder] = regular_files(folder)
         return name in self._names_in[folder]

@@ -1,4 +1,4 @@
-"""Pictures and captions from files."""
+"""Images and captions from files."""
 
 import os
 import re

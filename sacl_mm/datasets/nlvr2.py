@@ -1,4 +1,4 @@
-"""Statements about pairs of pictures, from NLVR2's files."""
+"""Statements about pairs of images, from NLVR2's files."""
 
 import os
 
@@ -17,14 +17,14 @@ from sacl_mm.user_error import printable
 class NLVR2Pairs(ImageTextDataset):
     """NLVR2, from its JSON lines (train.json, dev.json, test1.json), ALBEF's lists or one's own (see `read_pairs`).
 
-    An item is a statement about two pictures: `img_path` [left, right], `text` (a list of one), `label` (1 true, 0 false,
+    An item is a statement about two images: `img_path` [left, right], `text` (a list of one), `label` (1 true, 0 false,
     -1 not given), `identifier`, `image_id` (of the pair) and `text_ids` (a list of one).
 
     `data_prefix=dict(img_path=...)` is, for the JSON lines, the folder of the split: `images/train` (with or without
-    NLVR2's numbered subfolders), `dev`, `test1`; for ALBEF's lists the folder above. The two pictures are loaded, and
+    NLVR2's numbered subfolders), `dev`, `test1`; for ALBEF's lists the folder above. The two images are loaded, and
     augmented independently, by mmpretrain's `ApplyToList(scatter_key='img_path', collate_keys=['img'], ...)`.
 
-    A pair is broken if one of its pictures is: in training it is replaced by another pair, a test stops and names its
+    A pair is broken if one of its images is: in training it is replaced by another pair, a test stops and names its
     identifier and the file. The arguments are those of MMEngine's `BaseDataset`.
     """
 
@@ -69,9 +69,9 @@ class NLVR2Pairs(ImageTextDataset):
             identifier = self.get_data_info(idx)['identifier']
             raise BrokenSampleError(f'pair {identifier}: {error}', identifier) from error
 
-    def _check_pictures_exist(self, paths: list[str]) -> None:
+    def _check_images_exist(self, paths: list[str]) -> None:
         try:
-            super()._check_pictures_exist(paths)
+            super()._check_images_exist(paths)
         except FileNotFoundError as error:
             missing = set(self._missing(paths))
             for index in range(len(self)):

@@ -31,7 +31,7 @@ _BYTES_TO_JUDGE_BY = 1 << 16
 
 
 class Question(TypedDict, total=False):
-    """A question about a picture.
+    """A question about an image.
 
     `question_id` and `question_type` are absent where the file has none. `answers` are the distinct ones to train on, each
     with its weight; `human_answers` are what the annotators said, one per annotator. All three are [] without answers.
@@ -49,7 +49,7 @@ class Question(TypedDict, total=False):
 def read_vqa_v2(path: str, answer_file: str | None = None) -> list[Question]:
     """VQAv2: `v2_OpenEnded_mscoco_{split}_questions.json` and `v2_mscoco_{split}_annotations.json`, which tests lack.
 
-    The name of a picture follows from the split, `COCO_train2014_000000000009.jpg`; test-dev2015 is a part of test2015.
+    The name of an image follows from the split, `COCO_train2014_000000000009.jpg`; test-dev2015 is a part of test2015.
     An answer's weight is the share of the (ten) annotators who gave it; the question's type is its `answer_type`.
     """
     content = load_json(path)
@@ -111,7 +111,7 @@ def _add_vqa_v2_answers(questions: dict[int, Question], path: str, answer_file: 
 def read_visual_genome(path: str) -> list[Question]:
     """Visual Genome's `question_answers.json`: [{'id', 'qas': [{'qa_id', 'image_id', 'question', 'answer'}]}].
 
-    Pictures are named `{image_id}.jpg`, in one of two folders. Answers are sentences there ('Green.'); they are given in
+    Images are named `{image_id}.jpg`, in one of two folders. Answers are sentences there ('Green.'); they are given in
     VQAv2's style, in lower case and without the full stop at the end. The weight is ALBEF's.
     """
 

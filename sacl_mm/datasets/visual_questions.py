@@ -1,4 +1,4 @@
-"""Questions about pictures, from files."""
+"""Questions about images, from files."""
 
 import os
 from collections import Counter
@@ -22,7 +22,7 @@ class VisualQuestions(ImageTextDataset):
     An item is a question: `img_path`, `text` (a list of one), `image_id`, `text_ids` (a list of one), `question_id` and,
     as in `question_files.Question`, `answers`, `answer_weights`, `human_answers` and, where given, `question_type`.
     `text_ids` is unique also where files of different origin are joined, `question_id` is the file's own; where it has
-    none, a 53-bit hash of the picture's name and the question's number.
+    none, a 53-bit hash of the image's name and the question's number.
 
     Texts are as in the files. ALBEF cleans the questions: `dict(type='mmpretrain.CleanCaption', keys='text')` in the
     pipeline. In training, questions without an answer are left out, and counted in `reading_report`.
@@ -31,7 +31,7 @@ class VisualQuestions(ImageTextDataset):
         ann_file: a file of questions, or several.
         answer_file: VQAv2's annotations; with several files of VQAv2 questions, one for each and in their order.
         data_root: prefix of the files and of `data_prefix` where these are relative.
-        data_prefix: `dict(img_path=...)`, the folder that the image names start from, or several: a picture is taken
+        data_prefix: `dict(img_path=...)`, the folder that the image names start from, or several: an image is taken
             from the first that has it, such as ['VG_100K', 'VG_100K_2'] or ['train2014', 'val2014'].
         format: 'auto' or a key of `READERS`; holds for every file.
         answer_list: the closed list of answers that a model chooses from, or its JSON file. It changes no item: it is

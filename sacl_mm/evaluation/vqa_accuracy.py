@@ -1,4 +1,4 @@
-"""Accuracy of answers to questions about pictures."""
+"""Accuracy of answers to questions about images."""
 
 import json
 import math

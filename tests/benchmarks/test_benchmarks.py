@@ -155,7 +155,7 @@ def test_speed_and_quality(tmp_path):
     assert 40 < shares[1] < 90
     for form in ('all tokens', 'guided by the text', 'alike tokens merged'):
         assert chart.read_text().count(form) == 1, form
-    assert 'guided by the picture' not in chart.read_text()
+    assert 'guided by the image' not in chart.read_text()
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_sharding():
     assert 'shard=True' in out
 
 
-SMALL = ['--small', '--pictures', '30', '--texts', '90', '--image-size', '48', '--repeats', '1', '--device', 'cpu']
+SMALL = ['--small', '--images', '30', '--texts', '90', '--image-size', '48', '--repeats', '1', '--device', 'cpu']
 
 
 def test_reranking():
@@ -189,7 +189,7 @@ def test_reranking():
     assert float(out.rsplit(maxsplit=1)[1]) < 1e-4  # the largest difference of scores
 
 
-def test_reranking_has_no_more_candidates_than_pictures():
+def test_reranking_has_no_more_candidates_than_images():
     command = [sys.executable, str(TOOLS / 'reranking.py'), *SMALL, '--k', '31']
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 1

@@ -129,7 +129,7 @@ class Pairs(ImageTextDataset):
     def load_data_list(self) -> list[dict]:
         return [dict(img_path=str(path), text=['a', 'b'], image_id=n) for n, path in enumerate(self.paths)]
 
-    def _check_pictures_exist(self, paths) -> None:
+    def _check_images_exist(self, paths) -> None:
         pass  # here one of them becomes broken later
 
 

@@ -111,7 +111,7 @@ def test_what_is_no_regular_file_is_never_opened(root, make, loader):
     assert dataset[0]['img_path'].endswith('a.png')
     (reason,) = dataset.broken.values()
     assert '\n' not in reason
-    with pytest.raises(FileNotFoundError, match='1 of 2 pictures are missing'):
+    with pytest.raises(FileNotFoundError, match='1 of 2 images are missing'):
         pairs(root, ['x.png', 'a.png'], test_mode=True)
     with pytest.raises(BrokenSampleError, match=r'x\.png'):
         LoadImage()(dict(img_path=str(root / 'images' / 'x.png')))

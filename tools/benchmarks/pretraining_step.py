@@ -5,7 +5,7 @@
     python tools/benchmarks/pretraining_step.py --albef FOLDER --amp # ours in bfloat16; ALBEF as its code is, and in bfloat16
 
 Contrast with a queue of 65,536 pairs and momentum distillation, matching with hard negatives, masked language modelling with
-distillation; forward, backward, AdamW (fused in ours, as in our recipe); random weights, pictures and texts; every text has
+distillation; forward, backward, AdamW (fused in ours, as in our recipe); random weights, images and texts; every text has
 the greatest length. Each side runs in a process of its own, which holds its model until the end (5 to 7 GB); the sides take
 turns. --sides picks some. Ours keep freed memory, as our tools do on CPUs; to see the code alone, give all sides the same
 allocator: MALLOC_TRIM_THRESHOLD_=-1 MALLOC_MMAP_MAX_=0 python ...

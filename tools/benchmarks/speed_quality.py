@@ -4,8 +4,8 @@
     python tools/benchmarks/speed_quality.py "none=W/0/none,W/1/none" "class 70 %=W/0/class,W/1/class" \\
         --metric retrieval/mAP --svg docs/images/token_reduction.svg
 
-Of each name the work directories of its seeds. The first one is what the others are compared with. Operations are those of a
-picture's forward pass through the image encoder that the run's configuration describes.
+Of each name the work directories of its seeds. The first one is what the others are compared with. Operations are those of an
+image's forward pass through the image encoder that the run's configuration describes.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from sacl_mm.report.runs import last_values, named_runs  # noqa: E402
 # Of the report's charts.
 COLOURS = {
     'all tokens': 'true-negative',
-    'guided by the picture': 'sacl',
+    'guided by the image': 'sacl',
     'guided by the text': 'infonce',
     'alike tokens merged': 'false-negative',
 }
@@ -61,7 +61,7 @@ def main() -> None:
             ]
         )
         points.append(Point(name, share, mean, spread, COLOURS[form]))
-    columns = ['tokens that stay', 'MFLOP a picture', 'of all', 'seeds', args.metric, 'against the first']
+    columns = ['tokens that stay', 'MFLOP an image', 'of all', 'seeds', args.metric, 'against the first']
     print_table('Image encoder, forward; mean and standard deviation over seeds', columns, rows)
     if args.svg:
         args.svg.parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def encoder_of(folder: Path) -> tuple[int, str]:
-    """Operations of a picture in the run's image encoder, and how it has fewer tokens: a key of `COLOURS`."""
+    """Operations of an image in the run's image encoder, and how it has fewer tokens: a key of `COLOURS`."""
     files = sorted(folder.glob('*.py'))
     if not files:
         raise UserError(f'{folder} has no configuration (*.py): it is no work directory')
@@ -89,7 +89,7 @@ def encoder_of(folder: Path) -> tuple[int, str]:
         return cost, 'all tokens'
     if vit.guide == 'similarity':
         return cost, 'alike tokens merged'
-    return cost, 'guided by the text' if vit.text_guided else 'guided by the picture'
+    return cost, 'guided by the text' if vit.text_guided else 'guided by the image'
 
 
 def last_value(folder: Path, metric: str) -> float:

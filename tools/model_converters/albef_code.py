@@ -21,7 +21,7 @@ QUEUE = 8
 
 
 class Inputs(NamedTuple):
-    """The same for both sides: pictures, padded texts [CLS] pieces without [SEP] (as ALBEF's tokenizer makes them), a
+    """The same for both sides: images, padded texts [CLS] pieces without [SEP] (as ALBEF's tokenizer makes them), a
     closed list of answers [CLS] pieces [SEP]."""
 
     images: Tensor

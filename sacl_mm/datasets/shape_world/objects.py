@@ -1,13 +1,13 @@
-"""Pictures whose objects are known by place: what the embedded world has in the place of ImageNet or Visual Genome."""
+"""Images whose objects are known by place: what the embedded world has in the place of ImageNet or Visual Genome."""
 
 from collections.abc import Callable
 
 import numpy as np
 
 from sacl_mm.datasets.shape_world.drawn_dataset import DrawnDataset
-from sacl_mm.datasets.shape_world.pictures import check_least
 from sacl_mm.datasets.shape_world.scene import ATTRIBUTES, SIDE, Scene
 from sacl_mm.datasets.shape_world.world import scene_of
+from sacl_mm.functional.settings import check_count
 from sacl_mm.registry import DATASETS
 
 
@@ -19,9 +19,9 @@ class ShapeWorldObjects(DrawnDataset):
     meet are splits.
 
     Args:
-        num_images: how many pictures.
+        num_images: how many images.
         grid: cells along a side.
-        image_size: side of the picture in pixels.
+        image_size: side of the image in pixels.
         seed: of the world.
         start: number of the first scene.
         pipeline: transforms that a sample goes through.
@@ -46,7 +46,7 @@ class ShapeWorldObjects(DrawnDataset):
         test_mode: bool = False,
         presence: bool = False,
     ) -> None:
-        check_least('grid', grid, 1)
+        check_count('grid', grid)
         self.grid = grid
         self.presence = presence
         options = {'grid': grid, 'presence': presence}
@@ -58,10 +58,8 @@ class ShapeWorldObjects(DrawnDataset):
             for number in self.numbers
         ]
 
-    def get_data_info(self, idx: int) -> dict:
-        info = super().get_data_info(idx)
-        info['img'] = self.pictures.draw(info['image_id'], scene_of(self.seed, info['image_id']))
-        return info
+    def scenes_of(self, image_id: int) -> tuple[Scene, ...]:
+        return (scene_of(self.seed, image_id),)
 
 
 def label_cells(scene: Scene, grid: int, presence: bool = False) -> np.ndarray:
