@@ -33,6 +33,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=['sacl_mm', 'sacl_mm.*']),
+    package_data={'sacl_mm': ['py.typed']},
     install_requires=[*requirements('runtime'), *mmcv_requirement()],
     extras_require={'test': requirements('test')},
 )

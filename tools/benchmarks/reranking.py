@@ -11,22 +11,18 @@ ALBEF's and ours the same, and the largest difference of their scores is printed
 """
 
 import argparse
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import measure
 import torch
+from albef_code import BASE, SMALL, albef_builder
 from measure import alternate, machine, matrix_product_rate, print_table
 from reranking_sides import albef_match, blip, image_by_image, our_model, plain_match, query_by_query
 from reranking_slice import Slice
 
-sys.path.insert(0, str(Path(__file__).parents[1] / 'model_converters'))
-from albef_code import albef_builder
-from check_albef_parity import BASE, SMALL
-
-from sacl_mm.engine.config_check import UserError
 from sacl_mm.engine.launch import run_tool
+from sacl_mm.user_error import UserError
 
 OURS, BLIP = 'ours', "mmpretrain's BlipRetrieval"
 

@@ -1,17 +1,12 @@
 """The sides of tools/benchmarks/reranking.py: how ours, ALBEF and mmpretrain score candidates."""
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from albef_code import ours, randomised
 from reranking_slice import Slice
 from torch import Tensor, nn
-
-sys.path.insert(0, str(Path(__file__).parents[1] / 'model_converters'))
-from albef_code import randomised
-from check_albef_parity import ours
 
 from sacl_mm.engine.encoded_texts import EncodedTexts
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Compare ALBEF's own models with ours: `python tools/model_converters/check_albef_parity.py ALBEF [--base]`.
+"""Compare ALBEF's own models with ours: `python tools/benchmarks/check_albef_parity.py ALBEF [--base]`.
 
 ALBEF is a copy of github.com/salesforce/ALBEF, whose modules are imported and run. Its models get random weights, which are
 converted and loaded into ours; both then get the same images and token ids, in evaluation mode and float32. The largest
@@ -16,18 +16,27 @@ from types import SimpleNamespace
 
 import torch
 import torch.nn.functional as F
-from albef_code import ANSWERS, CLS, MASK, QUEUE, TEXTS, Inputs, albef_builder, alone, random_inputs, tokens
+from albef_code import (
+    ANSWERS,
+    BASE,
+    CLS,
+    MASK,
+    QUEUE,
+    SMALL,
+    TEXTS,
+    Inputs,
+    albef_builder,
+    alone,
+    ours,
+    random_inputs,
+    tokens,
+)
 from mmengine.structures import BaseDataElement
-from torch import Tensor, nn
+from torch import Tensor
 
-import sacl_mm.models  # noqa: F401  (registers the models)
-from sacl_mm.checkpoints import albef_to_ours
 from sacl_mm.engine.launch import run_tool
 from sacl_mm.models.losses import FeaturePair, NegativeBank
-from sacl_mm.registry import MODELS
 
-SMALL = dict(width=96, image_layers=3, heads=4, patch=8, image=48, vocab=200, positions=40, embed=32)
-BASE = dict(width=768, image_layers=12, heads=12, patch=16, image=256, vocab=30522, positions=512, embed=256)
 CANDIDATES = 8  # of the answers
 DISTILLATION = 0.4
 
@@ -41,34 +50,6 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--tolerance', type=float, default=1e-4, help='of each output (default: %(default)s)')
     parser.add_argument('--seed', type=int, default=0)
     return parser.parse_args()
-
-
-def ours(albef: nn.Module | None, type_: str, size: dict, with_common_space: bool = True, **parts) -> nn.Module:
-    """Our model with ALBEF's weights, every one of which has to find its place, or as it was built (None)."""
-    width, heads = size['width'], size['heads']
-    arch = dict(embed_dims=width, num_layers=size['image_layers'], num_heads=heads, feedforward_channels=4 * width)
-    towers = dict(
-        type='TwoTower',
-        backbone=dict(
-            type='mmpretrain.VisionTransformer',
-            arch=arch,
-            img_size=size['image'],
-            patch_size=size['patch'],
-            norm_cfg=dict(type='LN', eps=1e-6),
-            out_type='raw',
-        ),
-        neck=dict(type='ImageTokenNeck', in_channels=width),
-        text_encoder=dict(
-            type='BertTextEncoder', vocab_size=size['vocab'], width=width, num_heads=heads, max_length=size['positions']
-        ),
-        embed_dims=size['embed'] if with_common_space else None,
-    )
-    fusion = dict(type='FusionEncoder', width=width, image_width=width, num_heads=heads)
-    preprocessor = dict(type='ImageTextPreprocessor', vocab_size=size['vocab'])
-    model = MODELS.build(dict(dict(type=type_, towers=towers, fusion=fusion, data_preprocessor=preprocessor), **parts))
-    if albef is not None:
-        model.load_state_dict(albef_to_ours(albef.state_dict()).state, strict=True)
-    return model.eval()
 
 
 # ------------------------------------------------------------------------------------------------------ comparisons
