@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sacl_mm.datasets.annotation_fields import FieldError, check, whole_text
 from sacl_mm.datasets.caption_files import (
@@ -24,7 +24,7 @@ from sacl_mm.datasets.text_files import encoding_of, read_bytes
 from sacl_mm.reading_report import ReadingReport
 from sacl_mm.user_error import AnnotationError
 
-READERS = {
+READERS: dict[str, Callable[..., Captions]] = {
     'coco': read_coco,
     'karpathy': read_karpathy,
     'json': read_json_list,

@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import traceback
+from typing import Any
 
 import cv2
 from mmcv.transforms import LoadImageFromFile
@@ -56,6 +57,8 @@ class ImageTextDataset(BaseDataset):
     """
 
     reading_report: ReadingReport | None = None  # of what is read from files
+    ann_file: Any  # a file, or several
+    data_prefix: Any
 
     def full_init(self) -> None:
         """Load the annotations and check that the images are there."""

@@ -7,7 +7,7 @@ from mmengine.dataset import BaseDataset
 from sacl_mm.broken_sample import BrokenSampleError
 from sacl_mm.datasets.annotation_fields import check
 from sacl_mm.datasets.image_text_dataset import ImageTextDataset, stable_id
-from sacl_mm.datasets.nlvr2_files import read_pairs
+from sacl_mm.datasets.nlvr2_files import Pair, read_pairs
 from sacl_mm.reading_report import ReadingReport
 from sacl_mm.registry import DATASETS
 from sacl_mm.user_error import printable
@@ -45,7 +45,7 @@ class NLVR2Pairs(ImageTextDataset):
         subfolders: dict[str, bool] = {}
         return [self._item(pair, subfolders) for pair in pairs]
 
-    def _item(self, pair: dict, subfolders: dict[str, bool]) -> dict:
+    def _item(self, pair: Pair, subfolders: dict[str, bool]) -> dict:
         folder = os.path.join(self.data_prefix['img_path'], pair['directory'])
         if folder not in subfolders:
             subfolders[folder] = os.path.isdir(folder)

@@ -6,8 +6,8 @@ An entry that does not fit raises AnnotationError with the file, the entry and w
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
-from typing import TypedDict
+from collections.abc import Callable, Sequence
+from typing import Any, TypedDict, cast
 
 from sacl_mm.datasets.annotation_fields import (
     FieldError,
@@ -24,6 +24,7 @@ from sacl_mm.datasets.annotation_fields import (
 )
 from sacl_mm.datasets.text_files import encoding_of, load_json, read_bytes
 from sacl_mm.reading_report import ReadingReport
+from sacl_mm.user_error import AnnotationError
 
 # ALBEF, Section 5.2 and its data loader: an answer of Visual Genome weighs half of what ten annotators agree on.
 VISUAL_GENOME_WEIGHT = 0.5
@@ -93,14 +94,16 @@ def _add_vqa_v2_answers(questions: dict[int, Question], path: str, answer_file: 
     annotations = read_entries(numbered(entries, f'{answer_file}: annotation'), expected, annotation)
     for where, (question_id, image_id, question_type, answers) in annotations:
         question = questions.get(question_id)
-        check(question is not None, f'{answer_file}: question_id {question_id} is annotated, but is not in {path}')
+        if question is None:
+            raise AnnotationError(f'{answer_file}: question_id {question_id} is annotated, but is not in {path}')
         check(question_id in unanswered, f'{where}: question_id {question_id} occurs twice')
         check(
             question['image'].endswith(f'_{image_id:012d}.jpg'),
             f'{answer_file}: question_id {question_id} is about image_id {image_id}, but {path} has {question["image"]}',
         )
         unanswered.remove(question_id)
-        question.update(answers, question_type=question_type)
+        question.update(answers)
+        question['question_type'] = question_type
     check(
         not unanswered,
         f'{path}: {len(unanswered)} of {len(questions)} questions have no annotation in {answer_file}; '
@@ -115,7 +118,7 @@ def read_visual_genome(path: str) -> list[Question]:
     VQAv2's style, in lower case and without the full stop at the end. The weight is ALBEF's.
     """
 
-    def question(entry: object) -> Question:
+    def question(entry: Any) -> Question:
         one = Question(
             image=f'{integer_field(entry, "image_id")}.jpg',
             question=text_field(entry, 'question'),
@@ -170,7 +173,12 @@ def read_daquar(path: str) -> list[Question]:
     return [one for _, one in read_entries(numbered(_list_of_entries(path), f'{path}: entry'), expected, question)]
 
 
-READERS = {'vqa_v2': read_vqa_v2, 'visual_genome': read_visual_genome, 'albef': read_albef, 'daquar': read_daquar}
+READERS: dict[str, Callable[[str], list[Question]]] = {
+    'vqa_v2': read_vqa_v2,
+    'visual_genome': read_visual_genome,
+    'albef': read_albef,
+    'daquar': read_daquar,
+}
 
 
 def read_questions(
@@ -181,15 +189,16 @@ def read_questions(
     Texts with half a character are repaired, and repeated questions noticed, in the report.
     """
     report = report or ReadingReport(path)
-    questions = READERS[format](path, answer_file) if answer_file else READERS[format](path)
+    questions = read_vqa_v2(path, answer_file) if answer_file else READERS[format](path)
     seen = set()
     for question in questions:
         where = f'{path}: {question["question"]!r} about {question["image"]}'
+        fields = cast(dict[str, Any], question)
         for key in ('question', 'question_type'):
             if key in question:
-                question[key] = whole_text(question[key], report, where)
+                fields[key] = whole_text(fields[key], report, where)
         for key in ('answers', 'human_answers'):
-            question[key] = [whole_text(answer, report, where) for answer in question[key]]
+            fields[key] = [whole_text(answer, report, where) for answer in fields[key]]
         asked = question['image'], question['question']
         if asked in seen:
             report.notice('questions that are asked again about their image', where)

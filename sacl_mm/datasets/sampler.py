@@ -39,7 +39,7 @@ class SampleIndex(int):
         index.drawn = int(value) if drawn is None else drawn
         return index
 
-    def __getnewargs__(self) -> tuple[int, int, int, int]:
+    def __getnewargs__(self) -> tuple[int, int, int, int]:  # type: ignore[override]
         return int(self), self.epoch, self.seed, self.drawn
 
     def __sub__(self, other: int) -> 'SampleIndex':

@@ -46,7 +46,7 @@ def _captions(folder: str, text: str | None) -> list[str]:
 
 def _folders(root: str, report: ReadingReport) -> Iterator[tuple[str, list[str]]]:
     """Each folder with the sorted names of its files; links come last, so that a folder goes by its own name."""
-    waiting, links, seen = [root], [], set()
+    waiting, links, seen = [root], list[str](), set[str]()
     while waiting or links:
         folder = waiting.pop() if waiting else links.pop(0)
         identity = os.path.realpath(folder)

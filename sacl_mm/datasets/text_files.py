@@ -4,6 +4,7 @@ import codecs
 import json
 import os
 from collections.abc import Iterator
+from typing import Any
 
 from sacl_mm.datasets.annotation_fields import shown
 from sacl_mm.user_error import AnnotationError
@@ -63,7 +64,7 @@ def text_lines(path: str) -> Iterator[tuple[str, str]]:
             yield f'{path}:{number}', line
 
 
-def load_json(path: str) -> object:
+def load_json(path: str) -> Any:
     """The content of a JSON file; errors name the file."""
     return _parse(read_text(path), path)
 
@@ -73,7 +74,7 @@ def load_json_lines(path: str) -> Iterator[tuple[str, object]]:
     return ((where, _parse(line, where)) for where, line in text_lines(path))
 
 
-def _parse(text: str, where: str) -> object:
+def _parse(text: str, where: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_object)
     except RecursionError:

@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from mmengine.logging import print_log
 
@@ -123,7 +124,7 @@ class VisualQuestions(ImageTextDataset):
     def _check_answer_list(self, items: list[dict]) -> None:
         is_file = isinstance(self.answer_list, str)
         name = self.answer_list if is_file else 'answer_list'
-        answers = load_json(self.answer_list) if is_file else self.answer_list
+        answers: Any = load_json(str(self.answer_list)) if is_file else self.answer_list
         check(
             isinstance(answers, (list, tuple)) and answers and all(isinstance(answer, str) for answer in answers),
             f'{name}: expected a list of answers (strings), at least one',
@@ -146,11 +147,11 @@ class VisualQuestions(ImageTextDataset):
 
 
 def _item(question: Question, path: str, number: int) -> dict:
-    question = dict(question)
-    name, text = question.pop('image'), question.pop('question')
-    question.setdefault('question_id', stable_id(f'{name}#{number}'))
-    text_id = stable_id(f'{path}#{question["question_id"]}')
-    return dict(question, img_path=path, text=[text], image_id=stable_id(path), text_ids=[text_id])
+    item: dict[str, Any] = dict(question)
+    name, text = item.pop('image'), item.pop('question')
+    item.setdefault('question_id', stable_id(f'{name}#{number}'))
+    text_id = stable_id(f'{path}#{item["question_id"]}')
+    return dict(item, img_path=path, text=[text], image_id=stable_id(path), text_ids=[text_id])
 
 
 def _check_ids_differ(items: list[dict], where: str) -> None:

@@ -79,8 +79,8 @@ class CaptionConsensus(GroundTruthMetric):
             'dual encoder, cosine'
         ]
         for direction, label, transposed in (('TR', 'image -> text', False), ('IR', 'text -> image', True)):
-            matrices = [matrix.t() if transposed else matrix for matrix in (scores_NT, worth_NT, other_NT)]
-            measures = cumulative_gain(*matrices, self.topk)
+            scores, worth, other = (m.t() if transposed else m for m in (scores_NT, worth_NT, other_NT))
+            measures = cumulative_gain(scores, worth, other, self.topk)
             metrics |= {f'{direction}/{name}': value for name, value in measures.items()}
             lines.append(
                 f'{direction} {label}  ' + '  '.join(f'{name} {value:.2f}' for name, value in measures.items())

@@ -6,6 +6,7 @@ Shapes: k texts of an image, E embedding.
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.dataset import BaseDataset
@@ -29,14 +30,14 @@ class GroundTruthMetric(BaseMetric):
         """What the metric takes of a sample, or of an entry of the annotations, besides the model's predictions."""
         raise NotImplementedError
 
-    def check_set(self, truths: Sequence[dict]) -> None:
+    def check_set(self, truths: Sequence) -> None:
         """Whether the measure can be taken of samples with these ground truths."""
         if len(truths) < self.least_samples:
             raise EvaluationError(
                 f'{type(self).__name__} needs a set of at least {self.least_samples} samples, this one has {len(truths)}'
             )
 
-    def annotated(self, sample: dict, key: str) -> object:
+    def annotated(self, sample: dict, key: str) -> Any:
         """A sample's value that comes from the annotations."""
         if sample.get(key) is None:
             raise EvaluationError(
@@ -45,7 +46,7 @@ class GroundTruthMetric(BaseMetric):
             )
         return sample[key]
 
-    def predicted(self, sample: dict, key: str) -> object:
+    def predicted(self, sample: dict, key: str) -> Any:
         """A sample's value that comes from the model."""
         if sample.get(key) is None:
             raise EvaluationError(f'{type(self).__name__} needs `{key}`, which this model does not predict')

@@ -1,6 +1,6 @@
 """The shape world as a dataset of images with several captions each; nothing is read from or written to disk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -41,7 +41,7 @@ class ShapeWorld(DrawnDataset):
         captions_per_image: int = 5,
         seed: int = 0,
         start: int = 0,
-        pipeline: list[dict | Callable] = (),
+        pipeline: Sequence[dict | Callable] = (),
         test_mode: bool = False,
     ) -> None:
         check_world(seed, captions_per_image)

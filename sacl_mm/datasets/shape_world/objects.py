@@ -1,6 +1,6 @@
 """Images whose objects are known by place: what the embedded world has in the place of ImageNet or Visual Genome."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class ShapeWorldObjects(DrawnDataset):
         image_size: int = 64,
         seed: int = 0,
         start: int = 0,
-        pipeline: list[dict | Callable] = (),
+        pipeline: Sequence[dict | Callable] = (),
         test_mode: bool = False,
         presence: bool = False,
     ) -> None:
@@ -72,5 +72,5 @@ def label_cells(scene: Scene, grid: int, presence: bool = False) -> np.ndarray:
     for item in scene.objects:
         row, column = (min(grid - 1, place * grid // SIDE) for place in (item.y, item.x))
         labels[row, column] = [values.index(getattr(item, name)) for name, values in ATTRIBUTES.items()]
-    labels = labels.reshape(grid * grid, -1)
-    return np.column_stack([labels, labels[:, 0] >= 0]) if presence else labels
+    rows = labels.reshape(grid * grid, -1)
+    return np.column_stack([rows, rows[:, 0] >= 0]) if presence else rows

@@ -22,7 +22,7 @@ PAIRS_PER_GROUP = 4
 MAX_PAIR_COUNT = 3  # in each of the two images
 _TOTALS = (2, 3, 4)
 
-_FORMS: dict[str, Callable[[int, int, int], bool]] = {
+_FORMS: dict[str, Callable[[int, int, int | None], bool]] = {
     'left': lambda left, right, n: left >= 1,
     'right': lambda left, right, n: right >= 1,
     'both': lambda left, right, n: left >= 1 and right >= 1,
@@ -114,7 +114,8 @@ def sample_group(rng: np.random.Generator) -> PairGroup:
     pairs = []
     for label in labels:
         left, right = pick(tuple(cell for cell in cells if _is_true(statement, *cell) == label), rng)
-        pairs.append(tuple(sample_scene_with(statement.description, number, rng) for number in (left, right)))
+        one, other = (sample_scene_with(statement.description, number, rng) for number in (left, right))
+        pairs.append((one, other))
     return PairGroup(statement, word_statement(statement, rng), tuple(pairs), labels)
 
 
@@ -123,7 +124,7 @@ def word_statement(statement: PairStatement, rng: np.random.Generator) -> str:
     sentence = pick(_SENTENCES[statement.form], rng)
     if statement.form in ('more_left', 'more_right', 'same'):
         return sentence.format(noun_phrase(statement.description, rng, plural=True))
-    if statement.form == 'total':
+    if statement.number is not None:
         return sentence.format(f'{NUMBERS[statement.number]} {noun_phrase(statement.description, rng, plural=True)}')
     return sentence.format(one_phrase(statement.description, rng, may_use_with=True))
 

@@ -1,6 +1,6 @@
 """Statements about two images of the shape world, true or false; nothing is read from or written to disk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sacl_mm.datasets.shape_world.drawn_dataset import DrawnDataset
 from sacl_mm.datasets.shape_world.pair_statement import FORMS, PAIRS_PER_GROUP
@@ -37,7 +37,7 @@ class ShapeWorldPairs(DrawnDataset):
         image_size: int = 64,
         seed: int = 0,
         start: int = 0,
-        pipeline: list[dict | Callable] = (),
+        pipeline: Sequence[dict | Callable] = (),
         test_mode: bool = False,
     ) -> None:
         super().__init__('num_groups', num_groups, 2 * PAIRS_PER_GROUP, image_size, seed, start, pipeline, test_mode)

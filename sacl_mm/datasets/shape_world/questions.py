@@ -1,6 +1,6 @@
 """Visual question answering in the shape world; nothing is read from or written to disk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sacl_mm.datasets.shape_world.drawn_dataset import DrawnDataset
 from sacl_mm.datasets.shape_world.question import ANSWERS, KINDS, answer
@@ -41,7 +41,7 @@ class ShapeWorldQuestions(DrawnDataset):
         questions_per_image: int = 4,
         seed: int = 0,
         start: int = 0,
-        pipeline: list[dict | Callable] = (),
+        pipeline: Sequence[dict | Callable] = (),
         test_mode: bool = False,
     ) -> None:
         check_count('questions_per_image', questions_per_image, most=len(KINDS))

@@ -45,7 +45,7 @@ def _background(size: int, rng: np.random.Generator) -> np.ndarray:
     clouds = rng.uniform(-13, 13, (8, 8, 1)) + rng.uniform(-5, 5, (8, 8, 3))
     # The middle of the coarse grid, turned, so that neither its border nor its axes show: 3 of its 8 cells are the side.
     window = cv2.getRotationMatrix2D((size / 2 - 0.5, size / 2 - 0.5), rng.uniform(0, 360), 3 / size)
-    window[:, 2] += 3.5 - (size / 2 - 0.5)
+    window[:, 2] += np.array(3.5 - (size / 2 - 0.5))
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine((colour + clouds).astype(np.float32), window, (size, size), flags=flags)
 
@@ -62,7 +62,7 @@ def _paint(image: np.ndarray, item: WorldObject, angle: float, scale: float, tin
     part = image[top : ceil(y + reach), left : ceil(x + reach)]
     # From pixel centres of the sprite to pixel centres of the part.
     turn = cv2.getRotationMatrix2D((side / 2 - 0.5, side / 2 - 0.5), angle, scale * 2 * _EXTENT * radius / side)
-    turn[:, 2] += (x - left - side / 2, y - top - side / 2)
+    turn[:, 2] += np.array((x - left - side / 2, y - top - side / 2))
     cover = cv2.warpAffine(sprite, turn, part.shape[1::-1], flags=cv2.INTER_LINEAR)
 
     body = np.array(PALETTE[item.colour]) * tint

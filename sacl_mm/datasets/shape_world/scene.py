@@ -81,7 +81,10 @@ def sample_scene(rng: np.random.Generator) -> Scene:
             looks.append(look)
         centres = _place([RADII[look[2]] for look in looks], rng)
         if centres is not None:
-            objects = tuple(WorldObject(*look, *centre) for look, centre in zip(looks, centres, strict=True))
+            objects = tuple(
+                WorldObject(**dict(zip(ATTRIBUTES, look, strict=True)), x=x, y=y)
+                for look, (x, y) in zip(looks, centres, strict=True)
+            )
             return Scene(objects, nuisance=int(rng.integers(2**31)))
 
 
