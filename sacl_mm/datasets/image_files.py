@@ -92,30 +92,18 @@ def has_image_suffix(name: str) -> bool:
     return os.path.splitext(name.strip())[1].lower() in IMAGE_SUFFIXES
 
 
-class ImageFinder:
-    """Finds an image in the first of several folders that has it.
+class FolderListing:
+    """`path in listing`: whether a regular file is there. One listing of a folder is far cheaper than a look at every file."""
 
-    Visual Genome comes in two folders (VG_100K, VG_100K_2), and which one holds an image stands in no file of questions.
-
-    Args:
-        folders: at least one. With a single one nothing is looked up, so it may be a remote address.
-    """
-
-    def __init__(self, folders: Sequence[str]) -> None:
-        if not folders:
-            raise ValueError('at least one folder of images is needed')
-        self.folders = list(folders)
+    def __init__(self) -> None:
         self._names_in: dict[str, set[str]] = {}
 
-    def path(self, name: str) -> str:
-        """Where the image is; its place in the first folder if it is in none."""
-        paths = [os.path.join(folder, name) for folder in self.folders]
-        if len(paths) == 1:
-            return paths[0]
-        return next((path for path in paths if self._exists(path)), paths[0])
-
-    def _exists(self, path: str) -> bool:
+    def __contains__(self, path: str) -> bool:
         folder, name = os.path.split(path)
-        if folder not in self._names_in:  # one listing is far cheaper than a look at every image
+        if folder not in self._names_in:
             self._names_in[folder] = regular_files(folder)
         return name in self._names_in[folder]
+
+    def first(self, paths: Sequence[str]) -> str:
+        """The first path that is there, or else the first; a single one is not looked up, so it may be an address."""
+        return paths[0] if len(paths) == 1 else next((path for path in paths if path in self), paths[0])

@@ -13,11 +13,10 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from PIL import Image
 
-from sacl_mm.broken_sample import BrokenSampleError
-from sacl_mm.datasets.image_files import AllowedFolders, is_special, regular_files
+from sacl_mm.datasets.image_files import AllowedFolders, FolderListing, is_special
 from sacl_mm.datasets.sampler import random_state_of
 from sacl_mm.reading_report import ReadingReport
-from sacl_mm.user_error import AnnotationError, printable
+from sacl_mm.user_error import AnnotationError, BrokenSampleError, printable
 
 # What the image libraries raise for a file that is missing, unreadable or no image.
 IMAGE_ERRORS = (OSError, EOFError, ValueError, SyntaxError, AssertionError, cv2.error, Image.DecompressionBombError)
@@ -132,22 +131,10 @@ class ImageTextDataset(BaseDataset):
             raise BrokenSampleError(f'{name}: the pipeline returned None', name)
         return result
 
-    def missing_files(self) -> list[str]:
-        """The images that are no regular files, each once; one listing per folder, remote addresses are not checked."""
-        return self._missing(self._image_paths())
-
     def _missing(self, paths: list[str]) -> list[str]:
-        names_in: dict[str, set[str]] = {}
-        missing = []
-        for path in paths:
-            if '://' in path or not self._is_allowed(path):
-                continue
-            folder, name = os.path.split(path)
-            if folder not in names_in:
-                names_in[folder] = regular_files(folder)
-            if name not in names_in[folder]:
-                missing.append(path)
-        return missing
+        """Those that are no regular files; remote addresses are not checked."""
+        listing = FolderListing()
+        return [path for path in paths if '://' not in path and self._is_allowed(path) and path not in listing]
 
     def _image_paths(self) -> list[str]:
         """Each once."""

@@ -4,13 +4,12 @@ import os
 
 from mmengine.dataset import BaseDataset
 
-from sacl_mm.broken_sample import BrokenSampleError
 from sacl_mm.datasets.annotation_fields import check
 from sacl_mm.datasets.image_text_dataset import ImageTextDataset, stable_id
 from sacl_mm.datasets.nlvr2_files import Pair, read_pairs
 from sacl_mm.reading_report import ReadingReport
 from sacl_mm.registry import DATASETS
-from sacl_mm.user_error import printable
+from sacl_mm.user_error import BrokenSampleError, printable
 
 
 @DATASETS.register_module()

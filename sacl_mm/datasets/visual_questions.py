@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.logging import print_log
 
 from sacl_mm.datasets.annotation_fields import check
-from sacl_mm.datasets.image_files import ImageFinder
+from sacl_mm.datasets.image_files import FolderListing
 from sacl_mm.datasets.image_text_dataset import ImageTextDataset, stable_id
 from sacl_mm.datasets.question_files import Question, question_format, read_questions
 from sacl_mm.datasets.text_files import load_json
@@ -88,12 +88,15 @@ class VisualQuestions(ImageTextDataset):
     def load_data_list(self) -> list[dict]:
         """One dict per question."""
         report = self.reading_report = ReadingReport(', '.join(self.ann_file))
-        folders = ImageFinder(self.data_prefix['img_path'])
+        folders, listing = self.data_prefix['img_path'], FolderListing()
+        check(folders, 'data_prefix: at least one folder of images is needed')
         number_in: Counter[str] = Counter()
         items = []
         for question in self._read_questions(report):
             image = question['image']
-            items.append(_item(question, folders.path(image), number_in[image]))
+            # Visual Genome comes in two folders, and which one holds an image stands in no file of questions.
+            path = listing.first([os.path.join(folder, image) for folder in folders])
+            items.append(_item(question, path, number_in[image]))
             number_in[image] += 1
         where = ', '.join(self.ann_file)
         check(items, f'{where}: no questions')

@@ -106,7 +106,7 @@ def test_what_is_no_regular_file_is_never_opened(root, make, loader):
     make(root / 'images' / 'x.png')
     start = time.monotonic()
     dataset = pairs(root, ['x.png', 'a.png'], pipeline=[loader])
-    assert dataset.missing_files() == [str(root / 'images' / 'x.png')]
+    assert dataset._missing(dataset._image_paths()) == [str(root / 'images' / 'x.png')]
     assert dataset[0]['img_path'].endswith('a.png')
     (reason,) = dataset.broken.values()
     assert '\n' not in reason

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from torch.utils.data import DataLoader
 
-from sacl_mm.broken_sample import BrokenSampleError
 from sacl_mm.engine.launch import run_tool
-from sacl_mm.user_error import AnnotationError, UserError
+from sacl_mm.user_error import AnnotationError, BrokenSampleError, UserError
 
 
 class Refusing(list):

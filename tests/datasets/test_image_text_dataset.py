@@ -228,7 +228,7 @@ def test_missing_files(tmp_path: Path, warnings: list[str]) -> None:
         's3://bucket/3.png',
     ]
     dataset = Listed(items_of([*paths, paths[1]]), pipeline=[LOAD])
-    assert dataset.missing_files() == paths[1:3]
+    assert dataset._missing(dataset._image_paths()) == paths[1:3]
     assert len(warnings) == 1
     assert warnings[0].startswith(f'2 of 3 images are missing: {paths[1]}, {paths[2]}. ')
     with pytest.raises(FileNotFoundError, match=r'2 of 3 images are missing.*benchmark'):

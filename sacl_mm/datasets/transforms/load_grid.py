@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from mmcv.transforms import BaseTransform
 
-from sacl_mm.broken_sample import BrokenSampleError
 from sacl_mm.datasets.image_files import regular_file_size
 from sacl_mm.registry import TRANSFORMS
+from sacl_mm.user_error import BrokenSampleError
 
 
 @TRANSFORMS.register_module()

@@ -10,10 +10,10 @@ from mmcv.transforms import BaseTransform
 from mmengine import fileio
 from PIL import Image
 
-from sacl_mm.broken_sample import BrokenSampleError
 from sacl_mm.datasets.image_files import regular_file_size
 from sacl_mm.datasets.pixels import orientation_of, pixels_of, pixels_of_array
 from sacl_mm.registry import TRANSFORMS
+from sacl_mm.user_error import BrokenSampleError
 
 ImageSource: TypeAlias = str | os.PathLike | np.ndarray | Image.Image
 """A path, an array as cv2 loads it (uint8 or uint16, grey, BGR or BGRA), or a PIL image."""

@@ -7,9 +7,9 @@ import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
 
-from sacl_mm.broken_sample import BrokenSampleError
 from sacl_mm.compatibility import load_mmpretrain
 from sacl_mm.registry import DATASETS, MODELS, TRANSFORMS
+from sacl_mm.user_error import BrokenSampleError
 
 FLIP = dict(type='mmpretrain.RandomFlip', prob=1.0, direction='horizontal')
 
