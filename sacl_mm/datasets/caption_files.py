@@ -22,7 +22,7 @@ from sacl_mm.datasets.annotation_fields import (
     text_field,
 )
 from sacl_mm.datasets.column_names import find_columns
-from sacl_mm.datasets.text_files import load_json, load_json_lines, text_lines
+from sacl_mm.datasets.text_files import load_json, load_json_lines, load_json_list, text_lines
 from sacl_mm.reading_report import ReadingReport
 from sacl_mm.user_error import AnnotationError
 
@@ -106,9 +106,7 @@ def read_json_list(path: str, columns: dict[str, str] | None = None, report: Rea
 
     `columns=dict(image=..., caption=...)` names other keys; by default the names of `column_names` in any case.
     """
-    content = load_json(path)
-    check(isinstance(content, list), f'{path}: expected a list of objects, it is {shown(content)}')
-    return _group_entries(numbered(content, f'{path}: entry'), columns or {})
+    return _group_entries(numbered(load_json_list(path), f'{path}: entry'), columns or {})
 
 
 def read_json_lines(path: str, columns: dict[str, str] | None = None, report: ReadingReport | None = None) -> Captions:

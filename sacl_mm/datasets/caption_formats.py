@@ -20,7 +20,7 @@ from sacl_mm.datasets.column_names import TO_DOWNLOAD, Columns, are_numbers, che
 from sacl_mm.datasets.image_files import has_image_suffix
 from sacl_mm.datasets.sidecar_files import read_folder
 from sacl_mm.datasets.table_files import SEPARATORS, read_header, read_table, split_line
-from sacl_mm.datasets.text_files import encoding_of, read_bytes
+from sacl_mm.datasets.text_files import beginning, read_bytes
 from sacl_mm.reading_report import ReadingReport
 from sacl_mm.user_error import AnnotationError
 
@@ -122,8 +122,7 @@ def detect_format(path: str, columns: Columns | None = None) -> str:
     data = read_bytes(path, _BYTES_TO_JUDGE_BY)
     advice = _how_to_unpack(data)
     check(advice is None, f'{path} is {advice}')
-    # A character cut in two at the end of the piece is no reason to refuse the file.
-    head = data.decode(encoding_of(data), errors='ignore').lstrip()
+    head = beginning(data)
     first_line = re.split('[\r\n]', head, maxsplit=1)[0]
     if head.startswith('['):
         return 'json'

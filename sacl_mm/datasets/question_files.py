@@ -22,7 +22,7 @@ from sacl_mm.datasets.annotation_fields import (
     text_field,
     whole_text,
 )
-from sacl_mm.datasets.text_files import encoding_of, load_json, read_bytes
+from sacl_mm.datasets.text_files import beginning, load_json, load_json_list, read_bytes
 from sacl_mm.reading_report import ReadingReport
 from sacl_mm.user_error import AnnotationError
 
@@ -128,7 +128,7 @@ def read_visual_genome(path: str) -> list[Question]:
         return one | _answered([answer], VISUAL_GENOME_WEIGHT)
 
     images = read_entries(
-        numbered(_list_of_entries(path), f'{path}: image'),
+        numbered(load_json_list(path), f'{path}: image'),
         "'qas', a list of objects with 'qa_id' and 'image_id' (integers), 'question' and 'answer'",
         lambda image: [question(entry) for entry in list_field(image, 'qas')],
     )
@@ -153,7 +153,7 @@ def read_albef(path: str) -> list[Question]:
     expected = (
         "'image' and 'question', perhaps with 'question_id' (an integer) and 'answer' (a text or a list of texts)"
     )
-    return [one for _, one in read_entries(numbered(_list_of_entries(path), f'{path}: entry'), expected, question)]
+    return [one for _, one in read_entries(numbered(load_json_list(path), f'{path}: entry'), expected, question)]
 
 
 def read_daquar(path: str) -> list[Question]:
@@ -170,7 +170,7 @@ def read_daquar(path: str) -> list[Question]:
         return one | _answered([', '.join(sorted(items))])
 
     expected = "'image', 'question' and 'answers', a list of texts"
-    return [one for _, one in read_entries(numbered(_list_of_entries(path), f'{path}: entry'), expected, question)]
+    return [one for _, one in read_entries(numbered(load_json_list(path), f'{path}: entry'), expected, question)]
 
 
 READERS: dict[str, Callable[[str], list[Question]]] = {
@@ -220,8 +220,7 @@ def question_format(path: str, format: str = 'auto') -> str:
     )
     if format != 'auto':
         return format
-    data = read_bytes(path, _BYTES_TO_JUDGE_BY)
-    head = data.decode(encoding_of(data), errors='ignore').lstrip()
+    head = beginning(read_bytes(path, _BYTES_TO_JUDGE_BY))
     if head.startswith('{'):
         return 'vqa_v2'
     check(
@@ -231,12 +230,6 @@ def question_format(path: str, format: str = 'auto') -> str:
     if re.search(r'"qas"\s*:', head):
         return 'visual_genome'
     return 'daquar' if re.search(r'"answers"\s*:', head) else 'albef'
-
-
-def _list_of_entries(path: str) -> list:
-    content = load_json(path)
-    check(isinstance(content, list), f'{path}: expected a list of objects, it is {shown(content)}')
-    return content
 
 
 def _texts(entry: dict, key: str) -> list[str]:

@@ -57,6 +57,11 @@ def read_bytes(path: str, most: int = -1) -> bytes:
         raise AnnotationError(f'{path}: cannot be read ({error.strerror})') from error
 
 
+def beginning(data: bytes) -> str:
+    """The text of a file's first bytes, of which a character may be cut in two, from its first letter on."""
+    return data.decode(encoding_of(data), errors='ignore').lstrip()
+
+
 def text_lines(path: str) -> Iterator[tuple[str, str]]:
     """The lines that are not blank, each with its `file:line`."""
     for number, line in enumerate(read_text(path).split('\n'), 1):
@@ -67,6 +72,14 @@ def text_lines(path: str) -> Iterator[tuple[str, str]]:
 def load_json(path: str) -> Any:
     """The content of a JSON file; errors name the file."""
     return _parse(read_text(path), path)
+
+
+def load_json_list(path: str) -> list:
+    """The content of a JSON file that must be a list."""
+    content = load_json(path)
+    if not isinstance(content, list):
+        raise AnnotationError(f'{path}: expected a list of objects, it is {shown(content)}')
+    return content
 
 
 def load_json_lines(path: str) -> Iterator[tuple[str, object]]:
