@@ -31,7 +31,7 @@ setup(
     long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
-    package_data={'sacl_mm.report': ['templates/*']},
+    package_data={'sacl_mm': ['py.typed'], 'sacl_mm.report': ['templates/*']},
     python_requires='>=3.10',
     packages=find_packages(include=['sacl_mm', 'sacl_mm.*']),
     install_requires=[*requirements('runtime'), *mmcv_requirement()],

@@ -32,3 +32,16 @@ class NonFiniteError(UserError, ValueError):
 
 class EvaluationError(UserError, ValueError):
     """A measure that cannot be taken of a data set; the message names what is missing, and the fix."""
+
+
+class BrokenSampleError(ValueError):
+    """A sample whose image cannot be read or that has no caption left; the message names the file and the reason.
+
+    Args:
+        message: for the reader.
+        name: the file; it is known by this name in `ImageTextDataset.broken`.
+    """
+
+    def __init__(self, message: str, name: str = '') -> None:
+        super().__init__(printable(message))  # a data loader's worker passes on only the message
+        self.name = name or message

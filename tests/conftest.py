@@ -1,3 +1,4 @@
+import gc
 import os
 
 import pytest
@@ -6,6 +7,12 @@ import pytest
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 import sacl_mm  # noqa: F401  (before anything imports torchvision, so that each test file runs alone)
+
+
+def pytest_collection_finish() -> None:
+    """MMEngine's datasets collect garbage when they are built: what was imported need not be looked at every time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -18,13 +18,7 @@ PACKAGE = ROOT / 'sacl_mm'
 
 # From the ground up; a module may import its own layer and those before it. `beside` names layers that must not meet.
 LAYERS = [
-    (
-        'sacl_mm.broken_sample',
-        'sacl_mm.compatibility',
-        'sacl_mm.reading_report',
-        'sacl_mm.registry',
-        'sacl_mm.user_error',
-    ),
+    ('sacl_mm.compatibility', 'sacl_mm.reading_report', 'sacl_mm.registry', 'sacl_mm.user_error'),
     ('sacl_mm.functional', 'sacl_mm.checkpoints'),
     ('sacl_mm.layers',),
     ('sacl_mm.models.losses',),

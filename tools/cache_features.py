@@ -24,13 +24,12 @@ from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from sacl_mm.broken_sample import BrokenSampleError
 from sacl_mm.compatibility import load_mmpretrain
 from sacl_mm.engine.config_file import config_from_file
 from sacl_mm.engine.launch import run_tool
 from sacl_mm.engine.pretrained_parts import check_pretrained_parts
 from sacl_mm.registry import DATASETS, MODELS
-from sacl_mm.user_error import UserError, printable
+from sacl_mm.user_error import BrokenSampleError, UserError, printable
 
 
 def parse_args() -> argparse.Namespace:

@@ -27,7 +27,6 @@ from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from sacl_mm.broken_sample import BrokenSampleError
 from sacl_mm.compatibility import load_mmpretrain
 from sacl_mm.datasets.image_text_dataset import IMAGE_ERRORS
 from sacl_mm.engine.config_check import check_config
@@ -35,7 +34,7 @@ from sacl_mm.engine.config_file import config_from_file
 from sacl_mm.engine.launch import run_tool
 from sacl_mm.engine.pretrained_parts import check_pretrained_parts
 from sacl_mm.registry import MODELS
-from sacl_mm.user_error import UserError, printable
+from sacl_mm.user_error import BrokenSampleError, UserError, printable
 
 SUFFIXES = ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.gif', '.tif', '.tiff', '.webp', '.jp2', '.avif')
 
@@ -170,12 +169,12 @@ def main() -> None:
     check_config(cfg, args.cfg_options)
     cfg.merge_from_dict(args.cfg_options or {})
     load_mmpretrain()
-    paths = find_pictures(cfg.pictures)
+    paths = find_pictures(cfg.images)
     folder = Path(args.out_folder)
     folder.mkdir(parents=True, exist_ok=True)
     keep_config(cfg, folder)
     missing = [path for path in paths if not (folder / f'{path.stem}.npy').exists()]
-    print(f'{len(paths):,} pictures in {cfg.pictures}, {len(missing):,} without a grid', flush=True)
+    print(f'{len(paths):,} pictures in {cfg.images}, {len(missing):,} without a grid', flush=True)
     dtype = torch.float32 if args.fp32 else torch.bfloat16
     broken = {}
     if missing:

@@ -8,7 +8,7 @@ $RESNET50 as in ../flickr8k/grids.py. 800 kB per image.
 
 _base_ = ['../flickr8k/grids.py']
 
-pictures = '{{$DAQUAR:data/daquar}}/images'
+images = '{{$DAQUAR:data/daquar}}/images'
 pipeline = [
     dict(type='LoadImage'),
     dict(type='mmpretrain.Resize', scale=(416, 320), interpolation='bicubic'),

@@ -7,7 +7,7 @@ $RESNET50: an ImageNet ResNet-50 in mmpretrain's layout, caffe style (stride in 
 the standard deviation). 500 kB per image.
 """
 
-pictures = '{{$FLICKR8K:data/flickr8k}}/images'
+images = '{{$FLICKR8K:data/flickr8k}}/images'
 pipeline = [
     dict(type='LoadImage'),
     dict(type='mmpretrain.Resize', scale=(288, 288), interpolation='bicubic'),

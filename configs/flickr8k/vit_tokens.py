@@ -6,7 +6,7 @@
 $VIT: mmpretrain's file of the model.
 """
 
-pictures = '{{$FLICKR8K:data/flickr8k}}/images'
+images = '{{$FLICKR8K:data/flickr8k}}/images'
 pipeline = [
     dict(type='LoadImage'),
     dict(type='mmpretrain.Resize', scale=(224, 224), interpolation='bicubic', backend='pillow'),

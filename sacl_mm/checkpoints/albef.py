@@ -1,6 +1,6 @@
 """ALBEF's checkpoints (arXiv 2107.07651; github.com/salesforce/ALBEF) in this library's layout, and back.
 
-What the other side has no place for: the queues (ALBEF's tell neither whose picture an entry is nor whether it was ever
+What the other side has no place for: the queues (ALBEF's tell neither whose image an entry is nor whether it was ever
 filled; ours fills anew), ALBEF's numbers of positions, what text assignment does not read, the momentum models of VQA and
 NLVR2 and the part of retrieval's that it never uses, our reference model.
 """

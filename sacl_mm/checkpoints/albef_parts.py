@@ -103,7 +103,7 @@ def answer_decoder(theirs: str, ours: str, num_layers: int) -> list[Entry]:
 
 
 def shared_projections(bert: str, text_layers: int, fusion_layers: int) -> list[tuple[str, str]]:
-    """NLVR2: fusion layers 2i and 2i + 1 read one picture each, through the same keys and values."""
+    """NLVR2: fusion layers 2i and 2i + 1 read one image each, through the same keys and values."""
     layer = f'{bert}.encoder.layer'
     return [
         (f'{layer}.{first}.crossattention.self.{name}', f'{layer}.{first + 1}.crossattention.self.{name}')

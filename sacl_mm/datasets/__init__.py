@@ -1,12 +1,10 @@
 """Image-text data: where it comes from, in which order it is drawn, how it becomes tensors."""
 
-from sacl_mm.broken_sample import BrokenSampleError
 from sacl_mm.datasets.cached_features import CachedFeatures
 from sacl_mm.datasets.image_text_dataset import ImageTextDataset
 from sacl_mm.datasets.image_text_pairs import ImageTextPairs
 from sacl_mm.datasets.nlvr2 import NLVR2Pairs
-from sacl_mm.datasets.sample_index import SampleIndex
-from sacl_mm.datasets.sampler import EpochSampler
+from sacl_mm.datasets.sampler import EpochSampler, SampleIndex
 from sacl_mm.datasets.shape_world import (
     ShapeWorld,
     ShapeWorldObjects,
@@ -17,6 +15,7 @@ from sacl_mm.datasets.shape_world import (
 from sacl_mm.datasets.tokenizer import WordPieceTokenizer, build_tokenizer
 from sacl_mm.datasets.transforms import LoadImage, LoadImageGrid, LoadImageTokens, SampleCaption, TokenizeText
 from sacl_mm.datasets.visual_questions import VisualQuestions
+from sacl_mm.user_error import BrokenSampleError
 
 __all__ = [
     'BrokenSampleError',

@@ -4,7 +4,7 @@ import os
 import re
 import reprlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sacl_mm.reading_report import ReadingReport
 from sacl_mm.user_error import AnnotationError
@@ -47,7 +47,7 @@ def shown(value: object) -> str:
     return _REPR.repr(value)
 
 
-def entries_of(content: object, key: str, path: str, expected: str) -> list:
+def entries_of(content: Any, key: str, path: str, expected: str) -> list:
     """The list `content[key]`; AnnotationError, saying what is expected, if it is not there."""
     is_there = isinstance(content, dict) and isinstance(content.get(key), list)
     check(is_there, f'{path}: expected {expected}; it is {shown(content)}')
@@ -59,17 +59,17 @@ def numbered(entries: list, what: str) -> Iterator[tuple[str, object]]:
     return ((f'{what} {number}', entry) for number, entry in enumerate(entries))
 
 
-def text_field(entry: object, key: str) -> str:
+def text_field(entry: Any, key: str) -> str:
     """A text without white space around it."""
     return _field(entry, key, str, 'a text').strip()
 
 
-def list_field(entry: dict, key: str) -> list:
+def list_field(entry: Any, key: str) -> list:
     """A list of anything."""
     return _field(entry, key, list, 'a list')
 
 
-def integer_field(entry: dict, key: str) -> int:
+def integer_field(entry: Any, key: str) -> int:
     """A whole number of 64 bits; true and false are none."""
     value = _field(entry, key, int, 'a whole number')
     if isinstance(value, bool) or not -(2**63) <= value < 2**63:
@@ -77,13 +77,13 @@ def integer_field(entry: dict, key: str) -> int:
     return value
 
 
-def identity_field(entry: dict, key: str) -> int | str:
+def identity_field(entry: Any, key: str) -> int | str:
     """What tells entries apart: a text or a whole number."""
     value = entry.get(key)
     return text_field(entry, key) if isinstance(value, str) and value.strip() else integer_field(entry, key)
 
 
-def name_field(entry: dict, key: str) -> str:
+def name_field(entry: Any, key: str) -> str:
     """The name of an image."""
     return image_name(_field(entry, key, str, 'the name of an image'))
 
@@ -99,7 +99,7 @@ def image_name(name: str) -> str:
     return name
 
 
-def _field(entry: object, key: str, kind: type[T], described: str) -> T:
+def _field(entry: Any, key: str, kind: type[T], described: str) -> T:
     if not isinstance(entry, dict) or key not in entry:
         raise FieldError(f'no {key!r} in {shown(entry)}')
     if not isinstance(entry[key], kind):

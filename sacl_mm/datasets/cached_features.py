@@ -2,6 +2,7 @@
 
 import logging
 import os
+from typing import Any
 
 import torch
 from mmengine.logging import print_log
@@ -69,7 +70,7 @@ class CachedFeatures(Dataset):
         return dict(inputs=self.features['image_features'][image], data_samples=sample)
 
 
-def _check(features: object, path: str) -> None:
+def _check(features: Any, path: str) -> None:
     """Raises AnnotationError or NonFiniteError unless every part is there, of the length that the others give, and finite."""
     again = 'make it anew with tools/cache_features.py'
     if not isinstance(features, dict) or not set(KEYS) <= set(features):
@@ -87,6 +88,6 @@ def _check(features: object, path: str) -> None:
         wanted = int(counts.sum()) if key.startswith('text') and key != 'texts_per_image' else len(counts)
         if len(value) != wanted:
             raise AnnotationError(f"'{path}': {key} has {len(value)} rows, texts_per_image says {wanted}; {again}")
-        if key.endswith('features') and not bool(torch.isfinite(value).all()):
-            row = int((~torch.isfinite(value).all(dim=1)).nonzero()[0])
+        if key.endswith('features') and not bool((finite := torch.isfinite(torch.as_tensor(value)).all(dim=1)).all()):
+            row = int((~finite).nonzero()[0])
             raise NonFiniteError(f"'{path}': row {row} of {key} has NaN or infinity; {again}")

@@ -4,8 +4,6 @@ A line or entry that does not fit raises AnnotationError with file:line (or file
 repaired or comes again is counted in their `ReadingReport`. Tables are in `table_files`, folders in `sidecar_files`.
 """
 
-import contextlib
-import io
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -24,8 +22,7 @@ from sacl_mm.datasets.annotation_fields import (
     text_field,
 )
 from sacl_mm.datasets.column_names import find_columns
-from sacl_mm.datasets.json_files import load_json, load_json_lines
-from sacl_mm.datasets.text_files import text_lines
+from sacl_mm.datasets.text_files import load_json, load_json_lines, load_json_list, text_lines
 from sacl_mm.reading_report import ReadingReport
 from sacl_mm.user_error import AnnotationError
 
@@ -39,8 +36,6 @@ _FLICKR30K_ROW_WITHOUT_BAR = re.compile(r'(?P<image>[^|]+)\|\s*\d+\s+(?P<caption
 
 def read_coco(path: str, report: ReadingReport | None = None) -> Captions:
     """COCO captions JSON: {'images': [{'id', 'file_name'}], 'annotations': [{'image_id', 'caption'}]}."""
-    from pycocotools.coco import COCO
-
     report = report or ReadingReport(path)
     content, expected = load_json(path), "COCO captions, an object with lists 'images' and 'annotations'"
     images, annotations = (entries_of(content, key, path, expected) for key in ('images', 'annotations'))
@@ -68,21 +63,13 @@ def read_coco(path: str, report: ReadingReport | None = None) -> Captions:
         "a 'caption' with its 'image_id'; is it a file of instances?",
         lambda entry: (identity_field(entry, 'image_id'), text_field(entry, 'caption')),
     )
-    coco = COCO()
-    coco.dataset = dict(
-        images=[dict(id=image_id) for image_id in name_of],
-        # Ids of annotations are needed for nothing, and often absent.
-        annotations=[
-            dict(id=number, image_id=image_id, caption=caption)
-            for number, (_, (image_id, caption)) in enumerate(entries)
-        ],
-    )
-    with contextlib.redirect_stdout(io.StringIO()):
-        coco.createIndex()
-    unknown = [image_id for image_id in coco.imgToAnns if image_id not in name_of]
-    check(not unknown, f"{path}: annotations of {len(unknown)} images that are not in 'images': {unknown[:3]}")
-    for image_id, entries_of_image in coco.imgToAnns.items():
-        captions[name_of[image_id]].extend(entry['caption'] for entry in entries_of_image)
+    unknown: dict[int | str, None] = {}
+    for _, (image_id, caption) in entries:
+        if image_id in name_of:
+            captions[name_of[image_id]].append(caption)
+        else:
+            unknown[image_id] = None
+    check(not unknown, f"{path}: annotations of {len(unknown)} images that are not in 'images': {list(unknown)[:3]}")
     return captions
 
 
@@ -119,9 +106,7 @@ def read_json_list(path: str, columns: dict[str, str] | None = None, report: Rea
 
     `columns=dict(image=..., caption=...)` names other keys; by default the names of `column_names` in any case.
     """
-    content = load_json(path)
-    check(isinstance(content, list), f'{path}: expected a list of objects, it is {shown(content)}')
-    return _group_entries(numbered(content, f'{path}: entry'), columns or {})
+    return _group_entries(numbered(load_json_list(path), f'{path}: entry'), columns or {})
 
 
 def read_json_lines(path: str, columns: dict[str, str] | None = None, report: ReadingReport | None = None) -> Captions:
@@ -174,7 +159,8 @@ def _group_entries(entries: Iterable[tuple[str, object]], columns: dict[str, str
 
 
 def _add_line(captions: Captions, where: str, line: str, match: re.Match | None, expected: str) -> None:
-    check(match is not None, f'{where}: expected `{expected}`, got {line[:80]!r}')
+    if match is None:
+        raise AnnotationError(f'{where}: expected `{expected}`, got {line[:80]!r}')
     try:
         captions.setdefault(image_name(match['image'].strip()), []).append(match['caption'].strip())
     except FieldError as error:

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sacl_mm.datasets.annotation_fields import FieldError, check, whole_text
 from sacl_mm.datasets.caption_files import (
@@ -17,15 +17,14 @@ from sacl_mm.datasets.caption_files import (
     read_names,
 )
 from sacl_mm.datasets.column_names import TO_DOWNLOAD, Columns, are_numbers, check_columns
-from sacl_mm.datasets.image_suffixes import has_image_suffix
-from sacl_mm.datasets.packed_files import how_to_unpack
+from sacl_mm.datasets.image_files import has_image_suffix
 from sacl_mm.datasets.sidecar_files import read_folder
 from sacl_mm.datasets.table_files import SEPARATORS, read_header, read_table, split_line
-from sacl_mm.datasets.text_files import encoding_of, read_bytes
+from sacl_mm.datasets.text_files import beginning, read_bytes
 from sacl_mm.reading_report import ReadingReport
 from sacl_mm.user_error import AnnotationError
 
-READERS = {
+READERS: dict[str, Callable[..., Captions]] = {
     'coco': read_coco,
     'karpathy': read_karpathy,
     'json': read_json_list,
@@ -37,6 +36,35 @@ READERS = {
 }
 _OWNERS = dict(split=('karpathy',), columns=('table', 'json', 'jsonl'))
 _BYTES_TO_JUDGE_BY = 1 << 16
+
+# Files that hold images and captions in a form that is not read here, by their first bytes.
+_TAR_MARK = 257  # where 'ustar' stands in a tar archive
+
+_ARROW = (
+    'an Arrow file: write its names and captions as a table first, '
+    "datasets.Dataset.from_file(path).select_columns(['image', 'caption']).to_csv('pairs.csv')"
+)
+_PACKED = {
+    b'PAR1': (
+        'a Parquet file: write its names and captions as a table first, '
+        "pandas.read_parquet(path)[['image', 'caption']].to_csv('pairs.csv', index=False); "
+        'where it has addresses of images, img2dataset --input_format=parquet --output_format=files downloads them'
+    ),
+    b'ARROW1': _ARROW,
+    b'\xff\xff\xff\xff': _ARROW,  # a stream, as the datasets library saves it
+    b'PK\x03\x04': (
+        'a zip archive or an Excel workbook: unpack the archive, or save the workbook as CSV UTF-8, and give what comes out'
+    ),
+    b'\x1f\x8b': 'compressed with gzip: unpack it first (gunzip; a .tar.gz with tar -xzf)',
+    b'BZh': 'compressed with bzip2: unpack it first (bunzip2)',
+    b'\xfd7zXZ': 'compressed with xz: unpack it first (unxz)',
+    b'\x28\xb5\x2f\xfd': 'compressed with zstd: unpack it first (unzstd)',
+    b'\x89HDF': 'an HDF5 file: write its names and captions as a table first, image,caption',
+}
+_TAR = (
+    'a tar archive, as WebDataset shards are: unpack it into a folder, tar -xf <shard> -C <folder>, and give the folder '
+    'as ann_file; a.jpg with a.txt beside it is read'
+)
 
 
 def read_captions(
@@ -92,10 +120,9 @@ def detect_format(path: str, columns: Columns | None = None) -> str:
     if os.path.isdir(path):
         return 'folder'
     data = read_bytes(path, _BYTES_TO_JUDGE_BY)
-    advice = how_to_unpack(data)
+    advice = _how_to_unpack(data)
     check(advice is None, f'{path} is {advice}')
-    # A character cut in two at the end of the piece is no reason to refuse the file.
-    head = data.decode(encoding_of(data), errors='ignore').lstrip()
+    head = beginning(data)
     first_line = re.split('[\r\n]', head, maxsplit=1)[0]
     if head.startswith('['):
         return 'json'
@@ -118,6 +145,13 @@ def detect_format(path: str, columns: Columns | None = None) -> str:
             f'set format= to one of {", ".join(READERS)}'
         ) from None
     return 'table'
+
+
+def _how_to_unpack(head: bytes) -> str | None:
+    """'a Parquet file: ...' with what makes it readable, None for what is not packed."""
+    if head[_TAR_MARK:].startswith(b'ustar'):
+        return _TAR
+    return next((advice for mark, advice in _PACKED.items() if head.startswith(mark)), None)
 
 
 def _hint(first_line: str, error: FieldError) -> str:

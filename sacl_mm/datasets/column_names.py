@@ -1,6 +1,7 @@
 """Which columns of a table, or keys of a JSON object, hold the image and the caption."""
 
 from collections.abc import Sequence
+from typing import TypeGuard
 
 from sacl_mm.datasets.annotation_fields import FieldError, check, shown
 
@@ -33,7 +34,7 @@ def check_columns(columns: Columns) -> None:
     )
 
 
-def are_numbers(columns: Columns) -> bool:
+def are_numbers(columns: Columns) -> TypeGuard[dict[str, int]]:
     """Whether the columns are given by their places, for a table without a header."""
     places = list(columns.values())
     return all(type(place) is int and place >= 0 for place in places) and len(set(places)) == 2
@@ -44,7 +45,7 @@ def is_header(image: str, caption: str) -> bool:
     return _plain(image) in IMAGE_COLUMNS and _plain(caption) in CAPTION_COLUMNS
 
 
-def find_columns(names: Sequence[str], columns: dict[str, str]) -> tuple[int, int]:
+def find_columns(names: Sequence[str], columns: Columns) -> tuple[int, int]:
     """The places of image and caption among the names, which may be in any case.
 
     Raises:
@@ -53,17 +54,17 @@ def find_columns(names: Sequence[str], columns: dict[str, str]) -> tuple[int, in
     return _find(names, 'image', IMAGE_COLUMNS, columns), _find(names, 'caption', CAPTION_COLUMNS, columns)
 
 
-def _find(names: Sequence[str], key: str, usual: Sequence[str], columns: dict[str, str]) -> int:
+def _find(names: Sequence[str], key: str, usual: Sequence[str], columns: Columns) -> int:
     plain = [_plain(name) for name in names]
-    for wanted in (_plain(columns[key]),) if key in columns else usual:
+    for wanted in (_plain(str(columns[key])),) if key in columns else usual:
         if wanted in plain:
             if plain.count(wanted) > 1:
                 raise FieldError(f'the column {wanted!r} stands {plain.count(wanted)} times in {shown(list(names))}')
             return plain.index(wanted)
     if key == 'image' and key not in columns and has_addresses(names):
         raise FieldError(TO_DOWNLOAD)
-    wanted = columns[key] if key in columns else ', '.join(usual)
-    raise FieldError(f'no column for the {key} ({wanted}) in {shown(list(names))}; set columns=dict({key}=...)')
+    names_tried = columns[key] if key in columns else ', '.join(usual)
+    raise FieldError(f'no column for the {key} ({names_tried}) in {shown(list(names))}; set columns=dict({key}=...)')
 
 
 def has_addresses(names: Sequence[str]) -> bool:

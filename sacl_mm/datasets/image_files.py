@@ -1,4 +1,6 @@
-"""Which files a name from an annotation file may open: those below the user's own folders, and regular ones.
+"""Files of images: which ones a name from an annotation file may open, how they are named, and in which folder they are.
+
+A name opens only what lies below the user's own folders, and only regular files.
 
 A name is data, the file system is the user's: folders are compared as they are written, so a linked folder below the data
 root is a folder like any other. Only a name with `..` is resolved, links and all, before it is compared.
@@ -6,10 +8,16 @@ root is a folder like any other. Only a name with `..` is resolved, links and al
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+# What Pillow and OpenCV decode.
+IMAGE_SUFFIXES = (
+    '.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.apng', '.webp', '.avif', '.bmp', '.dib', '.gif', '.tif', '.tiff',
+    '.jp2', '.j2k', '.jpx', '.ppm', '.pgm', '.pbm', '.pnm',
+)  # fmt: skip
 
 
-class ImageFolders:
+class AllowedFolders:
     """`path in folders`: whether a path lies below one of them.
 
     Args:
@@ -77,3 +85,25 @@ def _is_file(entry: os.DirEntry) -> bool:
 
 
 _KINDS = {stat.S_IFDIR: 'folder', stat.S_IFIFO: 'pipe (FIFO)', stat.S_IFCHR: 'device', stat.S_IFBLK: 'device'}
+
+
+def has_image_suffix(name: str) -> bool:
+    """Whether a file is named as an image, also in capitals."""
+    return os.path.splitext(name.strip())[1].lower() in IMAGE_SUFFIXES
+
+
+class FolderListing:
+    """`path in listing`: whether a regular file is there. One listing of a folder is far cheaper than a look at every file."""
+
+    def __init__(self) -> None:
+        self._names_in: dict[str, set[str]] = {}
+
+    def __contains__(self, path: str) -> bool:
+        folder, name = os.path.split(path)
+        if folder not in self._names_in:
+            self._names_in[folder] = regular_files(folder)
+        return name in self._names_in[folder]
+
+    def first(self, paths: Sequence[str]) -> str:
+        """The first path that is there, or else the first; a single one is not looked up, so it may be an address."""
+        return paths[0] if len(paths) == 1 else next((path for path in paths if path in self), paths[0])

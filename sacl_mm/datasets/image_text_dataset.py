@@ -1,9 +1,11 @@
 """The base of the project's datasets: reproducible samples, and broken ones that are neither fatal nor silent."""
 
+import hashlib
 import logging
 import os
 import re
 import traceback
+from typing import Any
 
 import cv2
 from mmcv.transforms import LoadImageFromFile
@@ -11,11 +13,10 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from PIL import Image
 
-from sacl_mm.broken_sample import BrokenSampleError
-from sacl_mm.datasets.image_files import ImageFolders, is_special, regular_files
-from sacl_mm.datasets.sample_index import random_state_of
+from sacl_mm.datasets.image_files import AllowedFolders, FolderListing, is_special
+from sacl_mm.datasets.sampler import random_state_of
 from sacl_mm.reading_report import ReadingReport
-from sacl_mm.user_error import AnnotationError, printable
+from sacl_mm.user_error import AnnotationError, BrokenSampleError, printable
 
 # What the image libraries raise for a file that is missing, unreadable or no image.
 IMAGE_ERRORS = (OSError, EOFError, ValueError, SyntaxError, AssertionError, cv2.error, Image.DecompressionBombError)
@@ -24,9 +25,9 @@ _MAX_NAMED = 20
 
 
 class ImageTextDataset(BaseDataset):
-    """Pictures with texts: adds determinism and the handling of broken samples to MMEngine's `BaseDataset`.
+    """Images with texts: adds determinism and the handling of broken samples to MMEngine's `BaseDataset`.
 
-    A subclass gives `load_data_list`, with items `img_path` (absent when the picture is drawn), `text` (list of str),
+    A subclass gives `load_data_list`, with items `img_path` (absent when the image is drawn), `text` (list of str),
     `image_id` (int) and `text_ids` (list of int).
 
     *Determinism.* Given a `SampleIndex` (see `EpochSampler`) the pipeline runs with the three global generators seeded
@@ -44,20 +45,22 @@ class ImageTextDataset(BaseDataset):
     letter or digit are left out. Each file is named once in a warning of the process that met it, up to 20, then only their
     number at every doubling; `broken` holds all with the reason. Errors of other transforms are bugs and pass through.
 
-    *Broken in test mode.* A replaced picture would change the benchmark, so a picture that cannot be read raises, and
+    *Broken in test mode.* A replaced image would change the benchmark, so an image that cannot be read raises, and
     a missing one, or one whose name is not allowed, does so before the test starts. Captions are kept as they are: an empty
     one is named and counts.
 
     Raises:
-        FileNotFoundError: when loading, if every picture is missing (test mode: if any is).
+        FileNotFoundError: when loading, if every image is missing (test mode: if any is).
         AnnotationError: when loading, if no name of an image is allowed (test mode: if any is not).
-        BrokenSampleError: from `dataset[i]`, in test mode at a broken picture; in training if no sample is readable.
+        BrokenSampleError: from `dataset[i]`, in test mode at a broken image; in training if no sample is readable.
     """
 
     reading_report: ReadingReport | None = None  # of what is read from files
+    ann_file: Any  # a file, or several
+    data_prefix: Any
 
     def full_init(self) -> None:
-        """Load the annotations and check that the pictures are there."""
+        """Load the annotations and check that the images are there."""
         if self._fully_initialized:
             return
         super().full_init()
@@ -65,9 +68,9 @@ class ImageTextDataset(BaseDataset):
             self.reading_report.log()
         self.broken: dict[str, str] = {}
         self._image_folders = self._allowed_folders()
-        paths = self._picture_paths()
+        paths = self._image_paths()
         self._check_names(paths)
-        self._check_pictures_exist(paths)
+        self._check_images_exist(paths)
 
     def load_data_list(self) -> list[dict]:
         raise NotImplementedError(
@@ -119,48 +122,36 @@ class ImageTextDataset(BaseDataset):
         except BrokenSampleError as error:  # of `LoadImage`, which names the file
             raise BrokenSampleError(str(error), name) from error
         except IMAGE_ERRORS as error:
-            picture = _picture_that_the_loader_refused(error)
-            if picture is None:
+            image = _image_that_the_loader_refused(error)
+            if image is None:
                 raise
             reason = ' '.join(str(error).split())  # OpenCV's run over several lines
-            raise BrokenSampleError(f'{picture}: {type(error).__name__}: {reason}', name) from error
+            raise BrokenSampleError(f'{image}: {type(error).__name__}: {reason}', name) from error
         if result is None:
             raise BrokenSampleError(f'{name}: the pipeline returned None', name)
         return result
 
-    def missing_files(self) -> list[str]:
-        """The images that are no regular files, each once; one listing per folder, remote addresses are not checked."""
-        return self._missing(self._picture_paths())
-
     def _missing(self, paths: list[str]) -> list[str]:
-        names_in: dict[str, set[str]] = {}
-        missing = []
-        for path in paths:
-            if '://' in path or not self._is_allowed(path):
-                continue
-            folder, name = os.path.split(path)
-            if folder not in names_in:
-                names_in[folder] = regular_files(folder)
-            if name not in names_in[folder]:
-                missing.append(path)
-        return missing
+        """Those that are no regular files; remote addresses are not checked."""
+        listing = FolderListing()
+        return [path for path in paths if '://' not in path and self._is_allowed(path) and path not in listing]
 
-    def _picture_paths(self) -> list[str]:
+    def _image_paths(self) -> list[str]:
         """Each once."""
         paths: dict[str, None] = {}
         for index in range(len(self)):
-            # MMEngine's own version: a subclass may draw the picture in its version
+            # MMEngine's own version: a subclass may draw the image in its version
             paths.update(dict.fromkeys(_paths_of(super().get_data_info(index))))
         return list(paths)
 
-    def _allowed_folders(self) -> ImageFolders | None:
+    def _allowed_folders(self) -> AllowedFolders | None:
         """None without annotation files: names are then the program's own."""
         files = [self.ann_file] if isinstance(self.ann_file, str) else list(self.ann_file)
         if not any(files):
             return None
         prefix = self.data_prefix.get('img_path', '')
         prefixes = [prefix] if isinstance(prefix, str) else prefix
-        return ImageFolders([*prefixes, *filter(None, [self.data_root]), *filter(os.path.isdir, files)])
+        return AllowedFolders([*prefixes, *filter(None, [self.data_root]), *filter(os.path.isdir, files)])
 
     def _is_allowed(self, path: str) -> bool:
         return self._image_folders is None or path in self._image_folders
@@ -175,13 +166,13 @@ class ImageTextDataset(BaseDataset):
             raise AnnotationError(message)
         _warn(f'{message}. They are replaced by other samples')
 
-    def _check_pictures_exist(self, paths: list[str]) -> None:
+    def _check_images_exist(self, paths: list[str]) -> None:
         missing = self._missing(paths)
         if not missing:
             return
         count = sum('://' not in path for path in paths)
         named = [f'{path} (not a regular file)' if is_special(path) else path for path in missing[:3]]
-        message = printable(f'{len(missing)} of {count} pictures are missing: {_first([*named, *missing[3:]])}')
+        message = printable(f'{len(missing)} of {count} images are missing: {_first([*named, *missing[3:]])}')
         if len(missing) == count:
             raise FileNotFoundError(
                 f'{message}. Set data_prefix=dict(img_path=...) to the folder that the names in {self.ann_file!r} '
@@ -189,7 +180,7 @@ class ImageTextDataset(BaseDataset):
             )
         if self.test_mode:
             raise FileNotFoundError(
-                f'{message}. A benchmark needs every picture: get them, or take them out of {self.ann_file!r}'
+                f'{message}. A benchmark needs every image: get them, or take them out of {self.ann_file!r}'
             )
         _warn(f'{message}. They are replaced by other samples')
 
@@ -219,12 +210,18 @@ class ImageTextDataset(BaseDataset):
             _warn(f'{count} broken samples so far in this process, of {len(self)}; the next count comes at {2 * count}')
 
 
+def stable_id(text: str) -> int:
+    """An id that agrees between processes, machines and joined datasets: a hash in [0, 2^53), exact in any number type of 64
+    bits; also of a file's name that is not UTF-8."""
+    return int.from_bytes(hashlib.blake2b(text.encode(errors='surrogatepass'), digest_size=8).digest(), 'big') >> 11
+
+
 def _warn(message: str) -> None:
     print_log(printable(message), logger='current', level=logging.WARNING)
 
 
 def _paths_of(sample: dict) -> list[str]:
-    """None of a picture that is drawn, several of a pair."""
+    """None of an image that is drawn, several of a pair."""
     paths = sample.get('img_path', ())
     return [paths] if isinstance(paths, str) else list(paths)
 
@@ -241,7 +238,7 @@ def _how_to_allow(name: str) -> str:
     return 'If you trust the file, set data_root to a folder that holds them all'
 
 
-def _picture_that_the_loader_refused(error: BaseException) -> str | None:
+def _image_that_the_loader_refused(error: BaseException) -> str | None:
     """The path, if the error came out of mmcv's `LoadImageFromFile`, also of a subclass or nested in other transforms."""
     loader = LoadImageFromFile.transform.__code__
     frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__) if frame.f_code is loader)

@@ -1,4 +1,4 @@
-"""Pictures and captions from files."""
+"""Images and captions from files."""
 
 import os
 import re
@@ -8,8 +8,7 @@ from sacl_mm.datasets.annotation_fields import check
 from sacl_mm.datasets.caption_files import Captions
 from sacl_mm.datasets.caption_formats import keep_listed, read_captions
 from sacl_mm.datasets.column_names import Columns
-from sacl_mm.datasets.image_text_dataset import ImageTextDataset
-from sacl_mm.datasets.stable_id import stable_id
+from sacl_mm.datasets.image_text_dataset import ImageTextDataset, stable_id
 from sacl_mm.reading_report import ReadingReport
 from sacl_mm.registry import DATASETS
 

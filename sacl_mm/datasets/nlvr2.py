@@ -1,31 +1,29 @@
-"""Statements about pairs of pictures, from NLVR2's files."""
+"""Statements about pairs of images, from NLVR2's files."""
 
 import os
 
 from mmengine.dataset import BaseDataset
 
-from sacl_mm.broken_sample import BrokenSampleError
 from sacl_mm.datasets.annotation_fields import check
-from sacl_mm.datasets.image_text_dataset import ImageTextDataset
-from sacl_mm.datasets.nlvr2_files import read_pairs
-from sacl_mm.datasets.stable_id import stable_id
+from sacl_mm.datasets.image_text_dataset import ImageTextDataset, stable_id
+from sacl_mm.datasets.nlvr2_files import Pair, read_pairs
 from sacl_mm.reading_report import ReadingReport
 from sacl_mm.registry import DATASETS
-from sacl_mm.user_error import printable
+from sacl_mm.user_error import BrokenSampleError, printable
 
 
 @DATASETS.register_module()
 class NLVR2Pairs(ImageTextDataset):
     """NLVR2, from its JSON lines (train.json, dev.json, test1.json), ALBEF's lists or one's own (see `read_pairs`).
 
-    An item is a statement about two pictures: `img_path` [left, right], `text` (a list of one), `label` (1 true, 0 false,
+    An item is a statement about two images: `img_path` [left, right], `text` (a list of one), `label` (1 true, 0 false,
     -1 not given), `identifier`, `image_id` (of the pair) and `text_ids` (a list of one).
 
     `data_prefix=dict(img_path=...)` is, for the JSON lines, the folder of the split: `images/train` (with or without
-    NLVR2's numbered subfolders), `dev`, `test1`; for ALBEF's lists the folder above. The two pictures are loaded, and
+    NLVR2's numbered subfolders), `dev`, `test1`; for ALBEF's lists the folder above. The two images are loaded, and
     augmented independently, by mmpretrain's `ApplyToList(scatter_key='img_path', collate_keys=['img'], ...)`.
 
-    A pair is broken if one of its pictures is: in training it is replaced by another pair, a test stops and names its
+    A pair is broken if one of its images is: in training it is replaced by another pair, a test stops and names its
     identifier and the file. The arguments are those of MMEngine's `BaseDataset`.
     """
 
@@ -46,7 +44,7 @@ class NLVR2Pairs(ImageTextDataset):
         subfolders: dict[str, bool] = {}
         return [self._item(pair, subfolders) for pair in pairs]
 
-    def _item(self, pair: dict, subfolders: dict[str, bool]) -> dict:
+    def _item(self, pair: Pair, subfolders: dict[str, bool]) -> dict:
         folder = os.path.join(self.data_prefix['img_path'], pair['directory'])
         if folder not in subfolders:
             subfolders[folder] = os.path.isdir(folder)
@@ -70,9 +68,9 @@ class NLVR2Pairs(ImageTextDataset):
             identifier = self.get_data_info(idx)['identifier']
             raise BrokenSampleError(f'pair {identifier}: {error}', identifier) from error
 
-    def _check_pictures_exist(self, paths: list[str]) -> None:
+    def _check_images_exist(self, paths: list[str]) -> None:
         try:
-            super()._check_pictures_exist(paths)
+            super()._check_images_exist(paths)
         except FileNotFoundError as error:
             missing = set(self._missing(paths))
             for index in range(len(self)):

@@ -17,8 +17,7 @@ from sacl_mm.datasets.annotation_fields import (
     text_field,
     whole_text,
 )
-from sacl_mm.datasets.json_files import load_json, load_json_lines
-from sacl_mm.datasets.text_files import encoding_of, read_bytes
+from sacl_mm.datasets.text_files import beginning, load_json_lines, load_json_list, read_bytes
 from sacl_mm.reading_report import ReadingReport
 
 _LABELS = {'True': 1, 'False': 0, True: 1, False: 0, None: -1}
@@ -55,11 +54,8 @@ def read_pairs(path: str, report: ReadingReport | None = None) -> list[Pair]:
     if not os.path.exists(path):
         raise FileNotFoundError(f'the file {path} does not exist; check ann_file and data_root')
     report = report or ReadingReport(path)
-    head = read_bytes(path, 1 << 10)
-    if head.decode(encoding_of(head), errors='ignore').lstrip().startswith('['):
-        content = load_json(path)
-        check(isinstance(content, list), f'{path}: expected a list of objects, it is {shown(content)}')
-        entries = numbered(content, f'{path}: entry')
+    if beginning(read_bytes(path, 1 << 10)).startswith('['):
+        entries = numbered(load_json_list(path), f'{path}: entry')
     else:
         entries = load_json_lines(path)
 

@@ -6,8 +6,8 @@ An entry that does not fit raises AnnotationError with the file, the entry and w
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
-from typing import TypedDict
+from collections.abc import Callable, Sequence
+from typing import Any, TypedDict, cast
 
 from sacl_mm.datasets.annotation_fields import (
     FieldError,
@@ -22,9 +22,9 @@ from sacl_mm.datasets.annotation_fields import (
     text_field,
     whole_text,
 )
-from sacl_mm.datasets.json_files import load_json
-from sacl_mm.datasets.text_files import encoding_of, read_bytes
+from sacl_mm.datasets.text_files import beginning, load_json, load_json_list, read_bytes
 from sacl_mm.reading_report import ReadingReport
+from sacl_mm.user_error import AnnotationError
 
 # ALBEF, Section 5.2 and its data loader: an answer of Visual Genome weighs half of what ten annotators agree on.
 VISUAL_GENOME_WEIGHT = 0.5
@@ -32,7 +32,7 @@ _BYTES_TO_JUDGE_BY = 1 << 16
 
 
 class Question(TypedDict, total=False):
-    """A question about a picture.
+    """A question about an image.
 
     `question_id` and `question_type` are absent where the file has none. `answers` are the distinct ones to train on, each
     with its weight; `human_answers` are what the annotators said, one per annotator. All three are [] without answers.
@@ -50,7 +50,7 @@ class Question(TypedDict, total=False):
 def read_vqa_v2(path: str, answer_file: str | None = None) -> list[Question]:
     """VQAv2: `v2_OpenEnded_mscoco_{split}_questions.json` and `v2_mscoco_{split}_annotations.json`, which tests lack.
 
-    The name of a picture follows from the split, `COCO_train2014_000000000009.jpg`; test-dev2015 is a part of test2015.
+    The name of an image follows from the split, `COCO_train2014_000000000009.jpg`; test-dev2015 is a part of test2015.
     An answer's weight is the share of the (ten) annotators who gave it; the question's type is its `answer_type`.
     """
     content = load_json(path)
@@ -94,14 +94,16 @@ def _add_vqa_v2_answers(questions: dict[int, Question], path: str, answer_file: 
     annotations = read_entries(numbered(entries, f'{answer_file}: annotation'), expected, annotation)
     for where, (question_id, image_id, question_type, answers) in annotations:
         question = questions.get(question_id)
-        check(question is not None, f'{answer_file}: question_id {question_id} is annotated, but is not in {path}')
+        if question is None:
+            raise AnnotationError(f'{answer_file}: question_id {question_id} is annotated, but is not in {path}')
         check(question_id in unanswered, f'{where}: question_id {question_id} occurs twice')
         check(
             question['image'].endswith(f'_{image_id:012d}.jpg'),
             f'{answer_file}: question_id {question_id} is about image_id {image_id}, but {path} has {question["image"]}',
         )
         unanswered.remove(question_id)
-        question.update(answers, question_type=question_type)
+        question.update(answers)
+        question['question_type'] = question_type
     check(
         not unanswered,
         f'{path}: {len(unanswered)} of {len(questions)} questions have no annotation in {answer_file}; '
@@ -112,11 +114,11 @@ def _add_vqa_v2_answers(questions: dict[int, Question], path: str, answer_file: 
 def read_visual_genome(path: str) -> list[Question]:
     """Visual Genome's `question_answers.json`: [{'id', 'qas': [{'qa_id', 'image_id', 'question', 'answer'}]}].
 
-    Pictures are named `{image_id}.jpg`, in one of two folders. Answers are sentences there ('Green.'); they are given in
+    Images are named `{image_id}.jpg`, in one of two folders. Answers are sentences there ('Green.'); they are given in
     VQAv2's style, in lower case and without the full stop at the end. The weight is ALBEF's.
     """
 
-    def question(entry: object) -> Question:
+    def question(entry: Any) -> Question:
         one = Question(
             image=f'{integer_field(entry, "image_id")}.jpg',
             question=text_field(entry, 'question'),
@@ -126,7 +128,7 @@ def read_visual_genome(path: str) -> list[Question]:
         return one | _answered([answer], VISUAL_GENOME_WEIGHT)
 
     images = read_entries(
-        numbered(_list_of_entries(path), f'{path}: image'),
+        numbered(load_json_list(path), f'{path}: image'),
         "'qas', a list of objects with 'qa_id' and 'image_id' (integers), 'question' and 'answer'",
         lambda image: [question(entry) for entry in list_field(image, 'qas')],
     )
@@ -151,7 +153,7 @@ def read_albef(path: str) -> list[Question]:
     expected = (
         "'image' and 'question', perhaps with 'question_id' (an integer) and 'answer' (a text or a list of texts)"
     )
-    return [one for _, one in read_entries(numbered(_list_of_entries(path), f'{path}: entry'), expected, question)]
+    return [one for _, one in read_entries(numbered(load_json_list(path), f'{path}: entry'), expected, question)]
 
 
 def read_daquar(path: str) -> list[Question]:
@@ -168,10 +170,15 @@ def read_daquar(path: str) -> list[Question]:
         return one | _answered([', '.join(sorted(items))])
 
     expected = "'image', 'question' and 'answers', a list of texts"
-    return [one for _, one in read_entries(numbered(_list_of_entries(path), f'{path}: entry'), expected, question)]
+    return [one for _, one in read_entries(numbered(load_json_list(path), f'{path}: entry'), expected, question)]
 
 
-READERS = {'vqa_v2': read_vqa_v2, 'visual_genome': read_visual_genome, 'albef': read_albef, 'daquar': read_daquar}
+READERS: dict[str, Callable[[str], list[Question]]] = {
+    'vqa_v2': read_vqa_v2,
+    'visual_genome': read_visual_genome,
+    'albef': read_albef,
+    'daquar': read_daquar,
+}
 
 
 def read_questions(
@@ -182,15 +189,16 @@ def read_questions(
     Texts with half a character are repaired, and repeated questions noticed, in the report.
     """
     report = report or ReadingReport(path)
-    questions = READERS[format](path, answer_file) if answer_file else READERS[format](path)
+    questions = read_vqa_v2(path, answer_file) if answer_file else READERS[format](path)
     seen = set()
     for question in questions:
         where = f'{path}: {question["question"]!r} about {question["image"]}'
+        fields = cast(dict[str, Any], question)
         for key in ('question', 'question_type'):
             if key in question:
-                question[key] = whole_text(question[key], report, where)
+                fields[key] = whole_text(fields[key], report, where)
         for key in ('answers', 'human_answers'):
-            question[key] = [whole_text(answer, report, where) for answer in question[key]]
+            fields[key] = [whole_text(answer, report, where) for answer in fields[key]]
         asked = question['image'], question['question']
         if asked in seen:
             report.notice('questions that are asked again about their image', where)
@@ -212,8 +220,7 @@ def question_format(path: str, format: str = 'auto') -> str:
     )
     if format != 'auto':
         return format
-    data = read_bytes(path, _BYTES_TO_JUDGE_BY)
-    head = data.decode(encoding_of(data), errors='ignore').lstrip()
+    head = beginning(read_bytes(path, _BYTES_TO_JUDGE_BY))
     if head.startswith('{'):
         return 'vqa_v2'
     check(
@@ -223,12 +230,6 @@ def question_format(path: str, format: str = 'auto') -> str:
     if re.search(r'"qas"\s*:', head):
         return 'visual_genome'
     return 'daquar' if re.search(r'"answers"\s*:', head) else 'albef'
-
-
-def _list_of_entries(path: str) -> list:
-    content = load_json(path)
-    check(isinstance(content, list), f'{path}: expected a list of objects, it is {shown(content)}')
-    return content
 
 
 def _texts(entry: dict, key: str) -> list[str]:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 
-from sacl_mm.datasets.image_suffixes import IMAGE_SUFFIXES, has_image_suffix
+from sacl_mm.datasets.image_files import IMAGE_SUFFIXES, has_image_suffix
 from sacl_mm.datasets.text_files import text_lines
 from sacl_mm.reading_report import ReadingReport
 from sacl_mm.user_error import AnnotationError
@@ -46,7 +46,7 @@ def _captions(folder: str, text: str | None) -> list[str]:
 
 def _folders(root: str, report: ReadingReport) -> Iterator[tuple[str, list[str]]]:
     """Each folder with the sorted names of its files; links come last, so that a folder goes by its own name."""
-    waiting, links, seen = [root], [], set()
+    waiting, links, seen = [root], list[str](), set[str]()
     while waiting or links:
         folder = waiting.pop() if waiting else links.pop(0)
         identity = os.path.realpath(folder)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from sacl_mm.datasets.annotation_fields import FieldError, check, image_name, shown
 from sacl_mm.datasets.column_names import TO_DOWNLOAD, Columns, are_numbers, find_columns, is_header
-from sacl_mm.datasets.image_suffixes import has_image_suffix
+from sacl_mm.datasets.image_files import has_image_suffix
 from sacl_mm.datasets.text_files import read_text
 from sacl_mm.reading_report import ReadingReport
 from sacl_mm.user_error import AnnotationError
@@ -30,14 +30,14 @@ def read_table(path: str, columns: Columns | None = None, report: ReadingReport 
     Raises:
         AnnotationError: with the file, the line and what was expected there.
     """
-    columns, report = columns or {}, report or ReadingReport(path)
+    columns, report, header = columns or {}, report or ReadingReport(path), None
     lines = read_text(path).split('\n')
     separators: Sequence[str] = SEPARATORS
     start = _first_line(lines, 0)
     if told := _EXCELS_SEPARATOR.fullmatch(lines[start].strip(' ')):
         start, separators = _first_line(lines, start + 1), (told[1],)
     if are_numbers(columns):
-        header, (image, caption) = None, (columns['image'], columns['caption'])
+        image, caption = columns['image'], columns['caption']
         separator = _separator_without_header(path, lines[start:], separators, image, caption)
         first_row = split_line(lines[start], separator)
         start, width = start + is_header(first_row[image], first_row[caption]), len(first_row)

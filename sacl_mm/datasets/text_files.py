@@ -1,9 +1,12 @@
-"""Text files as people have them: UTF-8, with or without a byte order mark, or UTF-16 as Excel saves it."""
+"""Text and JSON files as people have them: UTF-8, with or without a byte order mark, or UTF-16 as Excel saves it."""
 
 import codecs
+import json
 import os
 from collections.abc import Iterator
+from typing import Any
 
+from sacl_mm.datasets.annotation_fields import shown
 from sacl_mm.user_error import AnnotationError
 
 _BYTE_ORDER_MARKS = {  # UTF-32's first: it begins like UTF-16's
@@ -54,8 +57,49 @@ def read_bytes(path: str, most: int = -1) -> bytes:
         raise AnnotationError(f'{path}: cannot be read ({error.strerror})') from error
 
 
+def beginning(data: bytes) -> str:
+    """The text of a file's first bytes, of which a character may be cut in two, from its first letter on."""
+    return data.decode(encoding_of(data), errors='ignore').lstrip()
+
+
 def text_lines(path: str) -> Iterator[tuple[str, str]]:
     """The lines that are not blank, each with its `file:line`."""
     for number, line in enumerate(read_text(path).split('\n'), 1):
         if line.strip():
             yield f'{path}:{number}', line
+
+
+def load_json(path: str) -> Any:
+    """The content of a JSON file; errors name the file."""
+    return _parse(read_text(path), path)
+
+
+def load_json_list(path: str) -> list:
+    """The content of a JSON file that must be a list."""
+    content = load_json(path)
+    if not isinstance(content, list):
+        raise AnnotationError(f'{path}: expected a list of objects, it is {shown(content)}')
+    return content
+
+
+def load_json_lines(path: str) -> Iterator[tuple[str, object]]:
+    """The values of a file with one a line, each with its `file:line`; blank lines are passed over."""
+    return ((where, _parse(line, where)) for where, line in text_lines(path))
+
+
+def _parse(text: str, where: str) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=_object)
+    except RecursionError:
+        raise AnnotationError(f'{where}: not readable as JSON: nested too deeply') from None
+    except ValueError as error:  # also a number of thousands of digits
+        raise AnnotationError(f'{where}: not valid JSON ({error})') from error
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    content = dict(pairs)
+    if len(content) < len(pairs):  # of which Python would keep the last
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f'the key {shown(twice)} stands twice in one object, {shown(content)}')
+    return content

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from typing import Any
 
 from tokenizers import Tokenizer, decoders, normalizers, pre_tokenizers
 from tokenizers.models import WordPiece
@@ -59,7 +60,7 @@ class WordPieceTokenizer:
         elif pretrained is not None:
             pieces, origin = _read_checkpoint(pretrained), pretrained
         else:
-            words = list(_build(vocab) if isinstance(vocab, dict) else vocab)
+            words = list(_build(vocab) if isinstance(vocab, dict) else vocab or ())
             pieces = words if set(SPECIAL_TOKENS) & set(words) else [*SPECIAL_TOKENS, *words]
             origin = 'vocab'
         ids = {piece: number for number, piece in enumerate(pieces)}
@@ -105,7 +106,7 @@ class WordPieceTokenizer:
         return self._tokenizer.decode([int(i) for i in ids if int(i) not in silent], skip_special_tokens=False)
 
 
-def _build(cfg: dict) -> 'WordPieceTokenizer | Sequence[str]':
+def _build(cfg: dict) -> Any:
     # Names are ours, whatever library's config they stand in.
     return TASK_UTILS.build(dict(cfg, _scope_='sacl_mm'))
 

@@ -1,17 +1,17 @@
-"""Questions about pictures, from files."""
+"""Questions about images, from files."""
 
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from mmengine.logging import print_log
 
 from sacl_mm.datasets.annotation_fields import check
-from sacl_mm.datasets.image_text_dataset import ImageTextDataset
-from sacl_mm.datasets.json_files import load_json
-from sacl_mm.datasets.picture_folders import PictureFolders
+from sacl_mm.datasets.image_files import FolderListing
+from sacl_mm.datasets.image_text_dataset import ImageTextDataset, stable_id
 from sacl_mm.datasets.question_files import Question, question_format, read_questions
-from sacl_mm.datasets.stable_id import stable_id
+from sacl_mm.datasets.text_files import load_json
 from sacl_mm.reading_report import ReadingReport
 from sacl_mm.registry import DATASETS
 
@@ -23,7 +23,7 @@ class VisualQuestions(ImageTextDataset):
     An item is a question: `img_path`, `text` (a list of one), `image_id`, `text_ids` (a list of one), `question_id` and,
     as in `question_files.Question`, `answers`, `answer_weights`, `human_answers` and, where given, `question_type`.
     `text_ids` is unique also where files of different origin are joined, `question_id` is the file's own; where it has
-    none, a 53-bit hash of the picture's name and the question's number.
+    none, a 53-bit hash of the image's name and the question's number.
 
     Texts are as in the files. ALBEF cleans the questions: `dict(type='mmpretrain.CleanCaption', keys='text')` in the
     pipeline. In training, questions without an answer are left out, and counted in `reading_report`.
@@ -32,7 +32,7 @@ class VisualQuestions(ImageTextDataset):
         ann_file: a file of questions, or several.
         answer_file: VQAv2's annotations; with several files of VQAv2 questions, one for each and in their order.
         data_root: prefix of the files and of `data_prefix` where these are relative.
-        data_prefix: `dict(img_path=...)`, the folder that the image names start from, or several: a picture is taken
+        data_prefix: `dict(img_path=...)`, the folder that the image names start from, or several: an image is taken
             from the first that has it, such as ['VG_100K', 'VG_100K_2'] or ['train2014', 'val2014'].
         format: 'auto' or a key of `READERS`; holds for every file.
         answer_list: the closed list of answers that a model chooses from, or its JSON file. It changes no item: it is
@@ -88,12 +88,15 @@ class VisualQuestions(ImageTextDataset):
     def load_data_list(self) -> list[dict]:
         """One dict per question."""
         report = self.reading_report = ReadingReport(', '.join(self.ann_file))
-        folders = PictureFolders(self.data_prefix['img_path'])
+        folders, listing = self.data_prefix['img_path'], FolderListing()
+        check(folders, 'data_prefix: at least one folder of images is needed')
         number_in: Counter[str] = Counter()
         items = []
         for question in self._read_questions(report):
             image = question['image']
-            items.append(_item(question, folders.path(image), number_in[image]))
+            # Visual Genome comes in two folders, and which one holds an image stands in no file of questions.
+            path = listing.first([os.path.join(folder, image) for folder in folders])
+            items.append(_item(question, path, number_in[image]))
             number_in[image] += 1
         where = ', '.join(self.ann_file)
         check(items, f'{where}: no questions')
@@ -124,7 +127,7 @@ class VisualQuestions(ImageTextDataset):
     def _check_answer_list(self, items: list[dict]) -> None:
         is_file = isinstance(self.answer_list, str)
         name = self.answer_list if is_file else 'answer_list'
-        answers = load_json(self.answer_list) if is_file else self.answer_list
+        answers: Any = load_json(str(self.answer_list)) if is_file else self.answer_list
         check(
             isinstance(answers, (list, tuple)) and answers and all(isinstance(answer, str) for answer in answers),
             f'{name}: expected a list of answers (strings), at least one',
@@ -147,11 +150,11 @@ class VisualQuestions(ImageTextDataset):
 
 
 def _item(question: Question, path: str, number: int) -> dict:
-    question = dict(question)
-    name, text = question.pop('image'), question.pop('question')
-    question.setdefault('question_id', stable_id(f'{name}#{number}'))
-    text_id = stable_id(f'{path}#{question["question_id"]}')
-    return dict(question, img_path=path, text=[text], image_id=stable_id(path), text_ids=[text_id])
+    item: dict[str, Any] = dict(question)
+    name, text = item.pop('image'), item.pop('question')
+    item.setdefault('question_id', stable_id(f'{name}#{number}'))
+    text_id = stable_id(f'{path}#{item["question_id"]}')
+    return dict(item, img_path=path, text=[text], image_id=stable_id(path), text_ids=[text_id])
 
 
 def _check_ids_differ(items: list[dict], where: str) -> None:

@@ -6,7 +6,7 @@ Shapes: T texts, R pairs, L text tokens, C width.
 import torch
 from torch import Tensor
 
-from sacl_mm.functional.padding import pad_texts
+from sacl_mm.functional.length_buckets import pad_texts
 
 # Bounds memory, not results.
 _TEXTS_AT_A_TIME = 128

@@ -13,7 +13,6 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import FlexibleRunner, Runner
 from mmengine.utils import digit_version
 
-from sacl_mm.broken_sample import BrokenSampleError
 from sacl_mm.engine.build_errors import build_mistake
 from sacl_mm.engine.checkpoint_check import check_checkpoint
 from sacl_mm.engine.compilation import compile_layers
@@ -27,7 +26,7 @@ from sacl_mm.engine.freed_memory import FreedMemoryHook, map_blocks_apart
 from sacl_mm.engine.interruption import EXIT_CTRL_C, ToBeContinued
 from sacl_mm.engine.orphan_watch import end_with_launcher
 from sacl_mm.engine.output_file import check_folder
-from sacl_mm.user_error import printable
+from sacl_mm.user_error import BrokenSampleError, printable
 
 # What each launcher tells the processes that it starts.
 _LAUNCHER_VARIABLES = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}

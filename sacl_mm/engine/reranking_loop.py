@@ -16,10 +16,8 @@ from torch import Tensor
 
 from sacl_mm.engine.encoded_texts import EncodedTexts
 from sacl_mm.engine.partial_scores import PartialScores, fingerprint_of
-from sacl_mm.functional.finite import check_finite
-from sacl_mm.functional.ranking import top_candidates
-from sacl_mm.functional.reranking_score import RERANKING_SCORES, check_reranking_score, reranking_score
-from sacl_mm.functional.settings import check_count
+from sacl_mm.functional.ranking import RERANKING_SCORES, check_reranking_score, reranking_score, top_candidates
+from sacl_mm.functional.settings import check_count, check_finite
 from sacl_mm.registry import LOOPS
 
 

@@ -1,4 +1,4 @@
-"""Are captions of other pictures that say much the same ranked high? Without human judgements."""
+"""Are captions of other images that say much the same ranked high? Without human judgements."""
 
 from collections.abc import Sequence
 
@@ -8,8 +8,8 @@ from mmengine.logging import MMLogger
 
 from sacl_mm.evaluation.ground_truth import GroundTruthMetric
 from sacl_mm.functional.cider import cider_matrix
-from sacl_mm.functional.finite import check_finite
 from sacl_mm.functional.ranking import checked_topk, cumulative_gain
+from sacl_mm.functional.settings import check_finite
 from sacl_mm.registry import METRICS
 from sacl_mm.user_error import EvaluationError
 
@@ -18,13 +18,13 @@ from sacl_mm.user_error import EvaluationError
 class CaptionConsensus(GroundTruthMetric):
     """How much of what could be found besides the annotated pairs is found, judged by the captions themselves.
 
-    The worth of a caption for another picture is its consensus with that picture's captions (CIDEr,
+    The worth of a caption for another image is its consensus with that image's captions (CIDEr,
     `functional/cider.py`). Annotated pairs are left out: recall counts those. What is left is put in the order of the towers'
     cosine; `TR/NCS@k` (image -> text) and `IR/NCS@k` (text -> image) are the worth of the first k as a share of the k
     worthiest ones', the normalised cumulative semantic score of Biten et al. (WACV 2022, arXiv 2110.02623), in percent, and
     `NCS@mean` the mean of them all. `TR/chance` and `IR/chance` are what a random order gets at the largest k.
 
-    Each predicted sample is a picture with `text` (k captions), `image_feature` (E,) and `text_features` (k, E);
+    Each predicted sample is an image with `text` (k captions), `image_feature` (E,) and `text_features` (k, E);
     one that a sampler repeats is counted once.
 
     Args:
@@ -33,7 +33,7 @@ class CaptionConsensus(GroundTruthMetric):
 
     Raises:
         ValueError: topk is not of whole numbers of at least 1.
-        EvaluationError: samples without `text`, or fewer than two pictures.
+        EvaluationError: samples without `text`, or fewer than two images.
         NonFiniteError: features with NaN or infinity.
     """
 
@@ -50,7 +50,7 @@ class CaptionConsensus(GroundTruthMetric):
         texts = sample.get('text')
         if not texts or not all(isinstance(text, str) for text in texts):
             raise EvaluationError(
-                "CaptionConsensus needs each picture's captions as `text`: name it in meta_keys of PackInputs"
+                "CaptionConsensus needs each image's captions as `text`: name it in meta_keys of PackInputs"
             )
         return dict(texts=list(texts))
 
@@ -79,8 +79,8 @@ class CaptionConsensus(GroundTruthMetric):
             'dual encoder, cosine'
         ]
         for direction, label, transposed in (('TR', 'image -> text', False), ('IR', 'text -> image', True)):
-            matrices = [matrix.t() if transposed else matrix for matrix in (scores_NT, worth_NT, other_NT)]
-            measures = cumulative_gain(*matrices, self.topk)
+            scores, worth, other = (m.t() if transposed else m for m in (scores_NT, worth_NT, other_NT))
+            measures = cumulative_gain(scores, worth, other, self.topk)
             metrics |= {f'{direction}/{name}': value for name, value in measures.items()}
             lines.append(
                 f'{direction} {label}  ' + '  '.join(f'{name} {value:.2f}' for name, value in measures.items())

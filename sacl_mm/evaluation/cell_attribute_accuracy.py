@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from sacl_mm.evaluation.ground_truth import GroundTruthMetric
-from sacl_mm.functional.finite import check_finite
+from sacl_mm.functional.settings import check_finite
 from sacl_mm.registry import METRICS
 from sacl_mm.user_error import EvaluationError
 

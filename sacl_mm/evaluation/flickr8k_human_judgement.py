@@ -1,4 +1,4 @@
-"""Do a dual encoder's scores agree with what people say about captions and pictures, false negatives included?"""
+"""Do a dual encoder's scores agree with what people say about captions and images, false negatives included?"""
 
 import os
 from collections.abc import Sequence
@@ -13,15 +13,15 @@ from scipy.stats import kendalltau
 
 from sacl_mm.evaluation.ground_truth import GroundTruthMetric
 from sacl_mm.evaluation.judgement_files import Judgements, read_crowdflower, read_expert
-from sacl_mm.functional.finite import check_finite
-from sacl_mm.functional.rank_statistics import area_under_curve, percentile_ranks
+from sacl_mm.functional.ranking import area_under_curve, percentile_ranks
+from sacl_mm.functional.settings import check_finite
 from sacl_mm.registry import METRICS
 from sacl_mm.user_error import EvaluationError
 
 
 class _Protocol(NamedTuple):
     variant: str  # of Kendall's tau
-    with_own: bool  # whether tau counts pairs whose caption belongs to the picture
+    with_own: bool  # whether tau counts pairs whose caption belongs to the image
 
 
 _PROTOCOLS = {'expert': _Protocol('c', False), 'crowdflower': _Protocol('b', True)}
@@ -29,24 +29,24 @@ _PROTOCOLS = {'expert': _Protocol('c', False), 'crowdflower': _Protocol('b', Tru
 
 @METRICS.register_module()
 class Flickr8kHumanJudgement(GroundTruthMetric):
-    """Cosine scores of Flickr8k's test pictures and captions against the human judgements of Hodosh et al. (2013).
+    """Cosine scores of Flickr8k's test images and captions against the human judgements of Hodosh et al. (2013).
 
     For each source of judgements, `expert` and `crowdflower`, in percent:
 
     * `expert/tau_c`, `crowdflower/tau_b`: Kendall's correlation of the scores with the ratings, as CLIPScore's
       evaluation has it (Hessel et al., EMNLP 2021, appendix A): a pair that experts judged enters three times, once for
-      each rating, unless its caption belongs to the picture (or reads like one that does); with CrowdFlower every pair
+      each rating, unless its caption belongs to the image (or reads like one that does); with CrowdFlower every pair
       enters once, with its fraction of yes.
-    * `AUC`: the chance that a confirmed pair scores above a rejected one. Only captions of *another* picture count. A
+    * `AUC`: the chance that a confirmed pair scores above a rejected one. Only captions of *another* image count. A
       pair is confirmed, a false negative of the annotation, if the experts' mean is 3 or more, or if more than half of
       CrowdFlower said yes; all other judged pairs are rejected.
     * `TR/percentile`, `IR/percentile`: mean percentile rank of the confirmed pairs among all candidates of their query,
-      annotated ones included: the caption among the texts of the set, the picture among its pictures. 100 is first, 50 is
+      annotated ones included: the caption among the texts of the set, the image among its images. 100 is first, 50 is
       chance.
 
-    A value that is not defined, as without confirmed pairs, is NaN. Each predicted sample is a picture with `img_path`,
+    A value that is not defined, as without confirmed pairs, is NaN. Each predicted sample is an image with `img_path`,
     `image_feature` (E,), `text_features` (k, E), row k that of caption `#k`, and `text` (list of str; without it captions
-    belong to a picture by name only). Pairs of pictures or captions that are not in the set are left out, and counted in
+    belong to an image by name only). Pairs of images or captions that are not in the set are left out, and counted in
     the log.
 
     Args:
@@ -58,7 +58,7 @@ class Flickr8kHumanJudgement(GroundTruthMetric):
 
     Raises:
         ValueError: neither file is given, or a line of one is malformed.
-        EvaluationError: a picture comes twice in the set, there is one only, or no judged pair is of the set.
+        EvaluationError: an image comes twice in the set, there is one only, or no judged pair is of the set.
         NonFiniteError: features with NaN or infinity.
         FileNotFoundError: a file does not exist.
     """
@@ -93,9 +93,7 @@ class Flickr8kHumanJudgement(GroundTruthMetric):
         names: set[str] = set()
         for truth in truths:
             if truth['name'] in names:
-                raise EvaluationError(
-                    f'picture {truth["name"]} comes twice; the dataset must have one sample per picture'
-                )
+                raise EvaluationError(f'image {truth["name"]} comes twice; the dataset must have one sample per image')
             names.add(truth['name'])
         for source, judged in self.judgements.items():
             owners = (owner for owner, _ in judged.captions)
@@ -149,7 +147,7 @@ class Flickr8kHumanJudgement(GroundTruthMetric):
             lines.append(
                 f'{source:11s} '
                 + '  '.join(f'{name} {value:.2f}' for name, value in values.items())
-                + f'  ({len(found):,} of {len(judged.images):,} judged pairs are of pictures in this set)'
+                + f'  ({len(found):,} of {len(judged.images):,} judged pairs are of images in this set)'
             )
         MMLogger.get_current_instance().info('\n'.join(lines))
         return metrics
@@ -184,12 +182,12 @@ class Flickr8kHumanJudgement(GroundTruthMetric):
 
 def _none_judged(source: str, judged: Judgements) -> EvaluationError:
     return EvaluationError(
-        f'none of the {len(judged.images):,} pairs of the {source} judgements is of pictures in this set: they '
-        "belong to Flickr8k's test pictures (Flickr_8k.testImages.txt), and img_path must keep their names"
+        f'none of the {len(judged.images):,} pairs of the {source} judgements is of images in this set: they '
+        "belong to Flickr8k's test images (Flickr_8k.testImages.txt), and img_path must keep their names"
     )
 
 
 def _belongs(caption: tuple[str, int], image: str, texts_of: dict[str, list[str]]) -> bool:
-    """Whether a caption was written for this picture, or reads like one that was."""
+    """Whether a caption was written for this image, or reads like one that was."""
     owner, number = caption
     return owner == image or any(texts_of[owner][number] == text for text in texts_of[image])

@@ -3,11 +3,15 @@
 Shapes: k texts of an image, E embedding.
 """
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.dataset import BaseDataset
 from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
@@ -26,14 +30,14 @@ class GroundTruthMetric(BaseMetric):
         """What the metric takes of a sample, or of an entry of the annotations, besides the model's predictions."""
         raise NotImplementedError
 
-    def check_set(self, truths: Sequence[dict]) -> None:
+    def check_set(self, truths: Sequence) -> None:
         """Whether the measure can be taken of samples with these ground truths."""
         if len(truths) < self.least_samples:
             raise EvaluationError(
                 f'{type(self).__name__} needs a set of at least {self.least_samples} samples, this one has {len(truths)}'
             )
 
-    def annotated(self, sample: dict, key: str) -> object:
+    def annotated(self, sample: dict, key: str) -> Any:
         """A sample's value that comes from the annotations."""
         if sample.get(key) is None:
             raise EvaluationError(
@@ -42,7 +46,7 @@ class GroundTruthMetric(BaseMetric):
             )
         return sample[key]
 
-    def predicted(self, sample: dict, key: str) -> object:
+    def predicted(self, sample: dict, key: str) -> Any:
         """A sample's value that comes from the model."""
         if sample.get(key) is None:
             raise EvaluationError(f'{type(self).__name__} needs `{key}`, which this model does not predict')
@@ -104,3 +108,14 @@ def check_dataset(metric: BaseMetric, dataset: Sequence[dict]) -> None:
             'it in meta_keys of PackInputs'
         )
     metric.check_set(truths + [metric.ground_truth(entry) for entry in entries[1:]])
+
+
+def write_predictions(path: str, text: str) -> None:
+    """Write a file for an evaluation server or an official script, so that it is there whole or not at all, with the folders
+    that it needs; the log names it."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_name(f'.{target.name}.{os.getpid()}')
+    unfinished.write_text(text, encoding='utf-8')
+    os.replace(unfinished, target)
+    MMLogger.get_current_instance().info(f'predictions written to {path}')

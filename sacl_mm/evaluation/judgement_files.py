@@ -1,4 +1,4 @@
-"""Human judgements of whether a caption describes a picture: the two files that come with Flickr8k.
+"""Human judgements of whether a caption describes an image: the two files that come with Flickr8k.
 
 Shapes: P judged pairs, R ratings of each. Source: Hodosh, Young and Hockenmaier, JAIR 47 (2013).
 """
@@ -18,7 +18,7 @@ from sacl_mm.user_error import AnnotationError
 
 @dataclass(frozen=True)
 class Judgements:
-    """Judged pairs of a picture's name and a caption (the name of the picture that it was written for, its number).
+    """Judged pairs of an image's name and a caption (the name of the image that it was written for, its number).
 
     `confirmed_P` tells the pairs that humans find true, `report` which lines were skipped.
     """
@@ -33,7 +33,7 @@ class Judgements:
 def read_expert(path: str, skip_bad_lines: bool = False) -> Judgements:
     """ExpertAnnotations.txt: `image.jpg<TAB>caption_image.jpg#k<TAB>r1<TAB>r2<TAB>r3`, ratings 1 (unrelated) ... 4.
 
-    Confirmed is what has a mean of 3 or more (3: the caption describes the picture with minor mistakes).
+    Confirmed is what has a mean of 3 or more (3: the caption describes the image with minor mistakes).
 
     With `skip_bad_lines`, lines that are not of this form, or not UTF-8, are left out and counted.
 

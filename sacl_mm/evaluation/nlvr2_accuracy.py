@@ -1,4 +1,4 @@
-"""Is a statement true of two pictures?"""
+"""Is a statement true of two images?"""
 
 import re
 from collections import Counter
@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import torch
 from mmengine.logging import MMLogger
 
-from sacl_mm.evaluation.ground_truth import GroundTruthMetric
-from sacl_mm.evaluation.prediction_file import write_predictions
-from sacl_mm.functional.finite import check_finite
+from sacl_mm.evaluation.ground_truth import GroundTruthMetric, write_predictions
+from sacl_mm.functional.settings import check_finite
 from sacl_mm.registry import METRICS
 from sacl_mm.user_error import EvaluationError
 
@@ -21,7 +20,7 @@ class NLVR2Accuracy(GroundTruthMetric):
     """Both measures of NLVR2, in percent.
 
     * `nlvr2/accuracy`: share of the examples predicted correctly.
-    * `nlvr2/consistency`: share of the sentences for which all their examples, each with another pair of pictures, are
+    * `nlvr2/consistency`: share of the sentences for which all their examples, each with another pair of images, are
       predicted correctly. Examples are of one sentence if their identifiers, split-set-pair-sentence, differ in the
       pair only. Source: Suhr et al., ACL 2019, and nlvr2/eval/metrics.py of https://github.com/lil-lab/nlvr.
       Where identifiers have another form, examples are of one sentence if their `text` is the same; left out without text.

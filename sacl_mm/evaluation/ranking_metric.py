@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from mmengine.evaluator import BaseMetric
 
-from sacl_mm.functional.finite import check_finite
 from sacl_mm.functional.ranking import best_ranks, checked_topk, graded_measures, recall_at
+from sacl_mm.functional.settings import check_finite
 from sacl_mm.registry import METRICS
 from sacl_mm.user_error import EvaluationError
 

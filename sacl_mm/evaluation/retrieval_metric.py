@@ -10,8 +10,8 @@ from mmengine.logging import MMLogger, print_log
 from torch import Tensor
 
 from sacl_mm.evaluation.ground_truth import GroundTruthMetric
-from sacl_mm.functional.finite import check_finite
 from sacl_mm.functional.ranking import best_ranks, checked_topk, graded_measures, recall_at, reranked
+from sacl_mm.functional.settings import check_finite
 from sacl_mm.registry import METRICS, TASK_UTILS
 from sacl_mm.user_error import EvaluationError
 
@@ -96,9 +96,11 @@ class RetrievalMetric(GroundTruthMetric):
 
         by_image, by_text = (scores, scores.t()) if results[0]['reranking'] is None else _second_stage(scores, results)
         metrics: dict[str, float] = {}
-        for direction, final, transpose in (('TR', by_image, False), ('IR', by_text, True)):
-            known = [m if m is None or not transpose else m.t() for m in (own, relevant)]
-            measures = self._direction(final, *known)
+        for direction, final, true in (('TR', by_image, own), ('IR', by_text, own.t())):
+            ranks = best_ranks(final, true)
+            measures = {f'R@{k}': recall_at(ranks, k) for k in self.topk}
+            if relevant is not None:
+                measures |= graded_measures(final, true, relevant if direction == 'TR' else relevant.t())
             metrics |= {f'{direction}/{name}': value for name, value in measures.items()}
         recalls = [value for name, value in metrics.items() if '/R@' in name]
         metrics['R@mean'] = sum(recalls) / len(recalls)
@@ -110,15 +112,8 @@ class RetrievalMetric(GroundTruthMetric):
                 logger='current',
                 level=logging.WARNING,
             )
-        self._log_table(metrics, *scores.shape, _protocol(results[0]))
+        self._log_table(metrics, len(image_ids), len(text_ids), _protocol(results[0]))
         return metrics
-
-    def _direction(self, scores: Tensor, own: Tensor, relevant: Tensor | None) -> dict[str, float]:
-        ranks = best_ranks(scores, own)
-        measures = {f'R@{k}': recall_at(ranks, k) for k in self.topk}
-        if relevant is not None:
-            measures |= graded_measures(scores, own, relevant)
-        return measures
 
     @staticmethod
     def _log_table(metrics: dict[str, float], images: int, texts: int, protocol: str) -> None:

@@ -1,4 +1,4 @@
-"""Accuracy of answers to questions about pictures."""
+"""Accuracy of answers to questions about images."""
 
 import json
 import math
@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 from mmengine.logging import MMLogger
 
-from sacl_mm.evaluation.ground_truth import GroundTruthMetric
-from sacl_mm.evaluation.prediction_file import write_predictions
+from sacl_mm.evaluation.ground_truth import GroundTruthMetric, write_predictions
 from sacl_mm.functional.answer_accuracy import exact_accuracy, vqa_accuracy
 from sacl_mm.registry import METRICS
 from sacl_mm.user_error import EvaluationError, NonFiniteError

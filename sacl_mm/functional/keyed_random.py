@@ -1,6 +1,8 @@
 """Random numbers that are a function of their keys (a counter-based generator), not of a generator's state.
 
 The draw for (iteration, text id, position) is the same on one process or eight, and after a resume: no state to save.
+
+Shapes: A anchors, M candidates.
 """
 
 import torch
@@ -24,6 +26,27 @@ def keyed_uniform(seed: int, *keys: Tensor) -> Tensor:
 def keyed_gumbel(seed: int, *keys: Tensor) -> Tensor:
     """Standard Gumbel noise: argmax(log p + noise) is a draw from p."""
     return -torch.log(-torch.log(keyed_uniform(seed, *keys)))
+
+
+@torch.no_grad()
+def sample_hard_negatives(
+    logits_AM: Tensor, positive_AM: Tensor, anchor_ids_A: Tensor, candidate_ids_M: Tensor, seed: int
+) -> Tensor:
+    """One candidate index per anchor, (A,), drawn in proportion to softmax(logits) over what is no positive of it.
+
+    Drawn for all anchors at once by the Gumbel maximum, with noise that is a function of (seed, anchor id, candidate id):
+    how the pairs are spread over processes does not matter. An anchor without any negative gets a uniformly drawn
+    candidate; `has_negative` tells which these are.
+    """
+    noise_AM = keyed_gumbel(seed, anchor_ids_A[:, None], candidate_ids_M[None, :])
+    scores_AM = logits_AM.float().log_softmax(dim=1) + noise_AM
+    # A large finite penalty instead of -inf, so that an anchor with positives only still gets a valid index.
+    return scores_AM.masked_fill(positive_AM, -1e9).argmax(dim=1)
+
+
+def has_negative(positive_AM: Tensor) -> Tensor:
+    """(A,): whether there is a candidate that is not a positive."""
+    return ~positive_AM.all(dim=1)
 
 
 def _shift(value: Tensor, bits: int) -> Tensor:

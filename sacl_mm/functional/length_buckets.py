@@ -1,4 +1,4 @@
-"""Texts of like lengths together, so that short ones are not padded to the longest of the batch.
+"""Texts of different lengths in one batch: padded, and those of like lengths together so that little padding is computed.
 
 Shapes: B texts, L tokens of the longest, C width.
 """
@@ -8,6 +8,14 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+
+def pad_texts(texts: list[Tensor], pad_token: int = 0) -> tuple[Tensor, Tensor]:
+    """Token ids (B, L) of texts given as one-dimensional tensors, and a mask (B, L) that is True for tokens."""
+    token_ids_BL = pad_sequence(texts, batch_first=True, padding_value=pad_token)
+    lengths_B = torch.tensor([len(text) for text in texts])
+    return token_ids_BL, torch.arange(token_ids_BL.shape[1]) < lengths_B[:, None]
 
 
 def in_length_buckets(encode: Callable[[Tensor | slice, int], Tensor], mask_BL: Tensor, buckets: int) -> Tensor:

@@ -1,18 +1,28 @@
-"""Retrieval measures. Shapes: Q queries, M candidates. Ties count against the model: equal scores never help it.
+"""Retrieval measures. Shapes: Q queries, M candidates. Ties count against the model: equal scores never help it, except in
+`area_under_curve` and `percentile_ranks`, where they count half.
 
 Scores that are not finite are a NonFiniteError: a NaN would rank first.
 """
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.stats import mannwhitneyu, rankdata
 from torch import Tensor
 
-from sacl_mm.functional.finite import check_finite
-from sacl_mm.functional.settings import check_count
+from sacl_mm.functional.settings import check_count, check_finite
 
 # Rows at a time: bounds the memory of sorting to a few hundred megabytes at COCO's 25,000 candidates.
 _CHUNK = 1024
+
+# The protocols that publications use, by name, and as they are reported.
+RERANKING_SCORES = {
+    'itm': 'ITM alone (as ALBEF)',
+    'itm+itc': 'ITM + ITC (as LAVIS and mmpretrain)',
+    'itm+itc/temperature': 'ITM + ITC / temperature',
+}
 
 
 def checked_topk(topk: int | Sequence[int]) -> tuple[int, ...]:
@@ -67,6 +77,20 @@ def reranked(scores_QM: Tensor, candidate_QM: Tensor, second_QM: Tensor) -> Tens
     highest_Q1 = scores_QM.masked_fill(candidate_QM, -torch.inf).amax(dim=1, keepdim=True)
     below_QM = scores_QM - highest_Q1 - 1 + lowest_Q1
     return torch.where(candidate_QM, second_QM, below_QM)
+
+
+def check_reranking_score(name: str) -> None:
+    """Raises ValueError unless it is one of `RERANKING_SCORES`."""
+    if name not in RERANKING_SCORES:
+        raise ValueError(f'score must be one of {sorted(RERANKING_SCORES)}, got {name!r}')
+
+
+def reranking_score(name: str, matching: Tensor, cosine: Tensor, temperature: Tensor) -> Tensor:
+    """`matching`, the matching head's logit for "matches", plus nothing, the cosine, or the cosine over the learned
+    temperature, which is the logit of the contrastive softmax."""
+    if name == 'itm':
+        return matching
+    return matching + (cosine / temperature if name == 'itm+itc/temperature' else cosine)
 
 
 def recall_at(ranks_Q: Tensor, k: int) -> float:
@@ -135,6 +159,23 @@ def cumulative_gain(scores_QM: Tensor, worth_QM: Tensor, candidate_QM: Tensor, t
     return {f'NCS@{k}': gain[min(k, depth) - 1].item() for k in topk} | {
         'chance': 100 * torch.cat(chances).mean().item()
     }
+
+
+def area_under_curve(positive_P: NDArray, negative_N: NDArray) -> float:
+    """Area under the ROC curve: the chance that a positive scores above a negative; NaN if there is none of either."""
+    pairs = len(positive_P) * len(negative_N)
+    if pairs == 0:
+        return float('nan')
+    return float(mannwhitneyu(positive_P, negative_N, method='asymptotic').statistic / pairs)
+
+
+def percentile_ranks(scores_QM: NDArray, index_Q: NDArray) -> NDArray:
+    """Share, in percent, of the M - 1 other candidates that score below candidate `index_Q` of its query, (Q,).
+
+    100 is ahead of all others, 50 is chance.
+    """
+    rank_Q = np.take_along_axis(rankdata(scores_QM, axis=1), index_Q[:, None], axis=1)[:, 0]
+    return 100 * (rank_Q - 1) / (scores_QM.shape[1] - 1)
 
 
 def _chunks(*matrices_QM: Tensor) -> Iterator[tuple[Tensor, ...]]:

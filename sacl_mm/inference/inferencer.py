@@ -14,11 +14,10 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from sacl_mm.engine.encoded_texts import EncodedTexts
-from sacl_mm.functional.ranking import top_candidates
-from sacl_mm.functional.reranking_score import reranking_score
+from sacl_mm.functional.ranking import reranking_score, top_candidates
 from sacl_mm.functional.settings import check_count, check_optional_count
 from sacl_mm.inference.sample_preparation import (
-    Picture,
+    ImageSource,
     SamplePreparation,
     check_finite,
     check_pictures,
@@ -83,7 +82,7 @@ class ImageTextInferencer:
         self.prepare = SamplePreparation(cfg, pairs=isinstance(self.model, ImagePairReasoning))
 
     # ------------------------------------------------------------------------------------------------ features
-    def embed_images(self, pictures: Sequence[Picture]) -> Tensor:
+    def embed_images(self, pictures: Sequence[ImageSource]) -> Tensor:
         """Features (N, E) of unit length; their products with `embed_texts` are cosines."""
         self._require(DualEncoder, 'embedding')
         check_pictures(pictures)
@@ -103,7 +102,7 @@ class ImageTextInferencer:
         return features
 
     @torch.inference_mode()
-    def _image_features(self, pictures: Sequence[Picture]) -> Tensor:
+    def _image_features(self, pictures: Sequence[ImageSource]) -> Tensor:
         batch = self._batch(pictures, [_NO_TEXT] * len(pictures))
         return self.model.towers.encode_image(batch['images']).feature.float().cpu()
 
@@ -116,7 +115,7 @@ class ImageTextInferencer:
     def search(
         self,
         texts: Sequence[str],
-        pictures: Sequence[Picture],
+        pictures: Sequence[ImageSource],
         k: int = 5,
         rerank: bool | None = None,
         candidates: int | None = None,
@@ -141,7 +140,7 @@ class ImageTextInferencer:
 
     def search_texts(
         self,
-        pictures: Sequence[Picture],
+        pictures: Sequence[ImageSource],
         texts: Sequence[str],
         k: int = 5,
         rerank: bool | None = None,
@@ -200,7 +199,7 @@ class ImageTextInferencer:
         ]
 
     @torch.inference_mode()
-    def _matching_scores(self, pictures: Sequence[Picture], texts: Sequence[str], chosen_NT: Tensor) -> Tensor:
+    def _matching_scores(self, pictures: Sequence[ImageSource], texts: Sequence[str], chosen_NT: Tensor) -> Tensor:
         """(N, T): the logit of "matches" of the chosen pairs, 0 elsewhere; pictures without any are not opened."""
         used_n, used_t = chosen_NT.any(dim=1).nonzero()[:, 0], chosen_NT.any(dim=0).nonzero()[:, 0]
         (sample,) = self._batch([_NO_PICTURE], [[texts[t] for t in used_t]])['data_samples']
@@ -216,7 +215,7 @@ class ImageTextInferencer:
 
     # ------------------------------------------------------------------------------------------------ tasks
     @torch.inference_mode()
-    def match(self, pictures: Sequence[Picture], texts: Sequence[str]) -> Tensor:
+    def match(self, pictures: Sequence[ImageSource], texts: Sequence[str]) -> Tensor:
         """Probabilities (N,) that text i matches picture i."""
         self._require(ImageTextRetrieval, 'match()')
         check_pictures(pictures)
@@ -235,7 +234,7 @@ class ImageTextInferencer:
         return probabilities
 
     def answer(
-        self, pictures: Sequence[Picture], questions: Sequence[str], return_scores: bool = False
+        self, pictures: Sequence[ImageSource], questions: Sequence[str], return_scores: bool = False
     ) -> list[str] | list[tuple[str, float]]:
         """The best answer of the model's list to question i about picture i; with `return_scores`, (answer, its
         log-likelihood in nats)."""
@@ -247,7 +246,7 @@ class ImageTextInferencer:
         check_finite(torch.tensor([float(sample.pred_score) for sample in samples]), 'scores of answers')
         return [(sample.pred_answer, sample.pred_score) if return_scores else sample.pred_answer for sample in samples]
 
-    def is_true(self, left: Sequence[Picture], right: Sequence[Picture], statements: Sequence[str]) -> Tensor:
+    def is_true(self, left: Sequence[ImageSource], right: Sequence[ImageSource], statements: Sequence[str]) -> Tensor:
         """Probabilities (N,) that statement i is true of the pictures left i and right i."""
         self._require(ImagePairReasoning, 'is_true()')
         check_pictures(left, 'left')

@@ -13,7 +13,7 @@ from torch import Tensor
 from sacl_mm.datasets import LoadImage
 from sacl_mm.datasets.image_files import regular_file_size
 from sacl_mm.datasets.pixels import check_array, check_mode
-from sacl_mm.datasets.transforms.load_image import Picture
+from sacl_mm.datasets.transforms.load_image import ImageSource
 from sacl_mm.user_error import NonFiniteError, printable
 
 _NEEDED = 'give a configuration whose model sees pictures'
@@ -51,7 +51,7 @@ class SamplePreparation:
         """What a model's data preprocessor takes: sample i is picture i (or a list of two) with `texts[i]`."""
         return pseudo_collate([self._sample(picture, list(own)) for picture, own in zip(pictures, texts, strict=True)])
 
-    def _sample(self, picture: Picture | list[Picture], texts: list[str]) -> dict:
+    def _sample(self, picture: ImageSource | list[ImageSource], texts: list[str]) -> dict:
         nothing_known = dict(answers=[], answer_weights=[], label=-1)
         return self.pipeline(
             dict(img_path=picture, text=texts, image_id=0, text_ids=list(range(len(texts))), **nothing_known)
@@ -104,7 +104,7 @@ def _load_and_resize(dataset: dict, pairs: bool) -> list[dict]:
     return steps
 
 
-def check_pictures(pictures: Sequence[Picture], name: str = 'pictures') -> None:
+def check_pictures(pictures: Sequence[ImageSource], name: str = 'pictures') -> None:
     """Raises ValueError or FileNotFoundError that names the item, unless all can be pictures; files are not opened."""
     _check_list(pictures, name, 'paths, arrays or PIL images')
     for number, picture in enumerate(pictures):

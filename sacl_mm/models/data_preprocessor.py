@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from mmengine.model import ImgDataPreprocessor
 
-from sacl_mm.functional.padding import pad_texts
+from sacl_mm.functional.length_buckets import pad_texts
 from sacl_mm.functional.settings import check_count, check_number
 from sacl_mm.registry import MODELS
 

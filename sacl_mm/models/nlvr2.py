@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
-from sacl_mm.functional.finite import check_finite
+from sacl_mm.functional.settings import check_finite
 from sacl_mm.models.fusion import PairedFusionEncoder
 from sacl_mm.models.part_sizes import check_towers, check_widths
 from sacl_mm.models.starting_weights import fit_to_task

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sacl_mm.functional.distributed import gather, gather_with_gradient, largest, mean_over_processes, world_size
-from sacl_mm.functional.hard_negatives import has_negative, sample_hard_negatives
+from sacl_mm.functional.keyed_random import has_negative, sample_hard_negatives
 from sacl_mm.functional.picking import pick
 from sacl_mm.functional.settings import check_count, first_and_last
 from sacl_mm.layers import KeyValue

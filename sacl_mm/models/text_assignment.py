@@ -5,9 +5,8 @@ import torch.nn.functional as F
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
-from sacl_mm.functional.finite import check_finite
-from sacl_mm.functional.hard_negatives import sample_hard_negatives
-from sacl_mm.functional.keyed_random import keyed_uniform
+from sacl_mm.functional.keyed_random import keyed_uniform, sample_hard_negatives
+from sacl_mm.functional.settings import check_finite
 from sacl_mm.models.nlvr2 import PicturePairModel
 from sacl_mm.registry import MODELS
 

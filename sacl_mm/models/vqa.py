@@ -11,7 +11,7 @@ import torch
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
-from sacl_mm.functional.padding import pad_texts
+from sacl_mm.functional.length_buckets import pad_texts
 from sacl_mm.functional.settings import check_count
 from sacl_mm.models.part_sizes import check_answers_fit, check_towers, check_widths
 from sacl_mm.models.starting_weights import fit_to_task

@@ -11,7 +11,6 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from sacl_mm.broken_sample import BrokenSampleError
 from sacl_mm.engine.output_file import write_json
 from sacl_mm.report.curves import curve_figures
 from sacl_mm.report.gallery import TOP, Mark, caption_queries, count_marks, evenly_spaced, image_queries
@@ -20,7 +19,7 @@ from sacl_mm.report.retrieval import Retrieval, embed
 from sacl_mm.report.runs import check_is_folder, last_values, read_curves
 from sacl_mm.report.scores import Score, headline, score_table
 from sacl_mm.report.weights import batch_weights, small_batch, weight_histogram
-from sacl_mm.user_error import UserError, printable
+from sacl_mm.user_error import BrokenSampleError, UserError, printable
 
 BATCH, SMALL_BATCH = 128, 10
 CAPTION_QUERIES, IMAGE_QUERIES = 9, 4

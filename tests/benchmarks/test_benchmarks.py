@@ -4,28 +4,35 @@ import re
 import subprocess
 import sys
 import time
+from argparse import Namespace
+from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
+import measure
+import pretraining_step
 import pytest
 import torch
 from mmengine.utils import digit_version
 
+from sacl_mm.engine.launch import run_tool
 from sacl_mm.layers import onednn_linear
 from sacl_mm.layers.cpu_kernels import cpu_kernels
 
 TOOLS = Path(__file__).parents[2] / 'tools' / 'benchmarks'
-sys.path.insert(0, str(TOOLS))
-import measure  # noqa: E402
-
 CPU = torch.device('cpu')
 
 
-def run(script, *arguments):
-    done = subprocess.run(
-        [sys.executable, str(TOOLS / script), *arguments], capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Runs a benchmark in this process: what it prints."""
+
+    def call(name, *arguments):
+        monkeypatch.setattr('sys.argv', [f'{name}.py', *map(str, arguments)])
+        run_tool(import_module(name).main)
+        return capsys.readouterr().out
+
+    return call
 
 
 def test_sides_take_turns_and_the_first_turn_does_not_count():
@@ -83,30 +90,49 @@ def test_operations_of_linear_layers_whichever_library_computes_them(amd, monkey
     assert measure.operations(run) == 3 * 2 * (2 * 3 * 5 * 7)  # forward, and a gradient of input and of weight
 
 
-def test_loss():
-    out = run('loss.py', '--batch', '128', '--repeats', '1', '--alone', '--device', 'cpu')
+def test_loss(run):
+    out = run('loss', '--batch', '128', '--repeats', '1', '--alone', '--device', 'cpu')
     assert 'SACL, self-regulated' in out
     assert 'InfoNCE' in out
     assert '128 pairs of 256 features' in out
 
 
-@pytest.mark.parametrize('amp', [False, True])
-def test_pretraining_step(amp):
+def test_pretraining_step(run):
     toy = ['--batch', '2', '--image-size', '32', '--length', '6', '--repeats', '1', '--device', 'cpu']
-    out = run('pretraining_step.py', *toy, '--sides', 'SACL light', *(['--amp'] if amp else []))
+    out = run('pretraining_step', *toy, '--sides', 'SACL light', '--amp')
     assert 'as fast as SACL light' in out
     assert '1.00 x' in out
-    assert ('GFLOP/s in bfloat16 products' if amp else 'GFLOP/s in float32 products') in ' '.join(out.split())
+    assert 'GFLOP/s in bfloat16 products' in ' '.join(out.split())
 
 
-def test_sides_that_cannot_run():
-    command = [sys.executable, str(TOOLS / 'pretraining_step.py'), '--sides', 'albef', 'albef, bfloat16']
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 2
-    assert 'none can run: ALBEF needs --albef FOLDER' in done.stderr
+def test_what_a_side_in_float32_answers(monkeypatch):
+    """In this process, of a layer in place of the model."""
+
+    def side(args, device):
+        layer = torch.nn.Linear(4, 5)
+        return pretraining_step.optimised(layer, lambda: layer(torch.ones(2, 4)).sum(), args)
+
+    monkeypatch.setitem(pretraining_step.OURS, 'SACL light', side)
+    args = Namespace(device='cpu', amp=False)
+    questions, answers = iter(['count', 'step', 'peak', 'stop']), []
+    pipe = SimpleNamespace(recv=lambda: next(questions), send=answers.append)
+    pretraining_step.serve(pipe, 'SACL light', args, torch.get_num_threads())
+    operations, seconds, peak = answers
+    assert pretraining_step.precision('SACL light', args) is torch.float32
+    assert operations == 2 * 2 * (2 * 4 * 5)  # forward, and the weight's gradient
+    assert 0 < seconds < 10
+    assert peak > 100
+
+
+def test_sides_that_cannot_run(run, capsys):
+    with pytest.raises(SystemExit) as end:
+        run('pretraining_step', '--sides', 'albef', 'albef, bfloat16')
+    assert end.value.code == 2
+    assert 'none can run: ALBEF needs --albef FOLDER' in capsys.readouterr().err
 
 
 def test_a_folder_that_is_not_albef(tmp_path):
+    """As a user calls it: the one script that is run as one here."""
     command = [sys.executable, str(TOOLS / 'pretraining_step.py'), '--albef', str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 1
@@ -114,8 +140,8 @@ def test_a_folder_that_is_not_albef(tmp_path):
     assert 'Traceback' not in done.stderr
 
 
-def test_token_reduction():
-    out = run('token_reduction.py', '--arch', 'deit-tiny', '--image-size', '64', '--batch', '1', '--repeats', '1')
+def test_token_reduction(run):
+    out = run('token_reduction', '--arch', 'deit-tiny', '--image-size', '64', '--batch', '1', '--repeats', '1')
     shares = re.findall(r'(\d+)% ', out)
     assert shares[0] == '100'
     assert [int(share) for share in shares[1:4]] == sorted((int(share) for share in shares[1:4]), reverse=True)
@@ -140,13 +166,13 @@ def a_trained_run(folder, keep_rate, score, guide='text'):
     return folder
 
 
-def test_speed_and_quality(tmp_path):
+def test_speed_and_quality(run, tmp_path):
     whole = [a_trained_run(tmp_path / f'whole{seed}', 1.0, score) for seed, score in enumerate((30, 32))]
     half = a_trained_run(tmp_path / 'half', 0.5, 27.9)
     chart = tmp_path / 'charts' / 'chart.svg'
     merged = a_trained_run(tmp_path / 'merged', 0.5, 29.5, guide='similarity')
     runs = [f'all={whole[0]},{whole[1]}', f'half={half}', f'merged={merged}']
-    out = run('speed_quality.py', *runs, '--metric', 'retrieval/mAP', '--svg', str(chart))
+    out = run('speed_quality', *runs, '--metric', 'retrieval/mAP', '--svg', str(chart))
     assert '31.00 ± 1.41' in out
     assert '27.90 ±' not in out  # one seed has no spread
     assert '-10.0%' in out
@@ -155,42 +181,37 @@ def test_speed_and_quality(tmp_path):
     assert 40 < shares[1] < 90
     for form in ('all tokens', 'guided by the text', 'alike tokens merged'):
         assert chart.read_text().count(form) == 1, form
-    assert 'guided by the picture' not in chart.read_text()
+    assert 'guided by the image' not in chart.read_text()
 
 
 @pytest.mark.parametrize(
     ('runs', 'says'),
     [('all', 'NAME=DIR'), ('all=nowhere', 'nowhere has no configuration'), ('all={run}', 'no vqa/accuracy')],
 )
-def test_runs_that_do_not_tell(tmp_path, runs, says):
+def test_runs_that_do_not_tell(run, tmp_path, runs, says):
     runs = runs.format(run=a_trained_run(tmp_path / 'run', 0.5, 1))
-    command = [sys.executable, str(TOOLS / 'speed_quality.py'), runs, '--metric', 'vqa/accuracy']
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 1
-    assert says in ' '.join(done.stderr.split())
-    assert 'Traceback' not in done.stderr
+    with pytest.raises(SystemExit, match=f'error: .*{says}'):
+        run('speed_quality', runs, '--metric', 'vqa/accuracy')
 
 
 @pytest.mark.skipif(not Path('/proc/self/clear_refs').exists(), reason='measures memory as Linux tells it')
 @pytest.mark.skipif(digit_version(torch.__version__) < digit_version('2.7'), reason='needs PyTorch 2.7')
-def test_sharding():
-    out = run('sharding.py', '--width', '64', '--queue', '64', '--repeats', '1')
+def test_sharding(run):
+    out = run('sharding', '--width', '64', '--queue', '64', '--repeats', '1')
     assert 'DistributedDataParallel' in out
     assert 'shard=True' in out
 
 
-SMALL = ['--small', '--pictures', '30', '--texts', '90', '--image-size', '48', '--repeats', '1', '--device', 'cpu']
+SMALL = ['--small', '--images', '30', '--texts', '90', '--image-size', '48', '--repeats', '1', '--device', 'cpu']
 
 
-def test_reranking():
-    out = run('reranking.py', *SMALL, '--k', '6')
+def test_reranking(run):
+    out = run('reranking', *SMALL, '--k', '6')
     assert "mmpretrain's BlipRetrieval" in out
     assert 'EXTRAPOLATED' in out
     assert float(out.rsplit(maxsplit=1)[1]) < 1e-4  # the largest difference of scores
 
 
-def test_reranking_has_no_more_candidates_than_pictures():
-    command = [sys.executable, str(TOOLS / 'reranking.py'), *SMALL, '--k', '31']
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 1
-    assert 'error: --queries is at least 1' in done.stderr
+def test_reranking_has_no_more_candidates_than_images(run):
+    with pytest.raises(SystemExit, match='error: --queries is at least 1'):
+        run('reranking', *SMALL, '--k', '31')

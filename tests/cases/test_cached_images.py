@@ -1,6 +1,5 @@
 """Cached grids and features: one bad image does not end a run; a file that claims more than it holds is not believed."""
 
-import importlib.util
 import os
 import sys
 from types import SimpleNamespace
@@ -10,7 +9,7 @@ import pytest
 import torch
 from mmengine.structures import BaseDataElement
 from PIL import Image
-from test_tools import ROOT
+from tool_in_process import load_tool
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -20,21 +19,14 @@ from sacl_mm.registry import TRANSFORMS
 from sacl_mm.user_error import UserError
 
 
-def tool_module(name: str):
-    spec = importlib.util.spec_from_file_location(name, ROOT / f'tools/{name}.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope='module')
 def cache_grids():
-    return tool_module('cache_grids')
+    return load_tool('cache_grids')
 
 
 @pytest.fixture(scope='module')
 def cache_features():
-    return tool_module('cache_features')
+    return load_tool('cache_features')
 
 
 @TRANSFORMS.register_module()
@@ -129,7 +121,7 @@ class Pairs(ImageTextDataset):
     def load_data_list(self) -> list[dict]:
         return [dict(img_path=str(path), text=['a', 'b'], image_id=n) for n, path in enumerate(self.paths)]
 
-    def _check_pictures_exist(self, paths) -> None:
+    def _check_images_exist(self, paths) -> None:
         pass  # here one of them becomes broken later
 
 

@@ -12,8 +12,7 @@ from mmcv.transforms import LoadImageFromFile
 from PIL import Image
 
 from sacl_mm.datasets import BrokenSampleError, ImageTextPairs, LoadImage, NLVR2Pairs, VisualQuestions
-from sacl_mm.datasets.image_files import ImageFolders, regular_files
-from sacl_mm.datasets.stable_id import stable_id
+from sacl_mm.datasets.image_text_dataset import stable_id
 from sacl_mm.user_error import AnnotationError
 
 LOADERS = [dict(type='sacl_mm.LoadImage'), dict(type='LoadImageFromFile')]
@@ -107,11 +106,11 @@ def test_what_is_no_regular_file_is_never_opened(root, make, loader):
     make(root / 'images' / 'x.png')
     start = time.monotonic()
     dataset = pairs(root, ['x.png', 'a.png'], pipeline=[loader])
-    assert dataset.missing_files() == [str(root / 'images' / 'x.png')]
+    assert dataset._missing(dataset._image_paths()) == [str(root / 'images' / 'x.png')]
     assert dataset[0]['img_path'].endswith('a.png')
     (reason,) = dataset.broken.values()
     assert '\n' not in reason
-    with pytest.raises(FileNotFoundError, match='1 of 2 pictures are missing'):
+    with pytest.raises(FileNotFoundError, match='1 of 2 images are missing'):
         pairs(root, ['x.png', 'a.png'], test_mode=True)
     with pytest.raises(BrokenSampleError, match=r'x\.png'):
         LoadImage()(dict(img_path=str(root / 'images' / 'x.png')))
@@ -275,17 +274,6 @@ def test_a_file_that_becomes_a_pipe_after_loading_is_not_waited_for(root):
         assert 'regular file' in reason
         (root / 'images' / 'b.png').unlink()
         os.link(root / 'images' / 'a.png', root / 'images' / 'b.png')
-
-
-def test_folders_by_themselves(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    folders = ImageFolders(['data/images', 'data/images', 's3://b/c'])
-    assert str(folders) == "'data/images', 's3://b/c'"
-    for path in ('data/images/a', 'data/images/b/../a', f'{tmp_path}/data/images/a', 's3://b/c/a'):
-        assert path in folders
-    for path in ('data/imagesX/a', 'data/a', 'a', 's3://b/cd', 's3://b/c/../a', 's3://b/c/http://x', '/', 's3://b'):
-        assert path not in folders
-    assert regular_files('nowhere') == regular_files('a\0b') == set()
 
 
 def test_permission_denied_is_a_broken_sample(root, monkeypatch):

@@ -72,7 +72,7 @@ PLACES = {
     'tools/demo.py': {'Config.fromfile': 'configuration'},
     'tools/fault_tests/guard_cost.py': {'runpy.run_path': 'ours'},  # tools/train.py
     'tools/fault_tests/kill_and_resume.py': {'runpy.run_path': 'ours'},  # tools/train.py
-    'tools/model_converters/albef_code.py': {'import_module': 'code'},  # ALBEF's, which is what the tool is for
+    'tools/benchmarks/albef_code.py': {'import_module': 'code'},  # ALBEF's, which is what the tool is for
 }
 
 

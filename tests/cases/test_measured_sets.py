@@ -249,7 +249,7 @@ def test_a_metric_that_cannot_be_computed_is_told_from_the_data_set(metric, data
     one_line(lambda: check_dataset(metric, dataset), message, EvaluationError)
 
 
-def test_judgements_of_other_pictures_are_told_from_the_data_set(tmp_path):
+def test_judgements_of_other_images_are_told_from_the_data_set(tmp_path):
     one_line(lambda: judgements(tmp_path).check_set([dict(name='a.jpg'), dict(name='b.jpg')]), 'none of the 3 pairs')
 
 

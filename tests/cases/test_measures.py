@@ -17,8 +17,8 @@ from sacl_mm.evaluation import (
     RetrievalMetric,
     VQAAccuracy,
 )
-from sacl_mm.functional.finite import check_finite
 from sacl_mm.functional.ranking import best_ranks, cumulative_gain, graded_measures, recall_at, reranked, top_candidates
+from sacl_mm.functional.settings import check_finite
 from sacl_mm.registry import MODELS
 from sacl_mm.user_error import NonFiniteError
 

@@ -7,13 +7,12 @@ import io
 import os
 import pickle
 import runpy
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tool_in_process
 import torch
 from mmengine.config import Config
 from mmengine.hooks import EMAHook
@@ -38,6 +37,7 @@ from sacl_mm.models.reference import FrozenReference
 from sacl_mm.report.retrieval import embed
 
 ROOT = Path(__file__).parents[2]
+CONFIG = 'configs/shape_world/infonce.py'
 CONVERTER = ROOT / 'tools' / 'model_converters' / 'convert.py'
 STATE = {'layer.weight': torch.zeros(2, 2), 'layer.bias': torch.zeros(2)}
 
@@ -251,17 +251,16 @@ def test_what_mmengine_loads_has_no_configuration(tmp_path, target, read):
     assert set(read(str(tmp_path / 'a.pth'))['meta']) == {'epoch', 'iter', 'seed', 'cfg'}
 
 
-def test_nor_by_the_command_line(tmp_path, target):
+def test_nor_by_the_command_line(tmp_path, target, monkeypatch):
     small = ['backbone.base_channels=8', 'backbone.stem_channels=8', 'neck.in_channels=64']
     options = [f'model.towers.{option}' for option in small]
     options += ['train_dataloader.dataset.num_images=16', 'train_dataloader.batch_size=8']
 
     def train(epochs: int, *resume: str) -> None:
-        command = [sys.executable, str(ROOT / 'tools/train.py'), str(ROOT / 'configs/shape_world/infonce.py')]
-        command += ['--no-validate', '--work-dir', str(tmp_path), *resume]
-        command += ['--cfg-options', *options, f'train_cfg.max_epochs={epochs}']
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stderr[-3000:]
+        arguments = [CONFIG, '--no-validate', '--work-dir', tmp_path, *resume]
+        tool_in_process.run(
+            monkeypatch, 'train', *arguments, '--cfg-options', *options, f'train_cfg.max_epochs={epochs}'
+        )
 
     train(1)
     checkpoint = torch.load(tmp_path / 'epoch_1.pth', weights_only=True)

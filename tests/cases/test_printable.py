@@ -2,8 +2,7 @@
 
 import pytest
 
-from sacl_mm.broken_sample import BrokenSampleError
-from sacl_mm.user_error import AnnotationError, NonFiniteError, UserError, printable
+from sacl_mm.user_error import AnnotationError, BrokenSampleError, NonFiniteError, UserError, printable
 
 UNSAFE = {
     'an escape sequence': ('a\x1b[31mb.jpg', 'a\\x1b[31mb.jpg'),

@@ -5,9 +5,9 @@ import logging
 from pathlib import Path
 
 import pytest
+import tool_in_process
 import torch
 from mmengine.dataset import ConcatDataset, RepeatDataset
-from test_tools import tool
 
 import sacl_mm.reading_report as reports
 from sacl_mm.datasets import CachedFeatures, ImageTextPairs, VisualQuestions
@@ -137,7 +137,7 @@ def test_a_text_longer_than_the_positions() -> None:
         AnswerDecoder(**options)(ids, ids > 0, [], ids > 0, None)
 
 
-def test_describe_data_shows_the_report_and_the_share_of_unknown_words(tmp_path: Path) -> None:
+def test_describe_data_shows_the_report_and_the_share_of_unknown_words(tmp_path: Path, monkeypatch, capsys) -> None:
     pairs(tmp_path, {'0.png': ['ein Hund'], '1.png': []})
     dataset = dict(
         type='ImageTextPairs', ann_file='pairs.json', data_root=str(tmp_path), data_prefix=dict(img_path=''),
@@ -146,7 +146,8 @@ def test_describe_data_shows_the_report_and_the_share_of_unknown_words(tmp_path:
     lost = dict(dataset, pipeline=[dict(TOKENIZE, tokenizer=dict(type='WordPieceTokenizer', vocab_file='nowhere.txt'))])
     config = tmp_path / 'config.py'
     config.write_text(f'train_dataloader = dict(dataset={dataset!r})\nval_dataloader = dict(dataset={lost!r})')
-    out = tool('describe_data.py', config).stdout
+    tool_in_process.run(monkeypatch, 'describe_data', config)
+    out = capsys.readouterr().out
     assert 'train, 2 images, 1 captions read' in out
     assert 'train, skipped, images without a caption: 1 (1.png)' in out
     assert 'train, 1 texts (text): 100.0% of their tokens are [UNK], the longest has 4 tokens' in out

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from markupsafe import escape
 from PIL import Image
-from test_cached_images import tool_module
+from tool_in_process import load_tool
 
 from sacl_mm.datasets import ImageTextPairs
 from sacl_mm.report.figures import Line, line_figure
@@ -65,7 +65,7 @@ def test_log(what, name, tmp_path, monkeypatch):
 # ------------------------------------------------------------------------------------------------ terminal
 @pytest.mark.parametrize('name', [*UNSAFE.values(), *MARKUP.values()], ids=[*UNSAFE, *MARKUP])
 def test_terminal_describe_data(name, tmp_path, monkeypatch, capsys):
-    module = tool_module('describe_data')
+    module = load_tool('describe_data')
     (tmp_path / 'captions.json').write_text(json.dumps([dict(image=name, caption='a [bold]star[/bold]')]))
     dataset = dict(type='ImageTextPairs', ann_file='captions.json', data_root=str(tmp_path))
     (tmp_path / 'config.py').write_text(f'train_dataloader = dict(dataset={dataset!r})')
@@ -79,7 +79,7 @@ def test_terminal_describe_data(name, tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize('name', [*UNSAFE.values(), *MARKUP.values()], ids=[*UNSAFE, *MARKUP])
 def test_terminal_compare_runs(name, tmp_path, monkeypatch, capsys):
-    module = tool_module('compare_runs')
+    module = load_tool('compare_runs')
     measures = {'retrieval/R@1': 50.0, f'x/{name}': 1.0}
     (tmp_path / '1').mkdir()
     (tmp_path / '1' / '1.json').write_text(json.dumps(measures))

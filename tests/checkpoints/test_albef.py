@@ -159,7 +159,7 @@ def test_other_models_are_refused():
         albef_to_ours(our_model('retrieval').state_dict())
     with pytest.raises(ValueError, match='this is no model of this library'):
         ours_to_albef(albef_state('retrieval'))
-    # Visual entailment: one picture, three answers.
+    # Visual entailment: one image, three answers.
     state = albef_state('nlvr2', momentum=False)
     state |= {'cls_head.2.weight': torch.zeros(3, C), 'cls_head.2.bias': torch.zeros(3)}
     with pytest.raises(ValueError, match=rf'cls_head.2.weight is \(3, {C}\), not \(2, {C}\)'):

@@ -1,14 +1,16 @@
-"""The command lines in tools/model_converters."""
+"""The command lines of what converts checkpoints, and of what compares the converted with ALBEF's."""
 
 import runpy
 from pathlib import Path
 
+import check_albef_parity
 import pytest
 import torch
 from albef_examples import albef_state, our_model
 
-FOLDER = Path(__file__).parents[2] / 'tools' / 'model_converters'
-TOOL = FOLDER / 'convert.py'
+from sacl_mm.user_error import UserError
+
+TOOL = Path(__file__).parents[2] / 'tools' / 'model_converters' / 'convert.py'
 
 
 @pytest.fixture
@@ -57,7 +59,6 @@ def test_mistakes_end_it_with_one_line(run, tmp_path):
 
 
 def test_the_comparison_with_albef_says_what_it_needs(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))  # as for a script
     monkeypatch.setattr('sys.argv', ['check_albef_parity.py', str(tmp_path)])
-    with pytest.raises(SystemExit, match=r'is no copy of github.com/salesforce/ALBEF: it has no models/xbert.py'):
-        runpy.run_path(str(FOLDER / 'check_albef_parity.py'), run_name='__main__')
+    with pytest.raises(UserError, match=r'is no copy of github.com/salesforce/ALBEF: it has no models/xbert.py'):
+        check_albef_parity.main()

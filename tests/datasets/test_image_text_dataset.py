@@ -69,7 +69,7 @@ def warnings(monkeypatch) -> list[str]:
     return lines
 
 
-def picture(path: Path, mode: str = 'RGB') -> str:
+def write_image(path: Path, mode: str = 'RGB') -> str:
     pixels = np.random.default_rng(0).integers(0, 255, (24, 32, 3), dtype=np.uint8)
     if mode == 'I;16':
         Image.fromarray(pixels[..., 0].astype(np.uint16) * 256).save(path)
@@ -79,11 +79,11 @@ def picture(path: Path, mode: str = 'RGB') -> str:
 
 
 def items_of(paths: list[str]) -> list[dict]:
-    return [dict(img_path=path, text=[f'picture {n}'], image_id=n, text_ids=[n]) for n, path in enumerate(paths)]
+    return [dict(img_path=path, text=[f'image {n}'], image_id=n, text_ids=[n]) for n, path in enumerate(paths)]
 
 
 def make(tmp_path: Path, count: int = 4, broken: tuple[int, ...] = (), **options) -> Listed:
-    paths = [picture(tmp_path / f'{n}.png') for n in range(count)]
+    paths = [write_image(tmp_path / f'{n}.png') for n in range(count)]
     for n in broken:
         Path(paths[n]).write_bytes(b'<html>404</html>')
     return Listed(items_of(paths), pipeline=options.pop('pipeline', [LOAD]), **options)
@@ -137,10 +137,10 @@ def corrupt(path: Path, kind: str) -> None:
 @pytest.mark.parametrize('suffix', ['jpg', 'png'])
 @pytest.mark.parametrize('kind', ['zero bytes', 'no image', 'truncated'])
 @pytest.mark.parametrize('load', [LOAD, dict(LOAD, ignore_empty=True), dict(LOAD, imdecode_backend='pillow')])
-def test_broken_picture_is_replaced_named_and_counted(
+def test_broken_image_is_replaced_named_and_counted(
     suffix: str, kind: str, load: dict, tmp_path: Path, warnings: list[str]
 ) -> None:
-    paths = [picture(tmp_path / f'{n}.{suffix}') for n in range(3)]
+    paths = [write_image(tmp_path / f'{n}.{suffix}') for n in range(3)]
     corrupt(Path(paths[1]), kind)
     dataset = Listed(items_of(paths), pipeline=[load])
     assert [dataset[n]['image_id'] for n in (0, 1, 2, 1)] == [0, 2, 2, 2]
@@ -150,10 +150,10 @@ def test_broken_picture_is_replaced_named_and_counted(
 
 @pytest.mark.parametrize('mode', ['RGB', 'L', 'CMYK', 'RGBA', 'LA', 'P', '1', 'I;16'])
 def test_every_mode_becomes_three_channels_of_bytes(mode: str, tmp_path: Path) -> None:
-    path = picture(tmp_path / ('a.jpg' if mode == 'CMYK' else 'a.png'), mode)
+    path = write_image(tmp_path / ('a.jpg' if mode == 'CMYK' else 'a.png'), mode)
     image = Listed(items_of([path]), pipeline=[LOAD])[0]['img']
     assert (image.shape, image.dtype) == ((24, 32, 3), np.uint8)
-    reference = np.array(Image.open(picture(tmp_path / 'b.png')))[..., ::-1].astype(int)  # RGB to BGR
+    reference = np.array(Image.open(write_image(tmp_path / 'b.png')))[..., ::-1].astype(int)  # RGB to BGR
     if mode in ('RGB', 'RGBA', 'CMYK'):
         assert np.abs(image - reference).mean() < (1 if mode != 'CMYK' else 40)
     if mode == 'I;16':
@@ -221,23 +221,28 @@ def test_error_reaches_the_main_process(tmp_path: Path) -> None:
 
 
 def test_missing_files(tmp_path: Path, warnings: list[str]) -> None:
-    paths = [picture(tmp_path / '0.png'), str(tmp_path / '1.png'), str(tmp_path / 'no' / '2.png'), 's3://bucket/3.png']
+    paths = [
+        write_image(tmp_path / '0.png'),
+        str(tmp_path / '1.png'),
+        str(tmp_path / 'no' / '2.png'),
+        's3://bucket/3.png',
+    ]
     dataset = Listed(items_of([*paths, paths[1]]), pipeline=[LOAD])
-    assert dataset.missing_files() == paths[1:3]
+    assert dataset._missing(dataset._image_paths()) == paths[1:3]
     assert len(warnings) == 1
-    assert warnings[0].startswith(f'2 of 3 pictures are missing: {paths[1]}, {paths[2]}. ')
-    with pytest.raises(FileNotFoundError, match=r'2 of 3 pictures are missing.*benchmark'):
+    assert warnings[0].startswith(f'2 of 3 images are missing: {paths[1]}, {paths[2]}. ')
+    with pytest.raises(FileNotFoundError, match=r'2 of 3 images are missing.*benchmark'):
         Listed(items_of(paths), pipeline=[LOAD], test_mode=True)
 
 
 @pytest.mark.parametrize('test_mode', [False, True])
 def test_all_missing_says_how_to_mend_it(tmp_path: Path, test_mode: bool) -> None:
-    with pytest.raises(FileNotFoundError, match=r'5 of 5 pictures are missing: .*0\.png, .*, \.\.\.\. Set data_prefix'):
+    with pytest.raises(FileNotFoundError, match=r'5 of 5 images are missing: .*0\.png, .*, \.\.\.\. Set data_prefix'):
         Listed(items_of([str(tmp_path / f'{n}.png') for n in range(5)]), test_mode=test_mode)
 
 
 def test_captions_without_words(tmp_path: Path, warnings: list[str]) -> None:
-    items = items_of([picture(tmp_path / f'{n}.png') for n in range(3)])
+    items = items_of([write_image(tmp_path / f'{n}.png') for n in range(3)])
     items[0].update(text=['', 'a dog', ' \t', '...', 'été'], text_ids=[10, 11, 12, 13, 14])
     items[1].update(text=['.'])
     dataset = Listed(items)

@@ -92,7 +92,7 @@ def test_bad_options(root: Path) -> None:
         make(root, data_prefix=dict(img='images'))
     with pytest.raises(FileNotFoundError, match=r'nothing\.txt does not exist'):
         make(root, ann_file='nothing.txt')
-    with pytest.raises(FileNotFoundError, match=r'3 of 3 pictures are missing.*data_prefix'):
+    with pytest.raises(FileNotFoundError, match=r'3 of 3 images are missing.*data_prefix'):
         make(root, data_prefix=None)
     (root / 'none.json').write_text('[{"image": "a.png", "caption": []}]')
     with pytest.raises(ValueError, match='no image has a caption'):

@@ -1,4 +1,4 @@
-"""NLVR2Pairs: both file formats, names, identifiers, broken pictures."""
+"""NLVR2Pairs: both file formats, names, identifiers, broken images."""
 
 import json
 import logging
@@ -109,7 +109,7 @@ def test_items_of_the_official_file(root: Path, test_mode: bool) -> None:
     assert len({item['text_ids'][0] for item in items}) == 4
 
 
-def test_train_pictures_lie_in_numbered_subfolders_or_in_one(root: Path) -> None:
+def test_train_images_lie_in_numbered_subfolders_or_in_one(root: Path) -> None:
     paths = [item['img_path'][1] for item in make(root, 'train', test_mode=True)]
     assert paths[0] == str(root / 'train' / '62' / 'train-850-0-img1.png')
     assert paths[3] == str(root / 'train' / '63' / 'train-851-1-img1.png')
@@ -172,19 +172,19 @@ def test_other_wrong_files(root: Path) -> None:
         make(root, ann_file='no.json')
 
 
-def test_a_missing_picture(root: Path, warnings: list[str]) -> None:
+def test_a_missing_image(root: Path, warnings: list[str]) -> None:
     (root / 'dev' / 'dev-850-2-img1.png').unlink()
     dataset = make(root, pipeline=[LOAD])
-    assert warnings[0].startswith('1 of 6 pictures are missing')
+    assert warnings[0].startswith('1 of 6 images are missing')
     assert [dataset[index]['identifier'] for index in range(4)] == ['dev-850-0-0', *['dev-851-1-0'] * 3]
     assert list(dataset.broken) == ['dev-850-2-0', 'dev-850-2-1']
     with pytest.raises(FileNotFoundError, match=r'pair dev-850-2-0 lacks .*dev-850-2-img1\.png\. 1 of 6.*benchmark'):
         make(root, test_mode=True)
-    with pytest.raises(FileNotFoundError, match=r'pair dev-850-0-0 lacks .*6 of 6 pictures.*data_prefix'):
+    with pytest.raises(FileNotFoundError, match=r'pair dev-850-0-0 lacks .*6 of 6 images.*data_prefix'):
         make(root, data_prefix=dict(img_path='nowhere'))
 
 
-def test_a_broken_picture(root: Path, warnings: list[str]) -> None:
+def test_a_broken_image(root: Path, warnings: list[str]) -> None:
     (root / 'dev' / 'dev-850-0-img1.png').write_bytes(b'<html>')
     assert make(root, pipeline=[LOAD])[0]['identifier'] == 'dev-850-2-0'
     assert 'pair dev-850-0-0' in warnings[0]
@@ -223,7 +223,7 @@ def test_whole_pipeline(root: Path) -> None:
     assert len(sample.token_ids[0]) == 5
 
 
-def test_the_two_pictures_are_augmented_on_their_own_and_reproducibly(root: Path) -> None:
+def test_the_two_images_are_augmented_on_their_own_and_reproducibly(root: Path) -> None:
     gradient = np.tile(np.arange(16, dtype=np.uint8)[None, :, None], (16, 1, 3))
     for side in range(2):
         Image.fromarray(gradient).save(root / 'dev' / f'dev-851-1-img{side}.png')
@@ -234,5 +234,5 @@ def test_the_two_pictures_are_augmented_on_their_own_and_reproducibly(root: Path
         assert all(
             torch.equal(torch.tensor(a.copy()), torch.tensor(b.copy())) for a, b in zip(first, second, strict=True)
         )
-        flips.add(tuple(bool(picture[0, 0, 0] > picture[0, -1, 0]) for picture in first))
+        flips.add(tuple(bool(image[0, 0, 0] > image[0, -1, 0]) for image in first))
     assert len(flips) == 4

@@ -29,12 +29,12 @@ def test_vqa_v2(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ('split', 'pictures'),
+    ('split', 'images'),
     [('val2014', 'val2014'), ('test2015', 'test2015'), ('test-dev2015', 'test2015'), ('test-standard2015', 'test2015')],
 )
-def test_vqa_v2_without_answers(split: str, pictures: str, tmp_path: Path) -> None:
+def test_vqa_v2_without_answers(split: str, images: str, tmp_path: Path) -> None:
     first = read_vqa_v2(write(tmp_path / 'q.json', vqa_v2_questions(split)))[0]
-    assert first['image'] == f'COCO_{pictures}_000000000009.jpg'
+    assert first['image'] == f'COCO_{images}_000000000009.jpg'
     assert first['answers'] == first['answer_weights'] == first['human_answers'] == []
     assert 'question_type' not in first
 

@@ -9,7 +9,7 @@ import torch
 from mmengine.dataset import DefaultSampler
 
 from sacl_mm.datasets import EpochSampler, SampleIndex
-from sacl_mm.datasets.sample_index import random_state_of
+from sacl_mm.datasets.sampler import random_state_of
 from sacl_mm.registry import DATA_SAMPLERS
 
 

@@ -15,7 +15,7 @@ import sacl_mm.reading_report as reports
 from sacl_mm.datasets import BrokenSampleError, EpochSampler, VisualQuestions
 from sacl_mm.registry import DATASETS
 
-PICTURES = [
+IMAGES = [
     'train2014/COCO_train2014_000000000009.jpg',
     'train2014/COCO_train2014_000000262144.jpg',
     'VG_100K_2/1.jpg',
@@ -30,7 +30,7 @@ DAQUAR_OPTIONS = dict(ann_file='daquar.json', data_prefix=dict(img_path='images'
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    for number, name in enumerate(PICTURES):
+    for number, name in enumerate(IMAGES):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         Image.fromarray(np.full((8, 6, 3), 10 * number, np.uint8)).save(tmp_path / name)
     write(tmp_path / 'questions.json', vqa_v2_questions())
@@ -62,7 +62,7 @@ def test_items_of_vqa_v2(root: Path, test_mode: bool) -> None:
     items = list(make(root, **VQA, test_mode=test_mode))
     assert [item['question_id'] for item in items] == [9000, 9001, 262144000]
     first = items[0]
-    assert (first['img_path'], first['text']) == (str(root / PICTURES[0]), ['How many boxes?'])
+    assert (first['img_path'], first['text']) == (str(root / IMAGES[0]), ['How many boxes?'])
     assert (first['answers'], first['answer_weights']) == (['4', '5', 'four'], [0.7, 0.2, 0.1])
     assert (len(first['human_answers']), first['question_type']) == (10, 'number')
     assert len({item['image_id'] for item in items}) == 2
@@ -82,11 +82,11 @@ def test_several_files_and_folders(root: Path) -> None:
     folders = ['train2014', 'VG_100K', 'VG_100K_2']
     items = list(make(root, **dict(VQA, ann_file=['vg.json', 'questions.json'], data_prefix=dict(img_path=folders))))
     assert [Path(item['img_path']).relative_to(root).as_posix() for item in items] == [
-        PICTURES[n] for n in (2, 2, 0, 0, 1)
+        IMAGES[n] for n in (2, 2, 0, 0, 1)
     ]
     assert [item['answers'][0] for item in items[:3]] == ['green', 'about 6 ft', '4']
     items = list(make(root, ann_file='albef.json', data_prefix=dict(img_path=['', 'VG_100K'])))
-    assert [item['img_path'] for item in items] == [str(root / PICTURES[0]), str(root / PICTURES[4])]
+    assert [item['img_path'] for item in items] == [str(root / IMAGES[0]), str(root / IMAGES[4])]
     with pytest.raises(ValueError, match='2 answer_file for 1 files of VQAv2 questions'):
         make(root, **dict(VQA, ann_file=['vg.json', 'questions.json'], answer_file=['annotations.json'] * 2))
 
@@ -136,18 +136,18 @@ def test_answer_list(root: Path, log: list) -> None:
         make(root, **VQA, answer_list=['Yes'])
 
 
-def test_missing_and_broken_pictures(root: Path, log: list) -> None:
+def test_missing_and_broken_images(root: Path, log: list) -> None:
     load = [dict(type='LoadImageFromFile')]
-    (root / PICTURES[0]).unlink()
+    (root / IMAGES[0]).unlink()
     dataset = make(root, **VQA, pipeline=load)
     assert dataset[0]['question_id'] == 262144000
-    assert sum(PICTURES[0] in message for _, message in log) == 2  # when loading, and when replaced
-    with pytest.raises(FileNotFoundError, match=PICTURES[0]):
+    assert sum(IMAGES[0] in message for _, message in log) == 2  # when loading, and when replaced
+    with pytest.raises(FileNotFoundError, match=IMAGES[0]):
         make(root, **VQA, test_mode=True)
-    (root / PICTURES[0]).write_bytes(b'<html>')
-    with pytest.raises(BrokenSampleError, match=PICTURES[0]):
+    (root / IMAGES[0]).write_bytes(b'<html>')
+    with pytest.raises(BrokenSampleError, match=IMAGES[0]):
         make(root, **VQA, pipeline=load, test_mode=True)[1]
-    with pytest.raises(FileNotFoundError, match=r'2 of 2 pictures are missing.*data_prefix'):
+    with pytest.raises(FileNotFoundError, match=r'2 of 2 images are missing.*data_prefix'):
         make(root, **dict(VQA, data_prefix=None))
 
 

@@ -31,7 +31,7 @@ def evaluate(rows, **options):
 
 
 def test_of_what_is_not_annotated_the_worthiest_come_first():
-    # Features by subject: the dogs' pictures and captions are one, the climbers' another.
+    # Features by subject: the dogs' images and captions are one, the climbers' another.
     subject = torch.tensor([[1.0, 0], [1, 0], [0, 1], [0, 1]])
     good = evaluate(samples(subject, subject.repeat_interleave(2, dim=0)), topk=(2,))
     assert good['consensus/TR/NCS@2'] == pytest.approx(100)
@@ -61,7 +61,7 @@ def test_equals_plain_loops():
             best = sorted(others, key=lambda i: -worth[i, t])[:k]
             shares.append(sum(worth[i, t] for i in found) / sum(worth[i, t] for i in best))
         assert metrics[f'consensus/IR/NCS@{k}'] == pytest.approx(100 * sum(shares) / 8)
-    assert metrics['consensus/IR/NCS@3'] == pytest.approx(100)  # no other picture is left
+    assert metrics['consensus/IR/NCS@3'] == pytest.approx(100)  # no other image is left
     four = [metrics[f'consensus/{direction}/NCS@{k}'] for direction in ('TR', 'IR') for k in (1, 3)]
     assert metrics['consensus/NCS@mean'] == pytest.approx(sum(four) / 4)
 
@@ -77,7 +77,7 @@ def test_equal_scores_do_not_help():
 
 def test_what_it_needs_is_named():
     rows = samples(torch.ones(4, 2), torch.ones(8, 2))
-    with pytest.raises(ValueError, match="needs each picture's captions as `text`"):
+    with pytest.raises(ValueError, match="needs each image's captions as `text`"):
         CaptionConsensus().process({}, [dict(image_feature=torch.ones(2), text_features=torch.ones(2, 2))])
     with pytest.raises(ValueError, match='at least 2 samples, this one has 1'):
         evaluate(rows[:1])

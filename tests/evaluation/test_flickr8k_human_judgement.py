@@ -10,21 +10,21 @@ from mmengine.structures import BaseDataElement
 from sacl_mm.evaluation import Flickr8kHumanJudgement
 from sacl_mm.registry import METRICS
 
-PICTURES, CAPTIONS = 9, 5
+IMAGES, CAPTIONS = 9, 5
 
 
-def name(picture):
-    return f'{1000 + picture}_{picture:010x}.jpg'
+def name(image):
+    return f'{1000 + image}_{image:010x}.jpg'
 
 
 def samples():
-    """Pictures with a caption each that reads like one of the next picture."""
+    """Images with a caption each that reads like one of the next image."""
     generator = torch.Generator().manual_seed(0)
     rows = []
-    for picture in range(PICTURES):
-        texts = [f'caption {number} of {picture} .' for number in range(CAPTIONS)]
-        texts[4] = 'A dog runs .' if picture in (2, 3) else texts[4]
-        sample = BaseDataElement(metainfo=dict(img_path=f'/some/folder/{name(picture)}', text=texts))
+    for image in range(IMAGES):
+        texts = [f'caption {number} of {image} .' for number in range(CAPTIONS)]
+        texts[4] = 'A dog runs .' if image in (2, 3) else texts[4]
+        sample = BaseDataElement(metainfo=dict(img_path=f'/some/folder/{name(image)}', text=texts))
         sample.image_feature = 3 * torch.randn(6, generator=generator)
         sample.text_features = torch.randn(CAPTIONS, 6, generator=generator)
         rows.append(sample.to_dict())
@@ -39,9 +39,9 @@ def scores(rows):
 
 
 def pairs():
-    """(picture, caption's picture, number); (2, 3, 4) reads like a caption of picture 2; the last two are unknown here."""
+    """(image, caption's image, number); (2, 3, 4) reads like a caption of image 2; the last two are unknown here."""
     rng = np.random.default_rng(0)
-    drawn = {tuple(int(n) for n in rng.integers((PICTURES, PICTURES, CAPTIONS))) for _ in range(80)}
+    drawn = {tuple(int(n) for n in rng.integers((IMAGES, IMAGES, CAPTIONS))) for _ in range(80)}
     return [*sorted(drawn | {(0, 0, 1), (2, 3, 4)}), (0, 77, 0), (77, 0, 0)]
 
 
@@ -98,7 +98,7 @@ def tau_c(x, y):
 
 
 def expected_false_negatives(score, confirmed, rejected):
-    table = score.reshape(PICTURES, -1)
+    table = score.reshape(IMAGES, -1)
     text, image = [], []
     for i, p, k in confirmed:
         text.append(np.mean(np.delete(table[i], p * CAPTIONS + k) < score[i, p, k]))
@@ -141,7 +141,7 @@ def test_equals_plain_loops(files, monkeypatch):
     (table,) = messages
     total = len(pairs())
     assert 'on 9 images x 45 texts; protocol: dual encoder, cosine' in table
-    assert table.count(f'({total - 2} of {total} judged pairs are of pictures in this set)') == 2
+    assert table.count(f'({total - 2} of {total} judged pairs are of images in this set)') == 2
 
 
 def test_one_file_is_enough(files):
@@ -222,7 +222,7 @@ def test_bad_input(tmp_path, files):
     with pytest.raises(ValueError, match=f'{name(0)} comes twice'):
         evaluate(Flickr8kHumanJudgement(**files), [*samples(), samples()[0]])
     others = [dict(row, img_path=f'other{number}.jpg') for number, row in enumerate(samples())]
-    with pytest.raises(ValueError, match="none of the .* expert judgements .* belong to Flickr8k's test pictures"):
+    with pytest.raises(ValueError, match="none of the .* expert judgements .* belong to Flickr8k's test images"):
         evaluate(Flickr8kHumanJudgement(**files), others)
 
 
@@ -234,5 +234,5 @@ def _one_process(rank, folder, files):
     return metric.evaluate(len(rows))
 
 
-def test_two_processes_count_each_of_nine_pictures_once(files, tmp_path):
+def test_two_processes_count_each_of_nine_images_once(files, tmp_path):
     assert run_on_processes(2, _one_process, str(tmp_path), files) == [pytest.approx(expected())] * 2

@@ -47,10 +47,10 @@ def test_the_same_words_are_worth_one_and_others_nothing():
     np.testing.assert_allclose(consensus, [[1, 1, 0], [1, 1, 0], [0, 0, 0.5]], atol=1e-6)  # two men: no 3- and 4-grams
 
 
-def test_what_all_pictures_have_tells_nothing():
+def test_what_all_images_have_tells_nothing():
     assert cider_matrix([['a'], ['a'], ['a']]).tolist() == [[0.0] * 3] * 3
 
 
-def test_a_picture_without_a_caption_is_named():
+def test_an_image_without_a_caption_is_named():
     with pytest.raises(ValueError, match='without a caption: 1'):
         cider_matrix([['a dog'], [], ['a cat']])

@@ -31,13 +31,13 @@ def test_encoders_give_the_same_tokens_and_gradients(buckets):
     fusion = FusionEncoder(width=16, image_width=12, num_layers=2, num_heads=2, dropout=0.0)
     modules = torch.nn.ModuleList([encoder, fusion]).double()
     token_ids_BL = torch.randint(20, (11, 9))
-    image_PNC, picture_B = torch.randn(5, 4, 12, dtype=torch.float64), torch.randint(5, (11,))
+    image_PNC, image_B = torch.randn(5, 4, 12, dtype=torch.float64), torch.randint(5, (11,))
     results = []
     for number in (1, buckets):
         encoder.length_buckets = fusion.length_buckets = number
         modules.zero_grad()
         text_BLC = encoder(token_ids_BL, MASK_BL)
-        fused_BLC = fusion(text_BLC, MASK_BL, fusion.project(image_PNC), picture_B)
+        fused_BLC = fusion(text_BLC, MASK_BL, fusion.project(image_PNC), image_B)
         (fused_BLC[MASK_BL].sin().sum()).backward()
         results.append([fused_BLC[MASK_BL], *(p.grad.clone() for p in modules.parameters() if p.grad is not None)])
     torch.testing.assert_close(*results)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sacl_mm.functional.hard_negatives import sample_hard_negatives
+from sacl_mm.functional.keyed_random import sample_hard_negatives
 from sacl_mm.functional.masking import mask_tokens
 
 

@@ -5,7 +5,7 @@
     python tools/benchmarks/pretraining_step.py --albef FOLDER --amp # ours in bfloat16; ALBEF as its code is, and in bfloat16
 
 Contrast with a queue of 65,536 pairs and momentum distillation, matching with hard negatives, masked language modelling with
-distillation; forward, backward, AdamW (fused in ours, as in our recipe); random weights, pictures and texts; every text has
+distillation; forward, backward, AdamW (fused in ours, as in our recipe); random weights, images and texts; every text has
 the greatest length. Each side runs in a process of its own, which holds its model until the end (5 to 7 GB); the sides take
 turns. --sides picks some. Ours keep freed memory, as our tools do on CPUs; to see the code alone, give all sides the same
 allocator: MALLOC_TRIM_THRESHOLD_=-1 MALLOC_MMAP_MAX_=0 python ...
@@ -22,15 +22,12 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import albef_code
 import torch
 from measure import machine, matrix_product_rate, operations, print_table
 
 from sacl_mm.engine.launch import run_tool
 from sacl_mm.layers import onednn_linear
-
-sys.path.insert(0, str(Path(__file__).parents[1] / 'model_converters'))
-import albef_code
-from albef_code import check_checkout
 
 QUEUE, VOCAB = 65536, 30522
 ALBEF, ALBEF_AMP = 'albef', 'albef, bfloat16'
@@ -54,7 +51,7 @@ def main() -> None:
     if args.repeats < 1:
         parser.error('--repeats must be at least 1')
     if args.albef:
-        check_checkout(args.albef)  # before many processes find out
+        albef_code.check_checkout(args.albef)  # before many processes find out
     possible = [*([ALBEF] if args.albef else []), *([ALBEF_AMP] if args.albef and args.amp else []), *OURS]
     names = [side for side in args.sides if side in possible]
     if not names:

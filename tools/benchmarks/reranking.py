@@ -3,30 +3,26 @@
     python tools/benchmarks/reranking.py                      # beside ALBEF's order of operations over our modules
     python tools/benchmarks/reranking.py --albef FOLDER       # beside a checkout of github.com/salesforce/ALBEF
 
-The problem: 1,000 pictures, 5,000 texts, 128 candidates of each; what the towers say of them is there already. The peers go
-query by query: a picture with its 128 texts, a text with its 128 pictures, texts padded to 30 tokens. Ours goes picture by
-picture, with all texts of which it is a candidate or which are its candidates. The whole would take a CPU days: each side
-does a few of its queries or pictures, and the table extrapolates, the peers by queries, ours by pairs. Weights are random,
+The problem: 1,000 images, 5,000 texts, 128 candidates of each; what the towers say of them is there already. The peers go
+query by query: an image with its 128 texts, a text with its 128 images, texts padded to 30 tokens. Ours goes image by
+image, with all texts of which it is a candidate or which are its candidates. The whole would take a CPU days: each side
+does a few of its queries or images, and the table extrapolates, the peers by queries, ours by pairs. Weights are random,
 ALBEF's and ours the same, and the largest difference of their scores is printed. BLIP fuses in 12 layers, ALBEF in 6.
 """
 
 import argparse
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import measure
 import torch
+from albef_code import BASE, SMALL, albef_builder
 from measure import alternate, machine, matrix_product_rate, print_table
-from reranking_sides import albef_match, blip, our_model, picture_by_picture, plain_match, query_by_query
+from reranking_sides import albef_match, blip, image_by_image, our_model, plain_match, query_by_query
 from reranking_slice import Slice
 
-sys.path.insert(0, str(Path(__file__).parents[1] / 'model_converters'))
-from albef_code import albef_builder
-from check_albef_parity import BASE, SMALL
-
-from sacl_mm.engine.config_check import UserError
 from sacl_mm.engine.launch import run_tool
+from sacl_mm.user_error import UserError
 
 OURS, BLIP = 'ours', "mmpretrain's BlipRetrieval"
 
@@ -34,7 +30,7 @@ OURS, BLIP = 'ours', "mmpretrain's BlipRetrieval"
 def main() -> None:
     args = parse_args()
     device = torch.device(args.device)
-    size = (SMALL if args.small else BASE) | dict(image=args.image_size, image_layers=1)  # the picture tower never runs
+    size = (SMALL if args.small else BASE) | dict(image=args.image_size, image_layers=1)  # the image tower never runs
     torch.manual_seed(0)
     part = Slice(args, size)
     theirs_PT, ours_PT = (torch.full_like(part.cosine_PT, torch.nan) for _ in range(2))
@@ -45,7 +41,7 @@ def main() -> None:
     sides = {peer: query_by_query(match, part, theirs_PT)}
     if not args.no_mmpretrain:
         sides[BLIP] = blip(size, part)
-    sides[OURS] = [picture_by_picture(model, part, ours_PT)]
+    sides[OURS] = [image_by_image(model, part, ours_PT)]
 
     works = {(side, i): work for side, of_side in sides.items() for i, work in enumerate(of_side)}
     operations: dict[tuple, float] = {}
@@ -60,7 +56,7 @@ def main() -> None:
         [
             side,
             ' + '.join(f'{seconds[key]:.2f}' for key in works if key[0] == side),
-            f'{part.pairs if side == OURS else (part.pictures + part.texts) * part.k:,}',
+            f'{part.pairs if side == OURS else (part.images + part.texts) * part.k:,}',
             f'{whole(side, seconds) / 3600:.2f}',
             f'{whole(peer, seconds) / whole(side, seconds):.2f} x',
             f'{whole(side, operations) / 1e15:.3f}',
@@ -69,10 +65,10 @@ def main() -> None:
         for side in sides
     ]
     print_table(
-        f'Re-ranking {part.pictures:,} pictures of {part.tokens_PNC.shape[1]} tokens x {part.texts:,} texts, k = {part.k}, '
+        f'Re-ranking {part.images:,} images of {part.tokens_PNC.shape[1]} tokens x {part.texts:,} texts, k = {part.k}, '
         f'float32; {machine(device)}, {rate:,.0f} GFLOP/s in matrix products; median of {args.repeats}\n'
-        f'Measured: queries with pictures + with texts, {part.queries} of each; '
-        f'ours: {part.queries} of the pictures, with {len(part.text_R):,} pairs. The whole is EXTRAPOLATED.',
+        f'Measured: queries with images + with texts, {part.queries} of each; '
+        f'ours: {part.queries} of the images, with {len(part.text_R):,} pairs. The whole is EXTRAPOLATED.',
         [
             '',
             'seconds measured',
@@ -94,17 +90,17 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--albef', type=Path, help="a checkout of ALBEF's code")
     parser.add_argument('--no-mmpretrain', action='store_true', help='without BlipRetrieval, which takes longest')
-    parser.add_argument('--pictures', type=int, default=1000)
+    parser.add_argument('--images', type=int, default=1000)
     parser.add_argument('--texts', type=int, default=5000)
     parser.add_argument('--k', type=int, default=128, help='candidates of each')
     parser.add_argument('--image-size', type=int, default=384)
-    parser.add_argument('--queries', type=int, default=1, help='measured: of each direction; of ours, pictures')
+    parser.add_argument('--queries', type=int, default=1, help='measured: of each direction; of ours, images')
     parser.add_argument('--repeats', type=int, default=3)
     parser.add_argument('--small', action='store_true', help='toy models')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     args = parser.parse_args()
-    if not 1 <= args.queries <= args.k <= min(args.pictures, args.texts):
-        raise UserError('--queries is at least 1, at most --k, and that at most --pictures and --texts')
+    if not 1 <= args.queries <= args.k <= min(args.images, args.texts):
+        raise UserError('--queries is at least 1, at most --k, and that at most --images and --texts')
     return args
 
 

@@ -1,17 +1,12 @@
 """The sides of tools/benchmarks/reranking.py: how ours, ALBEF and mmpretrain score candidates."""
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from albef_code import ours, randomised
 from reranking_slice import Slice
 from torch import Tensor, nn
-
-sys.path.insert(0, str(Path(__file__).parents[1] / 'model_converters'))
-from albef_code import randomised
-from check_albef_parity import ours
 
 from sacl_mm.engine.encoded_texts import EncodedTexts
 
@@ -35,33 +30,33 @@ def our_model(albef: nn.Module | None, size: dict) -> nn.Module:
     return ours(albef, 'ImageTextRetrieval', size, momentum=dict(decay=0.995), **heads)
 
 
-def picture_by_picture(model: nn.Module, part: Slice, scores_PT: Tensor) -> Work:
-    """What `sacl_mm.engine.RerankingTestLoop` does with a batch of pictures."""
+def image_by_image(model: nn.Module, part: Slice, scores_PT: Tensor) -> Work:
+    """What `sacl_mm.engine.RerankingTestLoop` does with a batch of images."""
     with torch.no_grad():
         texts = EncodedTexts(model, [ids[mask].cpu() for ids, mask in zip(part.ids_TL, part.mask_TL, strict=True)])
 
     def run() -> None:
         keys_values = model.fusion.project(part.tokens_PNC[: part.queries])
-        scores_R = texts.match(model, keys_values, part.text_R, part.picture_R)
-        scores_PT[part.picture_R, part.text_R] = scores_R.to(scores_PT)
+        scores_R = texts.match(model, keys_values, part.text_R, part.image_R)
+        scores_PT[part.image_R, part.text_R] = scores_R.to(scores_PT)
 
     return Work(run, part.pairs / len(part.text_R))
 
 
 def query_by_query(match: Match, part: Slice, scores_PT: Tensor) -> list[Work]:
-    """The order of ALBEF's evaluation; `match` is given the text and the picture of each pair."""
+    """The order of ALBEF's evaluation; `match` is given the text and the image of each pair."""
 
-    def with_pictures() -> None:
-        for picture in range(part.queries):
-            texts = part.cosine_PT[picture].topk(part.k).indices
-            scores_PT[picture, texts] = match(texts, torch.full_like(texts, picture))
+    def with_images() -> None:
+        for image in range(part.queries):
+            texts = part.cosine_PT[image].topk(part.k).indices
+            scores_PT[image, texts] = match(texts, torch.full_like(texts, image))
 
     def with_texts() -> None:
         for text in range(part.queries):
-            pictures = part.cosine_PT[:, text].topk(part.k).indices
-            scores_PT[pictures, text] = match(torch.full_like(pictures, text), pictures)
+            images = part.cosine_PT[:, text].topk(part.k).indices
+            scores_PT[images, text] = match(torch.full_like(images, text), images)
 
-    return [Work(with_pictures, part.pictures / part.queries), Work(with_texts, part.texts / part.queries)]
+    return [Work(with_images, part.images / part.queries), Work(with_texts, part.texts / part.queries)]
 
 
 @torch.no_grad()
@@ -76,21 +71,21 @@ def albef_match(albef: nn.Module, part: Slice) -> Match:
 
     tokens = encoded(part, lambda ids, mask: encoder(input_ids=ids, attention_mask=mask.long(), mode='text'))
 
-    def match(texts: Tensor, pictures: Tensor) -> Tensor:
-        picture = part.tokens_PNC[pictures]
+    def match(texts: Tensor, images: Tensor) -> Tensor:
+        image = part.tokens_PNC[images]
         rows = dict(encoder_embeds=tokens[texts], attention_mask=part.mask_TL[texts].long())
-        rows |= dict(encoder_hidden_states=picture, encoder_attention_mask=picture.new_ones(picture.shape[:2]))
+        rows |= dict(encoder_hidden_states=image, encoder_attention_mask=image.new_ones(image.shape[:2]))
         return albef.itm_head(encoder(**rows, mode='fusion')[:, 0])[:, 1]
 
     return match
 
 
 def plain_match(model: nn.Module, part: Slice) -> Match:
-    """Every row projects its own picture, and every token goes through every layer."""
+    """Every row projects its own image, and every token goes through every layer."""
     tokens = encoded(part, lambda ids, mask: model.towers.encode_text(ids, mask).tokens)
 
-    def match(texts: Tensor, pictures: Tensor) -> Tensor:
-        keys_values = model.fusion.project(part.tokens_PNC[pictures])
+    def match(texts: Tensor, images: Tensor) -> Tensor:
+        keys_values = model.fusion.project(part.tokens_PNC[images])
         return model.matching_head(model.fusion(tokens[texts], part.mask_TL[texts], keys_values))[:, 1]
 
     return match
@@ -118,13 +113,13 @@ def blip(size: dict, part: Slice) -> list[Work]:
         topk=part.k,
     )
     model = MODELS.build(config).eval().to(part.ids_TL.device)
-    pictures, texts = (part.picture_PE, part.tokens_PNC), (part.text_TE, part.ids_TL, part.mask_TL.long())
+    images, texts = (part.image_PE, part.tokens_PNC), (part.text_TE, part.ids_TL, part.mask_TL.long())
 
     def few(tensors: tuple[Tensor, ...]) -> list[Tensor]:
         return [x[: part.queries] for x in tensors]
 
-    with_pictures, with_texts = model.compute_score_matrix_i2t, model.compute_score_matrix_t2i
+    with_images, with_texts = model.compute_score_matrix_i2t, model.compute_score_matrix_t2i
     return [
-        Work(lambda: with_pictures(*few(pictures), *texts), part.pictures / part.queries),
-        Work(lambda: with_texts(*pictures, *few(texts)), part.texts / part.queries),
+        Work(lambda: with_images(*few(images), *texts), part.images / part.queries),
+        Work(lambda: with_texts(*images, *few(texts)), part.texts / part.queries),
     ]

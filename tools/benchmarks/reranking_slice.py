@@ -13,37 +13,37 @@ LONGEST = 30  # of the texts, in tokens
 
 
 class Slice:
-    """P pictures and T texts, all that the measured queries need; the first `queries` of either are the queries.
+    """P images and T texts, all that the measured queries need; the first `queries` of either are the queries.
 
-    `pictures`, `texts` and `pairs` count the whole problem; `picture_R` and `text_R` are the pairs in which the first pictures
+    `images`, `texts` and `pairs` count the whole problem; `image_R` and `text_R` are the pairs in which the first images
     and some text are candidates of one another, in at least one direction.
     """
 
     def __init__(self, args: Namespace, size: dict) -> None:
-        self.k, self.queries, self.pictures, self.texts = args.k, args.queries, args.pictures, args.texts
-        # A text is near its picture and what is like it, and all pictures lie a little apart from all texts. Nearly all of
-        # a picture's candidates then ask for it themselves, as with trained models: the union is about 2 % larger than what
+        self.k, self.queries, self.images, self.texts = args.k, args.queries, args.images, args.texts
+        # A text is near its image and what is like it, and all images lie a little apart from all texts. Nearly all of
+        # an image's candidates then ask for it themselves, as with trained models: the union is about 2 % larger than what
         # the texts ask for.
-        meaning, apart = torch.randn(args.pictures, 32), 0.5 * torch.randn(32)
-        picture = _feature(meaning + apart)
-        text = _feature(meaning[torch.arange(args.texts) * args.pictures // args.texts] - apart)
-        cosine = picture @ text.t()
-        by_picture, by_text = top_candidates(cosine, args.k), top_candidates(cosine.t(), args.k).t()
-        wanted = by_picture | by_text
+        meaning, apart = torch.randn(args.images, 32), 0.5 * torch.randn(32)
+        image = _feature(meaning + apart)
+        text = _feature(meaning[torch.arange(args.texts) * args.images // args.texts] - apart)
+        cosine = image @ text.t()
+        by_image, by_text = top_candidates(cosine, args.k), top_candidates(cosine.t(), args.k).t()
+        wanted = by_image | by_text
         self.pairs = int(wanted.sum())
 
-        pairs_of_picture = wanted.sum(dim=1)
-        typical = (pairs_of_picture - self.pairs / args.pictures).abs().argsort()[: args.queries]
+        pairs_of_image = wanted.sum(dim=1)
+        typical = (pairs_of_image - self.pairs / args.images).abs().argsort()[: args.queries]
         asking = by_text[typical[0]].byte().argsort(descending=True, stable=True)[: args.queries]
-        pictures = _chosen_and_needed(typical, by_text[:, asking].any(dim=1))
+        images = _chosen_and_needed(typical, by_text[:, asking].any(dim=1))
         texts = _chosen_and_needed(asking, wanted[typical].any(dim=0))
-        self.picture_R, self.text_R = wanted[typical][:, texts].nonzero(as_tuple=True)
+        self.image_R, self.text_R = wanted[typical][:, texts].nonzero(as_tuple=True)
 
         device = torch.device(args.device)
-        self.picture_PE, self.text_TE = picture[pictures].to(device), text[texts].to(device)
-        self.cosine_PT = cosine[pictures][:, texts].to(device)
+        self.image_PE, self.text_TE = image[images].to(device), text[texts].to(device)
+        self.cosine_PT = cosine[images][:, texts].to(device)
         tokens = (args.image_size // size['patch']) ** 2 + 1
-        self.tokens_PNC = torch.randn(len(pictures), tokens, size['width']).to(device)  # as after a LayerNorm
+        self.tokens_PNC = torch.randn(len(images), tokens, size['width']).to(device)  # as after a LayerNorm
         length_T = (13 + 3.5 * torch.randn(len(texts))).round().clamp(6, LONGEST)  # as captions of Flickr30K and COCO
         mask_TL = torch.arange(LONGEST) < length_T[:, None]
         ids_TL = torch.randint(min(FIRST_WORD, size['vocab'] // 2), size['vocab'], mask_TL.shape) * mask_TL

@@ -4,7 +4,7 @@ memory of one process.
     python tools/benchmarks/sharding.py                 # the recipe's depth and queue at half its width
     python tools/benchmarks/sharding.py --width 768     # at its width; not tried, some 12 GB
 
-Random weights, pictures and texts; AdamW; each side on processes of its own, which have one thread each.
+Random weights, images and texts; AdamW; each side on processes of its own, which have one thread each.
 """
 
 import argparse

@@ -4,8 +4,8 @@
     python tools/benchmarks/speed_quality.py "none=W/0/none,W/1/none" "class 70 %=W/0/class,W/1/class" \\
         --metric retrieval/mAP --svg docs/images/token_reduction.svg
 
-Of each name the work directories of its seeds. The first one is what the others are compared with. Operations are those of a
-picture's forward pass through the image encoder that the run's configuration describes.
+Of each name the work directories of its seeds. The first one is what the others are compared with. Operations are those of an
+image's forward pass through the image encoder that the run's configuration describes.
 """
 
 import argparse
@@ -18,8 +18,8 @@ from measure import operations, print_table
 from mmengine.config import Config
 
 from sacl_mm.compatibility import load_mmpretrain
-from sacl_mm.engine.config_check import UserError
 from sacl_mm.engine.launch import run_tool
+from sacl_mm.user_error import UserError
 
 load_mmpretrain()
 from sacl_mm.models.backbones import TokenReducedViT  # noqa: E402  (needs the above)
@@ -53,7 +53,7 @@ def main() -> None:
             ]
         )
         points.append(Point(name, share, mean, spread, form))
-    columns = ['tokens that stay', 'MFLOP a picture', 'of all', 'seeds', args.metric, 'against the first']
+    columns = ['tokens that stay', 'MFLOP an image', 'of all', 'seeds', args.metric, 'against the first']
     print_table('Image encoder, forward; mean and standard deviation over seeds', columns, rows)
     if args.svg:
         args.svg.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def encoder_of(folder: Path) -> tuple[int, str]:
-    """Operations of a picture in the run's image encoder, and how it has fewer tokens."""
+    """Operations of an image in the run's image encoder, and how it has fewer tokens."""
     files = sorted(folder.glob('*.py'))
     if not files:
         raise UserError(f'{folder} has no configuration (*.py): it is no work directory')
@@ -78,7 +78,7 @@ def encoder_of(folder: Path) -> tuple[int, str]:
         return cost, 'all tokens'
     if vit.guide == 'similarity':
         return cost, 'alike tokens merged'
-    return cost, 'guided by the text' if vit.text_guided else 'guided by the picture'
+    return cost, 'guided by the text' if vit.text_guided else 'guided by the image'
 
 
 def last_value(folder: Path, metric: str) -> float:

@@ -3,8 +3,8 @@
     python tools/benchmarks/token_reduction.py                  # ViT-B/16, 256 px
     python tools/benchmarks/token_reduction.py --image-size 384
 
-After layers 5 and 10, as TRIPS; 50 %, merged, is pretrain_light.py's form. Random weights and pictures. Guided by the
-picture's own class token, where nothing else is said; a text as guide saves as much, as it takes a few operations a picture.
+After layers 5 and 10, as TRIPS; 50 %, merged, is pretrain_light.py's form. Random weights and images. Guided by the
+image's own class token, where nothing else is said; a text as guide saves as much, as it takes a few operations an image.
 """
 
 import argparse
@@ -63,9 +63,9 @@ def main() -> None:
         for name, (median, spread) in times.items()
     ]
     print_table(
-        f'Forward pass of ViT {args.arch}, patches of 16, {args.image_size} px, {args.batch} pictures, float32; '
+        f'Forward pass of ViT {args.arch}, patches of 16, {args.image_size} px, {args.batch} images, float32; '
         f'{machine(device)}; median of {args.repeats}',
-        ['tokens that stay', 'tokens at the end', 'GFLOP a picture', 'of all', 'seconds', f'as fast as {first}'],
+        ['tokens that stay', 'tokens at the end', 'GFLOP an image', 'of all', 'seconds', f'as fast as {first}'],
         rows,
     )
 

@@ -56,7 +56,7 @@ def watch() -> None:
         (runner, 'check_unused'),
         (runner, 'training_record'),
         (ImageTextDataset, '_check_names'),
-        (ImageTextDataset, '_check_pictures_exist'),
+        (ImageTextDataset, '_check_images_exist'),
         (files, '_sync_folder'),
         (os, 'fsync'),
     ]

@@ -1,7 +1,7 @@
 """A rendered world in which every statement's truth is known.
 
-Read in this order: scene (what there is), claim (what can be said, exactly), phrase and caption (in words), render (in a
-picture), relevance (all claims against all scenes), world (the numbered lists of scenes), dataset. Then repaint (scenes
+Read in this order: scene (what there is), claim (what can be said, exactly), phrase and caption (in words), render (in an
+image), relevance (all claims against all scenes), world (the numbered lists of scenes), dataset. Then repaint (scenes
 made to order), question and question_text, pair_statement, vocabulary, and the datasets of questions and pairs.
 """
 

@@ -94,7 +94,7 @@ def word_claim(claim: Claim, rng: np.random.Generator) -> str:
             return pick(sentences, rng).format(f'{NUMBERS[number]} {noun_phrase(description, rng, plural=number > 1)}')
         case Pair(first, second, None):
             return pick(_PAIR, rng).format(one_phrase(first, rng), one_phrase(second, rng))
-        case Pair(first, second, relation):
+        case Pair(first, second, str(relation)):
             another = 'another' if first == second else None
             return pick(_RELATION, rng).format(
                 one_phrase(first, rng), pick(RELATION_WORDS[relation], rng), one_phrase(second, rng, article=another)

@@ -1,6 +1,6 @@
 """The shape world as a dataset of images with several captions each; nothing is read from or written to disk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -21,7 +21,7 @@ class ShapeWorld(DrawnDataset):
 
     Args:
         num_images: how many scenes.
-        image_size: side of the picture in pixels.
+        image_size: side of the image in pixels.
         captions_per_image: how many captions, all true, no two saying the same.
         seed: of the world.
         start: number of the first scene.
@@ -41,7 +41,7 @@ class ShapeWorld(DrawnDataset):
         captions_per_image: int = 5,
         seed: int = 0,
         start: int = 0,
-        pipeline: list[dict | Callable] = (),
+        pipeline: Sequence[dict | Callable] = (),
         test_mode: bool = False,
     ) -> None:
         check_world(seed, captions_per_image)
@@ -63,10 +63,8 @@ class ShapeWorld(DrawnDataset):
             )
         return data_list
 
-    def get_data_info(self, idx: int) -> dict:
-        info = super().get_data_info(idx)
-        info['img'] = self.pictures.draw(info['image_id'], scene_of(self.seed, info['image_id']))
-        return info
+    def scenes_of(self, image_id: int) -> tuple[Scene, ...]:
+        return (scene_of(self.seed, image_id),)
 
     @property
     def scenes(self) -> list[Scene]:

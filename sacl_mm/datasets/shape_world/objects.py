@@ -1,13 +1,13 @@
-"""Pictures whose objects are known by place: what the embedded world has in the place of ImageNet or Visual Genome."""
+"""Images whose objects are known by place: what the embedded world has in the place of ImageNet or Visual Genome."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from sacl_mm.datasets.shape_world.drawn_dataset import DrawnDataset
-from sacl_mm.datasets.shape_world.pictures import check_least
 from sacl_mm.datasets.shape_world.scene import ATTRIBUTES, SIDE, Scene
 from sacl_mm.datasets.shape_world.world import scene_of
+from sacl_mm.functional.settings import check_count
 from sacl_mm.registry import DATASETS
 
 
@@ -19,9 +19,9 @@ class ShapeWorldObjects(DrawnDataset):
     meet are splits.
 
     Args:
-        num_images: how many pictures.
+        num_images: how many images.
         grid: cells along a side.
-        image_size: side of the picture in pixels.
+        image_size: side of the image in pixels.
         seed: of the world.
         start: number of the first scene.
         pipeline: transforms that a sample goes through.
@@ -42,11 +42,11 @@ class ShapeWorldObjects(DrawnDataset):
         image_size: int = 64,
         seed: int = 0,
         start: int = 0,
-        pipeline: list[dict | Callable] = (),
+        pipeline: Sequence[dict | Callable] = (),
         test_mode: bool = False,
         presence: bool = False,
     ) -> None:
-        check_least('grid', grid, 1)
+        check_count('grid', grid)
         self.grid = grid
         self.presence = presence
         options = {'grid': grid, 'presence': presence}
@@ -58,10 +58,8 @@ class ShapeWorldObjects(DrawnDataset):
             for number in self.numbers
         ]
 
-    def get_data_info(self, idx: int) -> dict:
-        info = super().get_data_info(idx)
-        info['img'] = self.pictures.draw(info['image_id'], scene_of(self.seed, info['image_id']))
-        return info
+    def scenes_of(self, image_id: int) -> tuple[Scene, ...]:
+        return (scene_of(self.seed, image_id),)
 
 
 def label_cells(scene: Scene, grid: int, presence: bool = False) -> np.ndarray:
@@ -74,5 +72,5 @@ def label_cells(scene: Scene, grid: int, presence: bool = False) -> np.ndarray:
     for item in scene.objects:
         row, column = (min(grid - 1, place * grid // SIDE) for place in (item.y, item.x))
         labels[row, column] = [values.index(getattr(item, name)) for name, values in ATTRIBUTES.items()]
-    labels = labels.reshape(grid * grid, -1)
-    return np.column_stack([labels, labels[:, 0] >= 0]) if presence else labels
+    rows = labels.reshape(grid * grid, -1)
+    return np.column_stack([rows, rows[:, 0] >= 0]) if presence else rows

@@ -1,11 +1,11 @@
-"""Statements about a left and a right picture, with an exact truth, in groups that the words alone cannot judge.
+"""Statements about a left and a right image, with an exact truth, in groups that the words alone cannot judge.
 
-Every statement is about how many objects match one description in the left picture (l) and in the right one (r):
+Every statement is about how many objects match one description in the left image (l) and in the right one (r):
 
-    left l >= 1;  right r >= 1;  both;  neither;  some (at least one picture);  one (exactly one picture);
+    left l >= 1;  right r >= 1;  both;  neither;  some (at least one image);  one (exactly one image);
     more_left l > r;  more_right l < r;  same l = r;  total l + r = n
 
-A group is one statement and four pairs of pictures, of which it is true of two: a blind judge is right for half of them.
+A group is one statement and four pairs of images, of which it is true of two: a blind judge is right for half of them.
 """
 
 from collections.abc import Callable
@@ -19,10 +19,10 @@ from sacl_mm.datasets.shape_world.repaint import sample_paint, sample_scene_with
 from sacl_mm.datasets.shape_world.scene import Scene
 
 PAIRS_PER_GROUP = 4
-MAX_PAIR_COUNT = 3  # in each of the two pictures
+MAX_PAIR_COUNT = 3  # in each of the two images
 _TOTALS = (2, 3, 4)
 
-_FORMS: dict[str, Callable[[int, int, int], bool]] = {
+_FORMS: dict[str, Callable[[int, int, int | None], bool]] = {
     'left': lambda left, right, n: left >= 1,
     'right': lambda left, right, n: right >= 1,
     'both': lambda left, right, n: left >= 1 and right >= 1,
@@ -83,7 +83,7 @@ class PairStatement:
 
 
 def is_true(statement: PairStatement, left: Scene, right: Scene) -> bool:
-    """Whether the statement holds of the two pictures."""
+    """Whether the statement holds of the two images."""
     return _is_true(statement, count(statement.description, left), count(statement.description, right))
 
 
@@ -102,7 +102,7 @@ class PairGroup:
 
 
 def sample_group(rng: np.random.Generator) -> PairGroup:
-    """The statement is drawn before the pictures, which are made so that it is true of two pairs and false of two.
+    """The statement is drawn before the images, which are made so that it is true of two pairs and false of two.
 
     The counts in a pair are drawn from all that give its label, each as likely.
     """
@@ -114,7 +114,8 @@ def sample_group(rng: np.random.Generator) -> PairGroup:
     pairs = []
     for label in labels:
         left, right = pick(tuple(cell for cell in cells if _is_true(statement, *cell) == label), rng)
-        pairs.append(tuple(sample_scene_with(statement.description, number, rng) for number in (left, right)))
+        one, other = (sample_scene_with(statement.description, number, rng) for number in (left, right))
+        pairs.append((one, other))
     return PairGroup(statement, word_statement(statement, rng), tuple(pairs), labels)
 
 
@@ -123,7 +124,7 @@ def word_statement(statement: PairStatement, rng: np.random.Generator) -> str:
     sentence = pick(_SENTENCES[statement.form], rng)
     if statement.form in ('more_left', 'more_right', 'same'):
         return sentence.format(noun_phrase(statement.description, rng, plural=True))
-    if statement.form == 'total':
+    if statement.number is not None:
         return sentence.format(f'{NUMBERS[statement.number]} {noun_phrase(statement.description, rng, plural=True)}')
     return sentence.format(one_phrase(statement.description, rng, may_use_with=True))
 

@@ -1,16 +1,17 @@
-"""Statements about two pictures of the shape world, true or false; nothing is read from or written to disk."""
+"""Statements about two images of the shape world, true or false; nothing is read from or written to disk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sacl_mm.datasets.shape_world.drawn_dataset import DrawnDataset
 from sacl_mm.datasets.shape_world.pair_statement import FORMS, PAIRS_PER_GROUP
+from sacl_mm.datasets.shape_world.scene import Scene
 from sacl_mm.datasets.shape_world.world import pair_group_of
 from sacl_mm.registry import DATASETS
 
 
 @DATASETS.register_module()
 class ShapeWorldPairs(DrawnDataset):
-    """The groups `start` to `start + num_groups - 1`: a statement with four pairs of pictures, true of two of them.
+    """The groups `start` to `start + num_groups - 1`: a statement with four pairs of images, true of two of them.
 
     Ranges that do not meet are splits. A sample is one pair and has `img` ([left, right]), `text` (the statement),
     `label` (1 if it is true), `image_id` and `text_ids` (`group * 4 + pair`), and `identifier` 'world-GROUP-PAIR-0':
@@ -18,7 +19,7 @@ class ShapeWorldPairs(DrawnDataset):
 
     Args:
         num_groups: how many statements.
-        image_size: side of a picture in pixels.
+        image_size: side of an image in pixels.
         seed: of the world.
         start: number of the first group.
         pipeline: transforms that a sample goes through.
@@ -36,11 +37,10 @@ class ShapeWorldPairs(DrawnDataset):
         image_size: int = 64,
         seed: int = 0,
         start: int = 0,
-        pipeline: list[dict | Callable] = (),
+        pipeline: Sequence[dict | Callable] = (),
         test_mode: bool = False,
     ) -> None:
-        pictures = 2 * PAIRS_PER_GROUP
-        super().__init__('num_groups', num_groups, pictures, image_size, seed, start, pipeline, test_mode)
+        super().__init__('num_groups', num_groups, 2 * PAIRS_PER_GROUP, image_size, seed, start, pipeline, test_mode)
 
     def load_data_list(self) -> list[dict]:
         data_list = []
@@ -59,9 +59,6 @@ class ShapeWorldPairs(DrawnDataset):
                 )
         return data_list
 
-    def get_data_info(self, idx: int) -> dict:
-        info = super().get_data_info(idx)
-        index, pair = divmod(info['image_id'], PAIRS_PER_GROUP)
-        scenes = pair_group_of(self.seed, index).pairs[pair]
-        info['img'] = [self.pictures.draw(2 * info['image_id'] + side, scene) for side, scene in enumerate(scenes)]
-        return info
+    def scenes_of(self, image_id: int) -> tuple[Scene, ...]:
+        index, pair = divmod(image_id, PAIRS_PER_GROUP)
+        return pair_group_of(self.seed, index).pairs[pair]

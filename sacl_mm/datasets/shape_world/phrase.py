@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Iterable
+from typing import TypeVar
 
 import numpy as np
 
 from sacl_mm.datasets.shape_world.claim import Description
 from sacl_mm.datasets.shape_world.scene import ATTRIBUTES
+
+T = TypeVar('T')
 
 # Singular and plural nouns; None is an object whose shape is not said.
 _NOUNS = {
@@ -64,7 +67,7 @@ def _adjective(value: str, rng: np.random.Generator) -> str:
     return pick(_ADJECTIVES.get(value, (value,)), rng)
 
 
-def pick(options: tuple, rng: np.random.Generator):
+def pick(options: tuple[T, ...], rng: np.random.Generator) -> T:
     """One of the options, each as likely."""
     return options[rng.integers(len(options))]
 

@@ -7,7 +7,7 @@
 
 Balance. *Yes or no*: a second scene is made by exchanging two names (red and blue, star and heart) or by turning the
 first upside down; a question is drawn that is true of one of the two and not of the other; a coin said before which one
-is the picture. As no name and no direction is special, a question has either answer with the same probability, whatever
+is the image. As no name and no direction is special, a question has either answer with the same probability, whatever
 its words, and what is asked for is often nearly there. *Count*: description and number are drawn independently, and the scene
 is made to fit. *Attribute*: the asked value is drawn among those that occur; the description doesn't fix it, and every
 name is as likely as another.

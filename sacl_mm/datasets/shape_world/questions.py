@@ -1,29 +1,30 @@
 """Visual question answering in the shape world; nothing is read from or written to disk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sacl_mm.datasets.shape_world.drawn_dataset import DrawnDataset
-from sacl_mm.datasets.shape_world.pictures import check_least
 from sacl_mm.datasets.shape_world.question import ANSWERS, KINDS, answer
+from sacl_mm.datasets.shape_world.scene import Scene
 from sacl_mm.datasets.shape_world.world import counted_scene_of, questions_of
+from sacl_mm.functional.settings import check_count
 from sacl_mm.registry import DATASETS
 
 
 @DATASETS.register_module()
 class ShapeWorldQuestions(DrawnDataset):
-    """Questions about the pictures `start` to `start + num_images - 1`, with their only answers; one item a question.
+    """Questions about the images `start` to `start + num_images - 1`, with their only answers; one item a question.
 
-    The pictures are not those of `ShapeWorld`: each is made for one of its questions. Ranges that do not meet are
-    splits. A sample has `img`, `text` (the question), `image_id` (the picture's number), `text_ids` and `question_id`
+    The images are not those of `ShapeWorld`: each is made for one of its questions. Ranges that do not meet are
+    splits. A sample has `img`, `text` (the question), `image_id` (the image's number), `text_ids` and `question_id`
     (`image_id * questions_per_image + k`), `answers`, `answer_weights` (1), `human_answers` and `question_type`, one of
     'exists', 'count', 'attribute', 'compare' and 'relation'.
 
     Args:
-        num_images: how many pictures.
-        image_size: side of the picture in pixels.
+        num_images: how many images.
+        image_size: side of the image in pixels.
         questions_per_image: at most 5, each of another type.
         seed: of the world.
-        start: number of the first picture.
+        start: number of the first image.
         pipeline: transforms that a sample goes through.
         test_mode: as in `ImageTextDataset`.
 
@@ -40,12 +41,10 @@ class ShapeWorldQuestions(DrawnDataset):
         questions_per_image: int = 4,
         seed: int = 0,
         start: int = 0,
-        pipeline: list[dict | Callable] = (),
+        pipeline: Sequence[dict | Callable] = (),
         test_mode: bool = False,
     ) -> None:
-        check_least('questions_per_image', questions_per_image, 1)
-        if questions_per_image > len(KINDS):
-            raise ValueError(f'questions_per_image must be at most {len(KINDS)}, got {questions_per_image}')
+        check_count('questions_per_image', questions_per_image, most=len(KINDS))
         self.questions_per_image = questions_per_image
         about = {'questions_per_image': questions_per_image}
         super().__init__('num_images', num_images, 1, image_size, seed, start, pipeline, test_mode, about)
@@ -71,8 +70,5 @@ class ShapeWorldQuestions(DrawnDataset):
                 )
         return data_list
 
-    def get_data_info(self, idx: int) -> dict:
-        info = super().get_data_info(idx)
-        scene, _ = counted_scene_of(self.seed, info['image_id'])
-        info['img'] = self.pictures.draw(info['image_id'], scene)
-        return info
+    def scenes_of(self, image_id: int) -> tuple[Scene, ...]:
+        return counted_scene_of(self.seed, image_id)[:1]

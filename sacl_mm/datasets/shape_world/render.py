@@ -1,4 +1,4 @@
-"""Pictures of scenes, at any resolution.
+"""Images of scenes, at any resolution.
 
 An object is a *sprite*: how much of each pixel is body, light (texture), dark (outline) and shadow. Sprites are drawn
 once per look and size, finely, and kept; rendering turns, scales and shifts them onto the background and mixes colours.
@@ -31,12 +31,12 @@ _FINENESS = 5  # a sprite is drawn this much larger, then averaged
 def render_scene(scene: Scene, size: int) -> np.ndarray:
     """(size, size, 3) uint8 BGR; equal for equal scenes and sizes."""
     rng = np.random.default_rng(scene.nuisance)
-    picture = _background(size, rng)
+    image = _background(size, rng)
     for item in scene.objects:
         angle, scale = rng.uniform(-18, 18), rng.uniform(0.94, 1.06)
         tint = rng.uniform(0.93, 1.05) + rng.uniform(-0.03, 0.03, 3)
-        _paint(picture, item, angle, scale, tint)
-    return np.clip(picture + 0.5, 0, 255).astype(np.uint8)
+        _paint(image, item, angle, scale, tint)
+    return np.clip(image + 0.5, 0, 255).astype(np.uint8)
 
 
 def _background(size: int, rng: np.random.Generator) -> np.ndarray:
@@ -45,24 +45,24 @@ def _background(size: int, rng: np.random.Generator) -> np.ndarray:
     clouds = rng.uniform(-13, 13, (8, 8, 1)) + rng.uniform(-5, 5, (8, 8, 3))
     # The middle of the coarse grid, turned, so that neither its border nor its axes show: 3 of its 8 cells are the side.
     window = cv2.getRotationMatrix2D((size / 2 - 0.5, size / 2 - 0.5), rng.uniform(0, 360), 3 / size)
-    window[:, 2] += 3.5 - (size / 2 - 0.5)
+    window[:, 2] += np.array(3.5 - (size / 2 - 0.5))
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine((colour + clouds).astype(np.float32), window, (size, size), flags=flags)
 
 
-def _paint(picture: np.ndarray, item: WorldObject, angle: float, scale: float, tint: np.ndarray) -> None:
-    size = len(picture)
+def _paint(image: np.ndarray, item: WorldObject, angle: float, scale: float, tint: np.ndarray) -> None:
+    size = len(image)
     radius = RADII[item.size] * size / SIDE
     side = ceil(2 * _EXTENT * radius)
     sprite = _sprite(item.shape, item.texture, side)
-    # The part of the picture that the turned sprite can reach.
+    # The part of the image that the turned sprite can reach.
     x, y = item.x * size / SIDE, item.y * size / SIDE
     reach = 1.15 * _EXTENT * radius
     left, top = max(int(x - reach), 0), max(int(y - reach), 0)
-    part = picture[top : ceil(y + reach), left : ceil(x + reach)]
+    part = image[top : ceil(y + reach), left : ceil(x + reach)]
     # From pixel centres of the sprite to pixel centres of the part.
     turn = cv2.getRotationMatrix2D((side / 2 - 0.5, side / 2 - 0.5), angle, scale * 2 * _EXTENT * radius / side)
-    turn[:, 2] += (x - left - side / 2, y - top - side / 2)
+    turn[:, 2] += np.array((x - left - side / 2, y - top - side / 2))
     cover = cv2.warpAffine(sprite, turn, part.shape[1::-1], flags=cv2.INTER_LINEAR)
 
     body = np.array(PALETTE[item.colour]) * tint

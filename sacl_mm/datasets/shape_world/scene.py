@@ -1,6 +1,6 @@
-"""Scenes of the shape world: what there is and where, without any picture.
+"""Scenes of the shape world: what there is and where, without any image.
 
-Positions and radii are integers, in thousandths of the picture's side, so that every statement about a scene is exact.
+Positions and radii are integers, in thousandths of the image's side, so that every statement about a scene is exact.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class WorldObject:
     """One object; `x` (to the right) and `y` (downwards) are its centre in thousandths of the side.
 
     Raises:
-        ValueError: for an attribute outside its vocabulary, or a centre outside the picture.
+        ValueError: for an attribute outside its vocabulary, or a centre outside the image.
     """
 
     shape: str
@@ -52,7 +52,7 @@ class WorldObject:
 
 @dataclass(frozen=True)
 class Scene:
-    """Some objects and a seed for everything in the picture that no statement is about (background, tint, rotation)."""
+    """Some objects and a seed for everything in the image that no statement is about (background, tint, rotation)."""
 
     objects: tuple[WorldObject, ...]
     nuisance: int = 0
@@ -65,7 +65,7 @@ class Scene:
 def sample_scene(rng: np.random.Generator) -> Scene:
     """A scene of 2 to 5 objects that do not overlap.
 
-    Some objects repeat about half of what another one looks like: pictures with two stars, or a red star and a red heart,
+    Some objects repeat about half of what another one looks like: images with two stars, or a red star and a red heart,
     can only be told apart by who has which attribute.
     """
     number = int(rng.integers(MIN_OBJECTS, MAX_OBJECTS + 1))
@@ -81,7 +81,10 @@ def sample_scene(rng: np.random.Generator) -> Scene:
             looks.append(look)
         centres = _place([RADII[look[2]] for look in looks], rng)
         if centres is not None:
-            objects = tuple(WorldObject(*look, *centre) for look, centre in zip(looks, centres, strict=True))
+            objects = tuple(
+                WorldObject(**dict(zip(ATTRIBUTES, look, strict=True)), x=x, y=y)
+                for look, (x, y) in zip(looks, centres, strict=True)
+            )
             return Scene(objects, nuisance=int(rng.integers(2**31)))
 
 

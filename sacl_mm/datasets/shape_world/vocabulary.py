@@ -14,7 +14,7 @@ def shape_world_vocabulary(questions: bool = False) -> list[str]:
     """BERT's special tokens ([PAD] is 0) and all words: the lines of a WordPiece `vocab.txt` without any [UNK].
 
     Args:
-        questions: whether the further words of questions, answers and statements about two pictures follow. Those of
+        questions: whether the further words of questions, answers and statements about two images follow. Those of
             the captions keep their places, so that a model trained without them can go on with them.
     """
     further = (*QUESTION_WORDS, *ANSWERS, *STATEMENT_WORDS) if questions else ()

@@ -13,6 +13,7 @@ from sacl_mm.datasets.shape_world.pair_statement import PairGroup, sample_group
 from sacl_mm.datasets.shape_world.question import KINDS, HowMany, Question, sample_counted_scene, sample_question
 from sacl_mm.datasets.shape_world.question_text import word_question
 from sacl_mm.datasets.shape_world.scene import Scene, sample_scene
+from sacl_mm.functional.settings import check_count
 
 _SCENE_STREAM, _CAPTION_STREAM, _COUNTED_SCENE_STREAM, _QUESTION_STREAM, _PAIR_STREAM = range(5)
 MAX_CAPTIONS = 20
@@ -20,13 +21,11 @@ MAX_CAPTIONS = 20
 
 def check_world(seed: int, captions_per_image: int) -> None:
     """Raises ValueError unless both can describe a world."""
-    if not isinstance(seed, int) or seed < 0:
-        raise ValueError(f'seed must be an integer >= 0, got {seed!r}')
-    if not isinstance(captions_per_image, int) or not 1 <= captions_per_image <= MAX_CAPTIONS:
-        raise ValueError(f'captions_per_image must be an integer in 1 .. {MAX_CAPTIONS}, got {captions_per_image!r}')
+    check_count('seed', seed, 0)
+    check_count('captions_per_image', captions_per_image, most=MAX_CAPTIONS)
 
 
-# Scenes are asked for again for their captions, their picture and their relevance.
+# Scenes are asked for again for their captions, their image and their relevance.
 @lru_cache(maxsize=2**14)
 def scene_of(seed: int, index: int) -> Scene:
     """Scene number `index`."""

@@ -1,4 +1,4 @@
-"""What a frozen backbone made of a picture, in place of its pixels: a grid, or a sequence of tokens."""
+"""What a frozen backbone made of an image, in place of its pixels: a grid, or a sequence of tokens."""
 
 import os
 from functools import lru_cache
@@ -8,17 +8,17 @@ import torch
 import torch.nn.functional as F
 from mmcv.transforms import BaseTransform
 
-from sacl_mm.broken_sample import BrokenSampleError
 from sacl_mm.datasets.image_files import regular_file_size
 from sacl_mm.registry import TRANSFORMS
+from sacl_mm.user_error import BrokenSampleError
 
 
 @TRANSFORMS.register_module()
 class LoadImageGrid(BaseTransform):
-    """Load what a frozen backbone made of a picture, in place of `LoadImage` and of resizing.
+    """Load what a frozen backbone made of an image, in place of `LoadImage` and of resizing.
 
-    `img` becomes the array (H, W, C), floating point, of ROOT/NAME.npy, NAME being the picture's without its suffix;
-    flipping it (`mmpretrain.RandomFlip`) is close to flipping the picture.
+    `img` becomes the array (H, W, C), floating point, of ROOT/NAME.npy, NAME being the image's without its suffix;
+    flipping it (`mmpretrain.RandomFlip`) is close to flipping the image.
 
     Args:
         root: the folder that `tools/cache_grids.py` wrote.
@@ -26,7 +26,7 @@ class LoadImageGrid(BaseTransform):
             (`torch.nn.functional.adaptive_avg_pool2d`); None keeps grids as they are.
 
     Raises:
-        BrokenSampleError: no such file (as of a picture that could not be read), or no grid in it.
+        BrokenSampleError: no such file (as of an image that could not be read), or no grid in it.
         ValueError: a grid that is coarser than `size`.
     """
 
@@ -54,7 +54,7 @@ class LoadImageTokens(BaseTransform):
         root: the folder that `tools/cache_grids.py` wrote.
 
     Raises:
-        BrokenSampleError: no such file (as of a picture that could not be read), or no tokens in it.
+        BrokenSampleError: no such file (as of an image that could not be read), or no tokens in it.
     """
 
     def __init__(self, root: str) -> None:
@@ -63,7 +63,7 @@ class LoadImageTokens(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Read the tokens of `img_path`."""
         tokens = _read(_path(self.root, results['img_path']), results['img_path'], 2)
-        results['img'] = torch.from_numpy(tokens)  # as an array, PackInputs would take it for a grey picture
+        results['img'] = torch.from_numpy(tokens)  # as an array, PackInputs would take it for a grey image
         results['img_shape'] = results['ori_shape'] = tokens.shape[:1]
         return results
 
@@ -72,11 +72,11 @@ _MAX_BYTES = 1 << 28
 _KINDS = {2: 'tokens (N, C)', 3: 'a grid of features (H, W, C)'}
 
 
-def _path(root: str, picture: str) -> str:
-    return os.path.join(root, os.path.splitext(os.path.basename(picture))[0] + '.npy')
+def _path(root: str, image: str) -> str:
+    return os.path.join(root, os.path.splitext(os.path.basename(image))[0] + '.npy')
 
 
-def _read(path: str, picture: str, dimensions: int) -> np.ndarray:
+def _read(path: str, image: str, dimensions: int) -> np.ndarray:
     try:
         size = regular_file_size(path)
         if size > _MAX_BYTES:
@@ -85,7 +85,7 @@ def _read(path: str, picture: str, dimensions: int) -> np.ndarray:
         features = np.lib.format.open_memmap(path, mode='r')
     except FileNotFoundError as error:
         raise BrokenSampleError(
-            f"'{path}' for the picture '{picture}' does not exist: make it with tools/cache_grids.py", path
+            f"'{path}' for the image '{image}' does not exist: make it with tools/cache_grids.py", path
         ) from error
     except (ValueError, OSError, EOFError, TypeError, OverflowError) as error:  # the latter two of sizes that overflow
         raise BrokenSampleError(

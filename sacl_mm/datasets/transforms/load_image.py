@@ -10,12 +10,12 @@ from mmcv.transforms import BaseTransform
 from mmengine import fileio
 from PIL import Image
 
-from sacl_mm.broken_sample import BrokenSampleError
 from sacl_mm.datasets.image_files import regular_file_size
 from sacl_mm.datasets.pixels import orientation_of, pixels_of, pixels_of_array
 from sacl_mm.registry import TRANSFORMS
+from sacl_mm.user_error import BrokenSampleError
 
-Picture: TypeAlias = str | os.PathLike | np.ndarray | Image.Image
+ImageSource: TypeAlias = str | os.PathLike | np.ndarray | Image.Image
 """A path, an array as cv2 loads it (uint8 or uint16, grey, BGR or BGRA), or a PIL image."""
 
 # Rasters only: of others, Pillow hands EPS to an interpreter of PostScript. AVIF needs Pillow 11.3.
@@ -113,7 +113,7 @@ def _reason(error: Exception) -> str:
     return ' '.join(str(error).split()) or type(error).__name__  # some run over several lines
 
 
-def _name(source: Picture) -> str:
+def _name(source: ImageSource) -> str:
     if isinstance(source, np.ndarray):
         return 'array'
     if isinstance(source, Image.Image):

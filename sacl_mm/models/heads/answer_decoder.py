@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from transformers import BertConfig
 from transformers.models.bert.modeling_bert import BertEmbeddings
 
-from sacl_mm.functional.finite import check_finite
-from sacl_mm.functional.settings import check_count, check_heads, check_number
+from sacl_mm.functional.settings import check_count, check_finite, check_heads, check_number
 from sacl_mm.layers import FusionLayer, KeyValue
 from sacl_mm.layers.initialisation import init_as_bert
 from sacl_mm.layers.tied_embedding import TiedEmbedding

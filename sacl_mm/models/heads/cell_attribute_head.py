@@ -11,8 +11,7 @@ from mmengine.model import BaseModule
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
-from sacl_mm.functional.finite import check_finite
-from sacl_mm.functional.settings import check_count
+from sacl_mm.functional.settings import check_count, check_finite
 from sacl_mm.registry import MODELS
 
 

@@ -29,7 +29,7 @@ def test_captions_are_true_and_of_every_kind():
 
 def test_captions_leave_no_doubt():
     for _, claim, _ in CAPTIONS:
-        if isinstance(claim, Exists):  # 'a large object' is in most pictures
+        if isinstance(claim, Exists):  # 'a large object' is in most images
             assert claim.description.shape or claim.description.colour
         if isinstance(claim, Pair) and claim.relation is None:  # one object cannot be meant twice
             assert claim.first.excludes(claim.second)

@@ -71,12 +71,12 @@ def test_pipeline_and_metainfo():
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        ({'num_images': 0}, 'num_images must be an integer >= 1, got 0'),
-        ({'num_images': 2.5}, 'num_images must be an integer'),
-        ({'num_images': 1, 'image_size': 8}, 'image_size must be an integer >= 16'),
-        ({'num_images': 1, 'start': -1}, 'start must be an integer >= 0'),
-        ({'num_images': 1, 'seed': -1}, 'seed must be an integer >= 0'),
-        ({'num_images': 1, 'captions_per_image': 0}, 'captions_per_image must be an integer in'),
+        ({'num_images': 0}, 'num_images must be a whole number of at least 1, got 0'),
+        ({'num_images': 2.5}, 'num_images must be a whole number'),
+        ({'num_images': 1, 'image_size': 8}, 'image_size must be a whole number of at least 16'),
+        ({'num_images': 1, 'start': -1}, 'start must be a whole number of at least 0'),
+        ({'num_images': 1, 'seed': -1}, 'seed must be a whole number of at least 0'),
+        ({'num_images': 1, 'captions_per_image': 0}, 'captions_per_image must be a whole number from 1 to 20'),
     ],
 )
 def test_bad_input(arguments, message):
@@ -85,11 +85,11 @@ def test_bad_input(arguments, message):
 
 
 @pytest.mark.parametrize('kept', [10**9, 0])
-def test_a_kept_picture_is_not_changed_by_who_gets_it(kept, monkeypatch):
-    monkeypatch.setattr('sacl_mm.datasets.shape_world.pictures._MAX_KEPT_BYTES', kept)
+def test_a_kept_image_is_not_changed_by_who_gets_it(kept, monkeypatch):
+    monkeypatch.setattr('sacl_mm.datasets.shape_world.drawn_dataset._MAX_KEPT_BYTES', kept)
     dataset = ShapeWorld(2, image_size=32)
     for _ in range(2):
-        picture = dataset[1]['img']
-        assert np.array_equal(picture, render_scene(scene_of(0, 1), 32))
-        picture[:] = 0
-    assert len(dataset.pictures.kept) == (1 if kept else 0)
+        image = dataset[1]['img']
+        assert np.array_equal(image, render_scene(scene_of(0, 1), 32))
+        image[:] = 0
+    assert len(dataset._kept) == (1 if kept else 0)

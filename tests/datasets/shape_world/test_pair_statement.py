@@ -67,8 +67,8 @@ def test_a_group_is_one_statement_true_of_half_of_its_pairs(groups):
     assert len({group.labels for group in groups}) == 6
 
 
-def test_both_pictures_count(groups):
-    """For 'both', 'one', 'more', 'same' and 'total' one picture alone does not tell the label."""
+def test_both_images_count(groups):
+    """For 'both', 'one', 'more', 'same' and 'total' one image alone does not tell the label."""
     seen = defaultdict(Counter)
     for group in groups:
         for (left, _), label in zip(group.pairs, group.labels, strict=True):

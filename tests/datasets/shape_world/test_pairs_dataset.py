@@ -40,17 +40,17 @@ def test_every_statement_is_true_of_half_of_its_pairs():
     assert all(sum(dataset[4 * group + pair]['label'] for pair in range(4)) == 2 for group in range(30))
 
 
-def test_a_kept_picture_is_not_changed_by_who_gets_it():
+def test_a_kept_image_is_not_changed_by_who_gets_it():
     dataset = ShapeWorldPairs(1, image_size=32)
-    for picture in dataset[0]['img']:
-        picture[:] = 0
+    for image in dataset[0]['img']:
+        image[:] = 0
     left, right = dataset[0]['img']
     assert np.array_equal(left, render_scene(pair_group_of(0, 0).pairs[0][0], 32))
     assert np.array_equal(right, render_scene(pair_group_of(0, 0).pairs[0][1], 32))
     assert not np.array_equal(left, right)
 
 
-def test_packed_pairs_are_two_pictures():
+def test_packed_pairs_are_two_images():
     pack = dict(
         type='mmpretrain.PackInputs',
         algorithm_keys=['token_ids', 'image_id', 'text_ids', 'label'],
@@ -58,7 +58,7 @@ def test_packed_pairs_are_two_pictures():
     )
     dataset = ShapeWorldPairs(1, 32, pipeline=[dict(type='sacl_mm.TokenizeText', tokenizer=TOKENIZER), pack])
     packed = dataset[2]
-    assert [tuple(picture.shape) for picture in packed['inputs']] == [(3, 32, 32)] * 2
+    assert [tuple(image.shape) for image in packed['inputs']] == [(3, 32, 32)] * 2
     assert packed['data_samples'].identifier == 'world-0-2-0'
     assert packed['data_samples'].label in (0, 1)
 
@@ -66,10 +66,10 @@ def test_packed_pairs_are_two_pictures():
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        ({'num_groups': 0}, 'num_groups must be an integer >= 1, got 0'),
-        ({'num_groups': 1, 'image_size': 8}, 'image_size must be an integer >= 16'),
-        ({'num_groups': 1, 'start': -1}, 'start must be an integer >= 0'),
-        ({'num_groups': 1, 'seed': -1}, 'seed must be an integer >= 0'),
+        ({'num_groups': 0}, 'num_groups must be a whole number of at least 1, got 0'),
+        ({'num_groups': 1, 'image_size': 8}, 'image_size must be a whole number of at least 16'),
+        ({'num_groups': 1, 'start': -1}, 'start must be a whole number of at least 0'),
+        ({'num_groups': 1, 'seed': -1}, 'seed must be a whole number of at least 0'),
     ],
 )
 def test_bad_input(arguments, message):

@@ -20,7 +20,7 @@ def test_a_sample():
     sample = dataset[6]
     scene, _ = counted_scene_of(2, 41)
     question, kind, text = questions_of(2, 41, 4)[2]
-    picture = sample.pop('img')
+    image = sample.pop('img')
     said = answer(question, scene)
     assert sample.pop('sample_idx') == 6
     assert sample == {
@@ -33,7 +33,7 @@ def test_a_sample():
         'human_answers': [said],
         'question_type': kind,
     }
-    assert np.array_equal(picture, render_scene(scene, 64))
+    assert np.array_equal(image, render_scene(scene, 64))
 
 
 def test_questions_depend_on_seed_and_number_only():
@@ -86,22 +86,22 @@ def test_answers_and_metainfo():
     assert list(dataset.metainfo['answers']) == answers
 
 
-def test_a_kept_picture_is_not_changed_by_who_gets_it():
+def test_a_kept_image_is_not_changed_by_who_gets_it():
     dataset = ShapeWorldQuestions(2, image_size=32)
     dataset[1]['img'][:] = 0
     assert np.array_equal(dataset[2]['img'], render_scene(counted_scene_of(0, 0)[0], 32))
-    assert len(dataset.pictures.kept) == 1  # one picture for all of its questions
+    assert len(dataset._kept) == 1  # one image for all of its questions
 
 
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        ({'num_images': 0}, 'num_images must be an integer >= 1, got 0'),
-        ({'num_images': 1, 'image_size': 8}, 'image_size must be an integer >= 16'),
-        ({'num_images': 1, 'start': -1}, 'start must be an integer >= 0'),
-        ({'num_images': 1, 'seed': 0.5}, 'seed must be an integer >= 0'),
-        ({'num_images': 1, 'questions_per_image': 0}, 'questions_per_image must be an integer >= 1'),
-        ({'num_images': 1, 'questions_per_image': 6}, 'questions_per_image must be at most 5, got 6'),
+        ({'num_images': 0}, 'num_images must be a whole number of at least 1, got 0'),
+        ({'num_images': 1, 'image_size': 8}, 'image_size must be a whole number of at least 16'),
+        ({'num_images': 1, 'start': -1}, 'start must be a whole number of at least 0'),
+        ({'num_images': 1, 'seed': 0.5}, 'seed must be a whole number of at least 0'),
+        ({'num_images': 1, 'questions_per_image': 0}, 'questions_per_image must be a whole number from 1 to 5'),
+        ({'num_images': 1, 'questions_per_image': 6}, 'questions_per_image must be a whole number from 1 to 5, got 6'),
     ],
 )
 def test_bad_input(arguments, message):

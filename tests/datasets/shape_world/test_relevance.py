@@ -87,7 +87,7 @@ def test_callable_knows_the_world_from_ids():
 
 
 def test_bad_input():
-    with pytest.raises(ValueError, match='seed must be an integer'):
+    with pytest.raises(ValueError, match='seed must be a whole number'):
         ShapeWorldRelevance(seed=-1)
     with pytest.raises(ValueError, match='captions_per_image must be'):
         ShapeWorldRelevance(captions_per_image=0)

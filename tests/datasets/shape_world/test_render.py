@@ -13,13 +13,13 @@ def of_one(shape='circle', colour='red', size='large', texture='plain', x=500, y
 
 @pytest.mark.parametrize('size', [32, 64, 97, 224])
 def test_any_size_and_deterministic(size):
-    picture = render_scene(scene_of(0, 1), size)
-    assert picture.shape == (size, size, 3)
-    assert picture.dtype == np.uint8
-    assert np.array_equal(picture, render_scene(scene_of(0, 1), size))
+    image = render_scene(scene_of(0, 1), size)
+    assert image.shape == (size, size, 3)
+    assert image.dtype == np.uint8
+    assert np.array_equal(image, render_scene(scene_of(0, 1), size))
 
 
-def test_resolutions_show_the_same_picture():
+def test_resolutions_show_the_same_image():
     for index in range(10):
         scene = scene_of(0, index)
         small = render_scene(scene, 64).astype(float)
@@ -28,15 +28,15 @@ def test_resolutions_show_the_same_picture():
         assert np.abs(small - shrunk).mean() < 0.5 * np.abs(small - moved).mean()
 
 
-def test_nuisance_changes_the_picture_a_little():
+def test_nuisance_changes_the_image_a_little():
     scene = scene_of(0, 3)
     other = dataclasses.replace(scene, nuisance=scene.nuisance + 1)
     assert not np.array_equal(render_scene(scene, 64), render_scene(other, 64))
 
 
 def test_object_is_where_the_scene_says():
-    picture = render_scene(of_one(colour='black', x=250, y=700), 100).astype(int)
-    rows, columns = np.nonzero(picture.sum(-1) < 200)
+    image = render_scene(of_one(colour='black', x=250, y=700), 100).astype(int)
+    rows, columns = np.nonzero(image.sum(-1) < 200)
     assert abs(columns.mean() - 25) < 1
     assert abs(rows.mean() - 70) < 1
 
@@ -56,11 +56,11 @@ def test_colours_stay_apart_under_tint():
 @pytest.mark.parametrize('size', ['small', 'large'])
 def test_looks_differ_at_64_pixels(size):
     """Any two shapes with one texture, and any two textures of one shape, differ visibly in the same scene."""
-    pictures = {(s, t): render_scene(of_one(s, 'yellow', size, t), 64).astype(float) for s in SHAPES for t in TEXTURES}
-    for (shape, texture), picture in pictures.items():
-        for (other_shape, other_texture), other in pictures.items():
+    images = {(s, t): render_scene(of_one(s, 'yellow', size, t), 64).astype(float) for s in SHAPES for t in TEXTURES}
+    for (shape, texture), image in images.items():
+        for (other_shape, other_texture), other in images.items():
             if (shape == other_shape) != (texture == other_texture):
-                assert (np.abs(picture - other).max(-1) > 40).sum() >= 12
+                assert (np.abs(image - other).max(-1) > 40).sum() >= 12
 
 
 def test_large_covers_more_than_small():

@@ -7,16 +7,16 @@ import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
 
-from sacl_mm.broken_sample import BrokenSampleError
 from sacl_mm.compatibility import load_mmpretrain
 from sacl_mm.registry import DATASETS, MODELS, TRANSFORMS
+from sacl_mm.user_error import BrokenSampleError
 
 FLIP = dict(type='mmpretrain.RandomFlip', prob=1.0, direction='horizontal')
 
 
 @pytest.fixture
 def grids(tmp_path):
-    """Two pictures and their grids of 2 x 3 places and 5 channels."""
+    """Two images and their grids of 2 x 3 places and 5 channels."""
     load_mmpretrain()
     rng = np.random.default_rng(0)
     arrays = {name: rng.normal(size=(2, 3, 5)).astype(np.float16) for name in ('1', 'b.c')}
@@ -26,13 +26,11 @@ def grids(tmp_path):
     return tmp_path, arrays
 
 
-def load(root, picture, **options):
-    return TRANSFORMS.build(dict(type='LoadImageGrid', root=str(root), **options)).transform(
-        dict(img_path=str(picture))
-    )
+def load(root, image, **options):
+    return TRANSFORMS.build(dict(type='LoadImageGrid', root=str(root), **options)).transform(dict(img_path=str(image)))
 
 
-def test_the_grid_of_a_picture(grids):
+def test_the_grid_of_an_image(grids):
     root, arrays = grids
     for name, array in arrays.items():
         results = load(root, f'somewhere/else/{name}.jpg')
@@ -58,7 +56,7 @@ def test_a_grid_is_never_made_finer(grids):
 
 
 def batch(root, kind):
-    """The pictures of two captions, as a model takes them, flipped."""
+    """The images of two captions, as a model takes them, flipped."""
     (root / 'captions.txt').write_text('1.jpg#0\ta dog\nb.c.jpg#0\ta cat\n')
     config = dict(
         type='ImageTextPairs',
@@ -109,13 +107,13 @@ def test_tokens_and_grids_are_told_apart(grids):
     tokens = TRANSFORMS.build(dict(type='LoadImageTokens', root=str(root)))
     with pytest.raises(ValueError, match=r'1\.npy\' holds float16 of shape \(2, 3, 5\), not tokens \(N, C\).*anew'):
         tokens.transform(dict(img_path='1.jpg'))
-    with pytest.raises(BrokenSampleError, match=r"2\.npy' for the picture '2\.jpg'.*tools/cache_grids\.py"):
+    with pytest.raises(BrokenSampleError, match=r"2\.npy' for the image '2\.jpg'.*tools/cache_grids\.py"):
         tokens.transform(dict(img_path='2.jpg'))
 
 
 def test_a_missing_grid_names_the_file_and_the_tool(grids):
     root, _ = grids
-    with pytest.raises(BrokenSampleError, match=r"2\.npy' for the picture 'x/2\.jpg'.*tools/cache_grids\.py"):
+    with pytest.raises(BrokenSampleError, match=r"2\.npy' for the image 'x/2\.jpg'.*tools/cache_grids\.py"):
         load(root, 'x/2.jpg')
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python
-"""Compare ALBEF's own models with ours: `python tools/model_converters/check_albef_parity.py ALBEF [--base]`.
+"""Compare ALBEF's own models with ours: `python tools/benchmarks/check_albef_parity.py ALBEF [--base]`.
 
 ALBEF is a copy of github.com/salesforce/ALBEF, whose modules are imported and run. Its models get random weights, which are
-converted and loaded into ours; both then get the same pictures and token ids, in evaluation mode and float32. The largest
+converted and loaded into ours; both then get the same images and token ids, in evaluation mode and float32. The largest
 difference in each output is printed; the exit code is 1 if one exceeds the tolerance. Nothing is downloaded.
 
 Needs timm and a transformers that ALBEF's code can import (4.51.3 does).
@@ -16,18 +16,27 @@ from types import SimpleNamespace
 
 import torch
 import torch.nn.functional as F
-from albef_code import ANSWERS, CLS, MASK, QUEUE, TEXTS, Inputs, albef_builder, alone, random_inputs, tokens
+from albef_code import (
+    ANSWERS,
+    BASE,
+    CLS,
+    MASK,
+    QUEUE,
+    SMALL,
+    TEXTS,
+    Inputs,
+    albef_builder,
+    alone,
+    ours,
+    random_inputs,
+    tokens,
+)
 from mmengine.structures import BaseDataElement
-from torch import Tensor, nn
+from torch import Tensor
 
-import sacl_mm.models  # noqa: F401  (registers the models)
-from sacl_mm.checkpoints import albef_to_ours
 from sacl_mm.engine.launch import run_tool
 from sacl_mm.models.losses import FeaturePair, NegativeBank
-from sacl_mm.registry import MODELS
 
-SMALL = dict(width=96, image_layers=3, heads=4, patch=8, image=48, vocab=200, positions=40, embed=32)
-BASE = dict(width=768, image_layers=12, heads=12, patch=16, image=256, vocab=30522, positions=512, embed=256)
 CANDIDATES = 8  # of the answers
 DISTILLATION = 0.4
 
@@ -41,34 +50,6 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--tolerance', type=float, default=1e-4, help='of each output (default: %(default)s)')
     parser.add_argument('--seed', type=int, default=0)
     return parser.parse_args()
-
-
-def ours(albef: nn.Module | None, type_: str, size: dict, with_common_space: bool = True, **parts) -> nn.Module:
-    """Our model with ALBEF's weights, every one of which has to find its place, or as it was built (None)."""
-    width, heads = size['width'], size['heads']
-    arch = dict(embed_dims=width, num_layers=size['image_layers'], num_heads=heads, feedforward_channels=4 * width)
-    towers = dict(
-        type='TwoTower',
-        backbone=dict(
-            type='mmpretrain.VisionTransformer',
-            arch=arch,
-            img_size=size['image'],
-            patch_size=size['patch'],
-            norm_cfg=dict(type='LN', eps=1e-6),
-            out_type='raw',
-        ),
-        neck=dict(type='ImageTokenNeck', in_channels=width),
-        text_encoder=dict(
-            type='BertTextEncoder', vocab_size=size['vocab'], width=width, num_heads=heads, max_length=size['positions']
-        ),
-        embed_dims=size['embed'] if with_common_space else None,
-    )
-    fusion = dict(type='FusionEncoder', width=width, image_width=width, num_heads=heads)
-    preprocessor = dict(type='ImageTextPreprocessor', vocab_size=size['vocab'])
-    model = MODELS.build(dict(dict(type=type_, towers=towers, fusion=fusion, data_preprocessor=preprocessor), **parts))
-    if albef is not None:
-        model.load_state_dict(albef_to_ours(albef.state_dict()).state, strict=True)
-    return model.eval()
 
 
 # ------------------------------------------------------------------------------------------------------ comparisons
@@ -94,16 +75,16 @@ def pretraining(build: Callable, size: dict, inputs: Inputs) -> Outputs:
         encoder = getattr(albef, f'text_encoder{end}')
         image = getattr(albef, f'visual_encoder{end}')(inputs.images)
         text = encoder.bert(**vars(inputs.text), return_dict=True, mode='text').last_hidden_state
-        pictures, texts = mine.towers.encode_image(inputs.images), mine.towers.encode_text(*inputs.texts)
-        features.append(FeaturePair(pictures.feature, texts.feature))
-        yield f'{name}image tokens', image, pictures.tokens
+        images, texts = mine.towers.encode_image(inputs.images), mine.towers.encode_text(*inputs.texts)
+        features.append(FeaturePair(images.feature, texts.feature))
+        yield f'{name}image tokens', image, images.tokens
         yield f'{name}text tokens', text[inputs.mask], texts.tokens[inputs.mask]
         image_feature = F.normalize(getattr(albef, f'vision_proj{end}')(image[:, 0]), dim=-1)
         text_feature = F.normalize(getattr(albef, f'text_proj{end}')(text[:, 0]), dim=-1)
-        yield f'{name}image features', image_feature, pictures.feature
+        yield f'{name}image features', image_feature, images.feature
         yield f'{name}text features', text_feature, texts.feature
 
-        fused = mine.fusion(texts.tokens, inputs.mask, mine.fusion.project(pictures.tokens), torch.arange(TEXTS))
+        fused = mine.fusion(texts.tokens, inputs.mask, mine.fusion.project(images.tokens), torch.arange(TEXTS))
         logits.append(mine.masked_language_head(fused[inputs.mask], mine.towers.text_encoder.word_embeddings.weight))
         both_logits.append(encoder(**vars(inputs.text), **images_for(image), return_dict=True, return_logits=True))
         yield f'{name}MLM logits', both_logits[-1][inputs.mask], logits[-1]
@@ -136,7 +117,7 @@ def pretraining(build: Callable, size: dict, inputs: Inputs) -> Outputs:
 
 
 def retrieval(build: Callable, size: dict, inputs: Inputs) -> Outputs:
-    """Texts in reverse order with the pictures, as in re-ranking."""
+    """Texts in reverse order with the images, as in re-ranking."""
     albef = build('model_retrieval')
     heads = dict(
         matching_head=dict(type='MatchingHead', width=size['width']),
@@ -145,8 +126,8 @@ def retrieval(build: Callable, size: dict, inputs: Inputs) -> Outputs:
     model = ours(albef, 'ImageTextRetrieval', size, momentum=dict(decay=0.995), **heads)
     image = albef.visual_encoder(inputs.images)
     theirs = albef.text_encoder(**vars(inputs.text), **images_for(image.flip(0)), return_dict=True).last_hidden_state
-    pictures, texts = model.towers.encode_image(inputs.images), model.towers.encode_text(*inputs.texts)
-    keys_values = model.fusion.project(pictures.tokens)
+    images, texts = model.towers.encode_image(inputs.images), model.towers.encode_text(*inputs.texts)
+    keys_values = model.fusion.project(images.tokens)
     mine = model.matching_logits(keys_values, texts.tokens, inputs.mask, torch.arange(TEXTS).flip(0))
     yield 'retrieval: ITM logits', albef.itm_head(theirs[:, 0]), mine
 
@@ -197,8 +178,8 @@ def among(place: Tensor, values: Tensor | float) -> Tensor:
     return torch.zeros(TEXTS, ANSWERS).scatter(1, place, values)
 
 
-def picture_pairs(build: Callable, size: dict, inputs: Inputs) -> Outputs:
-    """The pictures of text b are b and b reversed."""
+def image_pairs(build: Callable, size: dict, inputs: Inputs) -> Outputs:
+    """The images of text b are b and b reversed."""
     paired = dict(type='PairedFusionEncoder', width=size['width'], image_width=size['width'], num_heads=size['heads'])
     options = dict(with_common_space=False, fusion=paired)
     albef = build('model_nlvr')
@@ -218,7 +199,7 @@ def picture_pairs(build: Callable, size: dict, inputs: Inputs) -> Outputs:
 
 
 def images_for(image: Tensor | list[Tensor]) -> dict:
-    """ALBEF's arguments for the cross-attention: one picture for each text, or two."""
+    """ALBEF's arguments for the cross-attention: one image for each text, or two."""
     masks = [torch.ones(x.shape[:2]) for x in image] if isinstance(image, list) else torch.ones(image.shape[:2])
     return dict(encoder_hidden_states=image, encoder_attention_mask=masks)
 
@@ -231,7 +212,7 @@ def main() -> None:
     build, inputs = albef_builder(args.albef, size), random_inputs(size)
     print(f'{"output":36}{"largest value":>15}{"largest difference":>21}')
     failed = False
-    for compare in (pretraining, retrieval, question_answering, picture_pairs):
+    for compare in (pretraining, retrieval, question_answering, image_pairs):
         for name, theirs, mine in compare(build, size, inputs):
             difference = (theirs - mine).abs().max().item()
             failed |= not difference <= args.tolerance

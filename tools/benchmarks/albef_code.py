@@ -1,4 +1,5 @@
-"""ALBEF's own code, at a size of choice and with random weights in place of the hub's, and inputs for both sides."""
+"""ALBEF's own code, at a size of choice and with random weights in place of the hub's; our model of that size, and inputs
+for both."""
 
 import json
 import sys
@@ -13,15 +14,20 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sacl_mm.engine.config_check import UserError
+import sacl_mm.models  # noqa: F401  (registers the models)
+from sacl_mm.checkpoints import albef_to_ours
+from sacl_mm.registry import MODELS
+from sacl_mm.user_error import UserError
 
 CLS, SEP, MASK = 101, 102, 103
 TEXTS, LENGTH, ANSWERS = 4, 12, 20
 QUEUE = 8
+SMALL = dict(width=96, image_layers=3, heads=4, patch=8, image=48, vocab=200, positions=40, embed=32)
+BASE = dict(width=768, image_layers=12, heads=12, patch=16, image=256, vocab=30522, positions=512, embed=256)
 
 
 class Inputs(NamedTuple):
-    """The same for both sides: pictures, padded texts [CLS] pieces without [SEP] (as ALBEF's tokenizer makes them), a
+    """The same for both sides: images, padded texts [CLS] pieces without [SEP] (as ALBEF's tokenizer makes them), a
     closed list of answers [CLS] pieces [SEP]."""
 
     images: Tensor
@@ -51,7 +57,7 @@ def check_checkout(folder: Path) -> None:
 def albef_builder(folder: Path, size: dict) -> Callable[[str], nn.Module]:
     """Builds ALBEF's models at a size of choice, with random weights in place of the hub's."""
     check_checkout(folder)
-    sys.path.insert(0, str(folder))
+    sys.path.insert(0, str(folder))  # its modules import each other as `models.vit`
     try:
         # A decorator for docstrings, whose arguments have changed since.
         import_module('transformers.file_utils').add_code_sample_docstrings = lambda **_: lambda function: function
@@ -96,6 +102,34 @@ def albef_builder(folder: Path, size: dict) -> Callable[[str], nn.Module]:
         return randomised(model)
 
     return build
+
+
+def ours(albef: nn.Module | None, type_: str, size: dict, with_common_space: bool = True, **parts) -> nn.Module:
+    """Our model with ALBEF's weights, every one of which has to find its place, or as it was built (None)."""
+    width, heads = size['width'], size['heads']
+    arch = dict(embed_dims=width, num_layers=size['image_layers'], num_heads=heads, feedforward_channels=4 * width)
+    towers = dict(
+        type='TwoTower',
+        backbone=dict(
+            type='mmpretrain.VisionTransformer',
+            arch=arch,
+            img_size=size['image'],
+            patch_size=size['patch'],
+            norm_cfg=dict(type='LN', eps=1e-6),
+            out_type='raw',
+        ),
+        neck=dict(type='ImageTokenNeck', in_channels=width),
+        text_encoder=dict(
+            type='BertTextEncoder', vocab_size=size['vocab'], width=width, num_heads=heads, max_length=size['positions']
+        ),
+        embed_dims=size['embed'] if with_common_space else None,
+    )
+    fusion = dict(type='FusionEncoder', width=width, image_width=width, num_heads=heads)
+    preprocessor = dict(type='ImageTextPreprocessor', vocab_size=size['vocab'])
+    model = MODELS.build(dict(dict(type=type_, towers=towers, fusion=fusion, data_preprocessor=preprocessor), **parts))
+    if albef is not None:
+        model.load_state_dict(albef_to_ours(albef.state_dict()).state, strict=True)
+    return model.eval()
 
 
 @contextmanager
