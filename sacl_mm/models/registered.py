@@ -3,6 +3,8 @@
 The losses need torch alone, and know nothing of registries; here they get their places in it.
 """
 
+# ruff: noqa: F401 (what registers itself when it is imported)
+
 import functools
 from collections.abc import Callable
 from typing import Any

@@ -27,6 +27,9 @@ class LogMean(NamedTuple):
     total_A: Tensor
     count_A: Tensor
 
+    def rows(self, part: slice) -> 'LogMean':
+        return LogMean(*(x[part] for x in self))
+
     def add(self, values_AM: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the values relative to the largest of an anchor's, and what is to be added to earlier ones (A,)."""
         largest_A = torch.maximum(self.largest_A, values_AM.amax(dim=1))
@@ -92,14 +95,16 @@ class AnchorSums(NamedTuple):
         )
 
     def rows(self, part: slice) -> 'AnchorSums':
-        return AnchorSums(*(LogMean(*(y[part] for y in x)) if isinstance(x, LogMean) else x[part] for x in self))
+        return self._replace(
+            **{name: x.rows(part) if isinstance(x, LogMean) else x[part] for name, x in self._asdict().items()}
+        )
 
     def add_row_scores(self, pairs: ContrastivePairs, scores_AM: Tensor) -> None:
-        self.row_scores.add(scores_AM.masked_fill(~pairs.negative_AM, -torch.inf))
+        self.row_scores.add(_of_negatives(scores_AM, pairs, -torch.inf))
 
     def add(self, pairs: ContrastivePairs, treatment: PairTreatment) -> None:
         logits_AM = pairs.logits_AM
-        if may_be_true(pairs.positive_AM):
+        if pairs.may_have_positives:
             other_AM = ~pairs.positive_AM
             _add_exponentials(self.log_positive, logits_AM.masked_fill(other_AM, -torch.inf))
             self.positive_logits.add_(logits_AM.masked_fill(other_AM, 0.0).sum(dim=1))
@@ -109,26 +114,21 @@ class AnchorSums(NamedTuple):
         if treatment.anchor_weights_A is not None:
             self.anchor_weights.copy_(treatment.anchor_weights_A)
         if treatment.similarity_targets_AM is not None:
-            error_AM = (pairs.similarity_AM - treatment.similarity_targets_AM).masked_fill_(_nothing(pairs), 0.0)
-            self.squares.add_(error_AM.square_().sum(dim=1), alpha=treatment.regression_weight)
+            self.squares.add_(_errors(pairs, treatment).square_().sum(dim=1), alpha=treatment.regression_weight)
 
-        # The rest is of negatives, and takes the logits' memory.
-        other_AM = ~pairs.negative_AM
-        if may_be_true(other_AM):
-            logits_AM.masked_fill_(other_AM, -torch.inf)
+        weighted_AM = logits_AM
         if treatment.log_weights_AM is not None and treatment.normalise:
-            raw_AM = treatment.log_weights_AM.to(logits_AM.dtype).masked_fill(other_AM, -torch.inf)
-            relative_AM, shift_A = self.weights.add(raw_AM)
+            weighted_AM, shift_A = self.weights.add(_of_negatives(treatment.log_weights_AM, pairs, -torch.inf))
             self.log_negative.add_(shift_A)
-            logits_AM.add_(relative_AM)
+            weighted_AM.add_(logits_AM)
         else:
             self.weights.set_to_one()
             if treatment.log_weights_AM is not None:
-                logits_AM.add_(treatment.log_weights_AM).masked_fill_(other_AM, -torch.inf)
-        _add_exponentials(self.log_negative, logits_AM)
+                weighted_AM.add_(treatment.log_weights_AM)
+        _add_exponentials(self.log_negative, _of_negatives(weighted_AM, pairs, -torch.inf))
 
     def _add_soft_targets(self, pairs: ContrastivePairs, scores_AM: Tensor, logits_AM: Tensor) -> None:
-        scores_AM = scores_AM.masked_fill(_nothing(pairs), -torch.inf)
+        scores_AM = _of_candidates(scores_AM, pairs, -torch.inf)
         before_A = self.log_scores.clone()
         _add_exponentials(self.log_scores, scores_AM)
         log_scores_A = self.log_scores.clamp(min=_LOWEST)  # -inf as long as there are none
@@ -138,8 +138,8 @@ class AnchorSums(NamedTuple):
     def losses(self) -> Tensor:
         """(A,), once all candidates were added."""
         hard_share = 1 - self.soft_share
-        # With one positive and hard targets, the first difference is exactly 0.
         targets = hard_share * self.positive_logits / self.num_positives + self.soft_share * self.soft_logits
+        # With one positive and hard targets, the difference is exactly 0.
         cross_entropy = (self.log_positive - targets) + _log_one_plus_exp(self._odds())
         return self.anchor_weights * cross_entropy + self.squares / self.num_candidates
 
@@ -151,51 +151,45 @@ class AnchorSums(NamedTuple):
         if treatment.log_weights_AM is None:
             return torch.zeros_like(pairs.similarity_AM)
         largest_A1, log_mean_A1 = self.weights.norm()
-        return (treatment.log_weights_AM - largest_A1 - log_mean_A1).masked_fill_(~pairs.negative_AM, 0.0)
+        return (treatment.log_weights_AM - largest_A1 - log_mean_A1).masked_fill(~pairs.negative_AM, 0.0)
 
     def logit_gradient(self, pairs: ContrastivePairs, treatment: PairTreatment) -> Tensor:
         """Of the sum of the anchors' losses, without the regression, with respect to z: softmax minus targets, (A, M)."""
-        odds_A1 = self._odds()[:, None]
-        log_total_A1 = self.log_positive[:, None] + _log_one_plus_exp(odds_A1)
+        odds_A1, log_positive_A1 = self._odds()[:, None], self.log_positive[:, None]
         largest_A1, log_mean_A1 = self.weights.norm()
-        logits_AM = pairs.logits_AM
-        has_positives, other_AM = may_be_true(pairs.positive_AM), ~pairs.negative_AM
-        if has_positives:
-            # Of the positives' part of the softmax, negatives take away the share sigmoid(odds): again no difference of
-            # numbers that are almost equal.
-            part_AM = (logits_AM - self.log_positive[:, None]).exp_()
-            target_A1 = ((1 - self.soft_share) / self.num_positives)[:, None]
-            of_positives_AM = (part_AM - target_A1).addcmul_(part_AM, odds_A1.sigmoid(), value=-1)
-        if treatment.soft_target_scores_AM is not None:
-            scores_AM = treatment.soft_target_scores_AM.masked_fill(_nothing(pairs), -torch.inf)
-            soft_AM = (scores_AM - self.log_scores[:, None]).exp_().mul_(self.soft_share[:, None])
+        log_rest_A1 = log_mean_A1 + log_positive_A1 + _log_one_plus_exp(odds_A1)
+        log_softmax_AM = torch.addcdiv(-log_rest_A1, pairs.similarity_AM, pairs.temperature)
         if treatment.log_weights_AM is not None:
-            logits_AM.add_(treatment.log_weights_AM - largest_A1)
-        gradient_AM = logits_AM.sub_(log_mean_A1 + log_total_A1).exp_()
-        if may_be_true(other_AM):
-            gradient_AM.masked_fill_(other_AM, 0.0)
-        if has_positives:
-            gradient_AM = torch.where(pairs.positive_AM, of_positives_AM, gradient_AM)
+            log_softmax_AM += treatment.log_weights_AM - largest_A1
+        gradient_AM = _of_negatives(log_softmax_AM.exp_(), pairs, 0.0)
+        if pairs.may_have_positives:
+            # Of the positives' softmax among themselves, negatives take away the share sigmoid(odds): again, no difference
+            # of numbers that are almost equal.
+            part_AM = (pairs.logits_AM - log_positive_A1).exp_()
+            hard_A1 = ((1 - self.soft_share) / self.num_positives)[:, None]
+            gradient_AM = torch.where(pairs.positive_AM, part_AM - hard_A1 - part_AM * odds_A1.sigmoid(), gradient_AM)
         if treatment.soft_target_scores_AM is not None:
-            gradient_AM.sub_(soft_AM)
-        if treatment.anchor_weights_A is not None:
-            gradient_AM.mul_(treatment.anchor_weights_A[:, None])
-        return gradient_AM
+            scores_AM = _of_candidates(treatment.soft_target_scores_AM, pairs, -torch.inf)
+            gradient_AM -= self.soft_share[:, None] * (scores_AM - self.log_scores[:, None]).exp_()
+        return gradient_AM if treatment.anchor_weights_A is None else gradient_AM * self.anchor_weights[:, None]
 
     def regression_gradient(self, pairs: ContrastivePairs, treatment: PairTreatment) -> Tensor:
         """Of the sum of the anchors' regression terms with respect to the similarities, (A, M)."""
-        assert treatment.similarity_targets_AM is not None
-        error_AM = (pairs.similarity_AM - treatment.similarity_targets_AM).masked_fill_(_nothing(pairs), 0.0)
-        return error_AM.mul_(2 * treatment.regression_weight / self.num_candidates[:, None])
+        return _errors(pairs, treatment) * (2 * treatment.regression_weight / self.num_candidates[:, None])
 
 
-def may_be_true(mask_AM: Tensor) -> bool:
-    """False only where the whole mask is False, as most blocks' positives are. A GPU is not waited for."""
-    return mask_AM.device.type != 'cpu' or bool(mask_AM.any())
+def _of_negatives(x_AM: Tensor, pairs: ContrastivePairs, otherwise: float) -> Tensor:
+    return x_AM if pairs.are_all_negative else x_AM.masked_fill(~pairs.negative_AM, otherwise)
 
 
-def _nothing(pairs: ContrastivePairs) -> Tensor:
-    return ~(pairs.positive_AM | pairs.negative_AM)
+def _of_candidates(x_AM: Tensor, pairs: ContrastivePairs, otherwise: float) -> Tensor:
+    """Empty slots are none."""
+    return x_AM if pairs.are_all_negative else x_AM.masked_fill(pairs.candidate_image_ids < 0, otherwise)
+
+
+def _errors(pairs: ContrastivePairs, treatment: PairTreatment) -> Tensor:
+    assert treatment.similarity_targets_AM is not None
+    return _of_candidates(pairs.similarity_AM - treatment.similarity_targets_AM, pairs, 0.0)
 
 
 def _add_exponentials(log_sum_A: Tensor, values_AM: Tensor) -> None:

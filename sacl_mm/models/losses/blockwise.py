@@ -1,14 +1,14 @@
-"""The loss and its gradient from blocks of similarities, anchors x candidates, so that memory grows with the batch and not with
-its square (as FlashAttention, arXiv 2205.14135, and Inf-CL, arXiv 2410.17243).
+"""The loss and its gradient from blocks of similarities, anchors x candidates: memory grows with the batch and not with its
+square (as in FlashAttention, arXiv 2205.14135, and Inf-CL, arXiv 2410.17243).
 
-One pass over the blocks takes sums, a second one the gradient. A block serves each of its sides that are anchors: its rows, and
-its columns as well where the candidates are the anchors.
+One pass over the blocks takes sums, a second one the gradient. A block serves each of its sides that are anchors: its rows,
+and its columns as well where the candidates are the anchors.
 
 Shapes: A anchors, M candidates, R and C of them in a block, D features.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -50,10 +50,10 @@ class Side:
             gradient=None if self.gradient is None else self.gradient[part],
         )
 
-    def add_gradient(self, of_similarity_RC: Tensor, others: 'Side', share: float) -> None:
+    def add_gradient(self, of_logit_RC: Tensor, others: 'Side') -> None:
         if self.gradient is not None:
-            scaled_RC = of_similarity_RC if others.lengths is None else of_similarity_RC / others.lengths
-            self.gradient.addmm_(scaled_RC, others.features, alpha=share)
+            scaled_RC = of_logit_RC if others.lengths is None else of_logit_RC / others.lengths
+            self.gradient.addmm_(scaled_RC, others.features)
 
 
 def count_positives(anchors: Side, candidates: list[Side]) -> tuple[Tensor, Tensor]:
@@ -87,8 +87,8 @@ class BlockwiseContrast:
     ) -> None:
         self.images, self.texts, self.policy = images, texts, policy
         self.temperature, self.progress, self.block_pairs = temperature, progress, block_pairs
-        images.sums = AnchorSums.start(*count_positives(images, candidate_texts))
-        texts.sums = AnchorSums.start(*count_positives(texts, candidate_images))
+        images.sums = self.image_sums = AnchorSums.start(*count_positives(images, candidate_texts))
+        texts.sums = self.text_sums = AnchorSums.start(*count_positives(texts, candidate_images))
         self.candidate_images, self.candidate_texts = candidate_images, candidate_texts
 
     @property
@@ -112,25 +112,23 @@ class BlockwiseContrast:
         if candidates.lengths is not None:
             similarity_RC /= candidates.lengths
         dtype = similarity_RC.dtype
-        positive_RC = anchors.image_ids[:, None] == candidates.image_ids
-        negative_RC = ~positive_RC
-        if candidates.lengths is not None:
-            negative_RC &= candidates.image_ids >= 0  # a bank's empty slots are neither
         return ContrastivePairs(
             similarity_RC,
             self.temperature,
-            positive_RC,
-            negative_RC,
+            anchors.image_ids,
+            candidates.image_ids,
+            anchors.text_ids,
+            candidates.text_ids,
+            {name: x.to(dtype) @ candidates.evidence[name].to(dtype).t() for name, x in anchors.evidence.items()},
             self.progress,
             anchors_are_images,
-            {name: x.to(dtype) @ candidates.evidence[name].to(dtype).t() for name, x in anchors.evidence.items()},
-            anchors.image_ids,
-            anchors.text_ids,
-            candidates.image_ids,
-            candidates.text_ids,
+            may_have_positives=may_meet(anchors.image_ids, candidates.image_ids),
+            may_have_empty_slots=candidates.lengths is not None,
         )
 
-    def directions(self, rows: Side, columns: Side, pairs: ContrastivePairs) -> Iterator[tuple[AnchorSums, ContrastivePairs]]:
+    def directions(
+        self, rows: Side, columns: Side, pairs: ContrastivePairs
+    ) -> Iterator[tuple[AnchorSums, ContrastivePairs]]:
         """The sums and the pairs of each side of a block that is anchors; the columns' pairs are turned."""
         for side, is_turned in ((rows, False), (columns, True)):
             if side.sums is not None:
@@ -149,29 +147,41 @@ class BlockwiseContrast:
         for block in self.blocks():
             for sums, pairs in self.directions(*block):
                 sums.add(pairs, self.policy(pairs))
-        return (self.images.sums.losses().mean() + self.texts.sums.losses().mean()) / 2
+        return (self.image_sums.losses().mean() + self.text_sums.losses().mean()) / 2
 
     @torch.no_grad()
-    def add_gradients(self, parameters: list[Tensor]) -> list[Tensor]:
+    def add_gradients(self, parameters: Sequence[Tensor]) -> list[Tensor]:
         """After `loss`: fill in the sides' gradients, and return those of the temperature and of the policy's `parameters`."""
         of_temperature = torch.zeros_like(self.temperature)
         of_parameters = [torch.zeros_like(x) for x in parameters]
-        share = 1 / (2 * len(self.images))  # of an anchor in the mean
         for rows, columns, pairs in self.blocks():
-            of_logit_RC, of_similarity_RC = None, None
+            of_logits: list[Tensor] = []
+            of_similarities: list[Tensor] = []
             for sums, seen in self.directions(rows, columns, pairs):
                 with torch.enable_grad():
                     treatment = self.policy(seen)
-                of_logit_RC = _plus(of_logit_RC, sums.logit_gradient(seen, treatment), seen is not pairs)
+                gradient_AM = sums.logit_gradient(seen, treatment)
+                of_logits.append(gradient_AM if seen is pairs else gradient_AM.t())
                 if treatment.similarity_targets_AM is not None:
-                    error_AM = sums.regression_gradient(seen, treatment)
-                    of_similarity_RC = _plus(of_similarity_RC, error_AM, seen is not pairs)
-                    _add_target_gradients(of_parameters, parameters, treatment.similarity_targets_AM, -error_AM)
+                    gradient_AM = sums.regression_gradient(seen, treatment)
+                    of_similarities.append(gradient_AM if seen is pairs else gradient_AM.t())
+                    _add_target_gradients(of_parameters, parameters, treatment.similarity_targets_AM, -gradient_AM)
+            of_logit_RC = _sum(of_logits)
             of_temperature -= torch.dot(of_logit_RC.flatten(), pairs.similarity_AM.flatten())
-            of_similarity_RC = _plus(of_similarity_RC, of_logit_RC.div_(self.temperature), False)
-            rows.add_gradient(of_similarity_RC, columns, share)
-            columns.add_gradient(of_similarity_RC.t(), rows, share)
-        return [share * of_temperature / self.temperature**2, *(share * x for x in of_parameters)]
+            if of_similarities:
+                of_logit_RC += _sum(of_similarities) * self.temperature  # which the features' gradient is divided by
+            rows.add_gradient(of_logit_RC, columns)
+            columns.add_gradient(of_logit_RC.t(), rows)
+        anchors = 2 * len(self.images)
+        for side in self.sides:
+            if side.gradient is not None:
+                side.gradient /= anchors * self.temperature
+        return [of_temperature / (anchors * self.temperature**2), *(x / anchors for x in of_parameters)]
+
+
+def may_meet(ids_R: Tensor, ids_C: Tensor) -> bool:
+    """Whether some are equal, as in few blocks of a large batch. A GPU is not waited for: there, they may."""
+    return ids_R.device.type != 'cpu' or bool(torch.isin(ids_R, ids_C).any())
 
 
 def parts(count: int, size: int) -> Iterator[slice]:
@@ -185,13 +195,15 @@ def block_shape(anchors: int, candidates: int, pairs: int) -> tuple[int, int]:
     return min(anchors, max(1, pairs // columns)), columns
 
 
-def _plus(total_RC: Tensor | None, of_direction: Tensor, is_turned: bool) -> Tensor:
-    of_block_RC = of_direction.t() if is_turned else of_direction
-    return of_block_RC if total_RC is None else total_RC.add_(of_block_RC)
+def _sum(of_directions: list[Tensor]) -> Tensor:
+    total_RC, *others = of_directions
+    for other_RC in others:
+        total_RC += other_RC
+    return total_RC
 
 
 def _add_target_gradients(
-    totals: list[Tensor], parameters: list[Tensor], targets_AM: Tensor, of_targets_AM: Tensor
+    totals: list[Tensor], parameters: Sequence[Tensor], targets_AM: Tensor, of_targets_AM: Tensor
 ) -> None:
     """Those of a regression's targets with respect to what a policy learns."""
     if targets_AM.requires_grad:

@@ -21,7 +21,9 @@ def diagnose(contrast: BlockwiseContrast) -> dict[str, Tensor]:
             sums, pairs = next(contrast.directions(rows, side, contrast.compare(rows, side, name == 'i2t')))
             log_weights_AM = sums.log_weights(pairs, contrast.policy(pairs))
             found.append((pairs.logits_AM, log_weights_AM, pairs.positive_AM, pairs.negative_AM))
-        logits_AM, log_weights_AM, positive_AM, negative_AM = (torch.cat(parts, dim=1) for parts in zip(*found, strict=True))
+        logits_AM, log_weights_AM, positive_AM, negative_AM = (
+            torch.cat(parts, dim=1) for parts in zip(*found, strict=True)
+        )
         values = {
             **mutual_information(logits_AM, log_weights_AM, positive_AM, negative_AM),
             **weight_statistics(log_weights_AM, negative_AM),

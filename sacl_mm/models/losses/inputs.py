@@ -47,13 +47,28 @@ def temperature_of(logit_scale: Tensor, check_value: bool) -> Tensor:
     return (-exact.reshape(())).exp()
 
 
+def needed_evidence(
+    names: Sequence[str], evidence: Mapping[str, FeaturePair], bank: NegativeBank | None
+) -> dict[str, FeaturePair]:
+    """That of these names.
+
+    Raises:
+        ValueError: some is missing, of the batch or of the bank.
+    """
+    for name in names:
+        if name not in evidence:
+            raise ValueError(
+                f"the policy needs the evidence '{name}': give the loss evidence={{'{name}': FeaturePair(image, text)}}"
+            )
+        if isinstance(bank, NegativeBank) and name not in bank.evidence:
+            raise ValueError(f"the policy needs the evidence '{name}' of the bank, too: set bank.evidence['{name}']")
+    return {name: evidence[name] for name in names}
+
+
 def check_features(
-    batch: FeaturePair,
-    candidates: FeaturePair | None,
-    evidence: Mapping[str, FeaturePair | None],
-    bank: NegativeBank | None,
+    batch: FeaturePair, candidates: FeaturePair | None, evidence: Mapping[str, FeaturePair], bank: NegativeBank | None
 ) -> None:
-    """Raises ValueError, naming what it is, for features that do not fit each other, and for needed evidence that is None."""
+    """Raises ValueError, naming what it is, for features that do not fit each other."""
     images_BD, texts_BD = batch
     for name, side in (('image_features', images_BD), ('text_features', texts_BD)):
         _check_floating(name, side)
@@ -74,14 +89,11 @@ def check_features(
     if bank is not None:
         _check_bank(bank, images_BD)
     for name, pair in evidence.items():
-        if pair is None:
-            raise ValueError(f"the policy needs the evidence '{name}': give the loss evidence={{'{name}': FeaturePair(...)}}")
         _check_pair(f'evidence {name!r}', pair, len(images_BD), None, images_BD)
         if bank is not None:
-            if name not in bank.evidence:
-                raise ValueError(f"the policy needs the evidence '{name}' of the bank, too: set bank.evidence['{name}']")
-            width = pair[0].shape[1]
-            _check_pair(f'bank.evidence {name!r}', bank.evidence[name], len(bank.image_ids), width, images_BD)
+            _check_pair(
+                f'bank.evidence {name!r}', bank.evidence[name], len(bank.image_ids), pair[0].shape[1], images_BD
+            )
 
 
 def _check_floating(name: str, features: object) -> None:

@@ -1,7 +1,8 @@
 """What goes into the loss besides features, what a policy sees, and what it answers. Shapes: A anchors, M candidates."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from torch import Tensor
@@ -35,19 +36,19 @@ class ContrastivePairs:
     similarity_AM: Tensor
     """Cosines, without gradient."""
     temperature: Tensor
-    positive_AM: Tensor
-    negative_AM: Tensor
-    """A pair that is neither has an empty slot of a bank for a candidate."""
+    anchor_image_ids: Tensor
+    candidate_image_ids: Tensor
+    """-1 in an empty slot of a bank."""
+    anchor_text_ids: Tensor | None = None
+    candidate_text_ids: Tensor | None = None
+    evidence_AM: Mapping[str, Tensor] = field(default_factory=dict)
+    """By name, inner products of what the loss was given as evidence; those in the policy's `needs_evidence`."""
     progress: float = 0.0
     """Share of the training that is done, in [0, 1]: what schedules are a function of."""
     anchors_are_images: bool = True
     """The direction."""
-    evidence_AM: Mapping[str, Tensor] = field(default_factory=dict)
-    """By name, inner products of what the loss was given as evidence; those in the policy's `needs_evidence`."""
-    anchor_image_ids: Tensor | None = None
-    anchor_text_ids: Tensor | None = None
-    candidate_image_ids: Tensor | None = None
-    candidate_text_ids: Tensor | None = None
+    may_have_positives: bool = True
+    may_have_empty_slots: bool = True
     log_norm_2A1: tuple[Tensor, Tensor] | None = None
     """For `normalised`; two numbers, because the first may be so large that the second would be rounded away in the sum."""
 
@@ -55,6 +56,19 @@ class ContrastivePairs:
     def logits_AM(self) -> Tensor:
         """Similarity / temperature, in a tensor of its own."""
         return self.similarity_AM / self.temperature
+
+    @cached_property
+    def positive_AM(self) -> Tensor:
+        return self.anchor_image_ids[:, None] == self.candidate_image_ids
+
+    @cached_property
+    def negative_AM(self) -> Tensor:
+        """Neither positive nor an empty slot."""
+        return ~self.positive_AM & (self.candidate_image_ids >= 0)
+
+    @property
+    def are_all_negative(self) -> bool:
+        return not (self.may_have_positives or self.may_have_empty_slots)
 
     def normalised(self, log_weights_AM: Tensor) -> Tensor:
         """Log-weights such that all of an anchor's negatives, in this block and others, weigh 1 on average. They must be the
@@ -65,18 +79,18 @@ class ContrastivePairs:
 
     def turned(self) -> 'ContrastivePairs':
         """The same pairs in the other direction: what were candidates are anchors."""
-        return replace(
-            self,
-            similarity_AM=self.similarity_AM.t(),
-            positive_AM=self.positive_AM.t(),
-            negative_AM=self.negative_AM.t(),
-            anchors_are_images=not self.anchors_are_images,
-            evidence_AM={name: evidence_AM.t() for name, evidence_AM in self.evidence_AM.items()},
-            anchor_image_ids=self.candidate_image_ids,
-            anchor_text_ids=self.candidate_text_ids,
-            candidate_image_ids=self.anchor_image_ids,
-            candidate_text_ids=self.anchor_text_ids,
-            log_norm_2A1=None,
+        return ContrastivePairs(
+            self.similarity_AM.t(),
+            self.temperature,
+            self.candidate_image_ids,
+            self.anchor_image_ids,
+            self.candidate_text_ids,
+            self.anchor_text_ids,
+            {name: evidence_AM.t() for name, evidence_AM in self.evidence_AM.items()},
+            self.progress,
+            not self.anchors_are_images,
+            self.may_have_positives,
+            self.may_have_empty_slots,
         )
 
 

@@ -17,7 +17,7 @@ from sacl_mm.functional.settings import check_number, check_optional_count
 from sacl_mm.models.losses.blockwise import BlockwiseContrast, Side
 from sacl_mm.models.losses.diagnostics import diagnose
 from sacl_mm.models.losses.gradients import with_gradients
-from sacl_mm.models.losses.inputs import as_ids, check_features, temperature_of
+from sacl_mm.models.losses.inputs import as_ids, check_features, needed_evidence, temperature_of
 from sacl_mm.models.losses.left_out import warn, warn_if_left_out
 from sacl_mm.models.losses.pairs import FeaturePair, NegativeBank
 from sacl_mm.models.losses.policies import NegativePolicy, SimilarityRegulation
@@ -38,7 +38,7 @@ class SACLContrastiveLoss(nn.Module):
         temperature: tau at the start.
         temperature_bounds: where the learned tau is kept; None fixes tau.
         block_pairs: about how many pairs of anchor and candidate are looked at together. A larger batch is done in blocks,
-            with the same value and gradient and a memory that does not grow with its square. None: 2^19 on CPUs, where a block
+            with the same value and gradient and a memory that does not grow with its square. None: 2^18 on CPUs, where a block
             then stays in the cache, and 2^21 elsewhere (8 MiB a matrix): a GPU would wait for the start of small ones.
 
     With torch.distributed initialised, local anchors meet the candidates of all processes.
@@ -116,12 +116,14 @@ class SACLContrastiveLoss(nn.Module):
             ValueError: shapes, types or devices that do not fit, or something that the policy needs is missing.
         """
         check_number('progress', progress, '[0, 1]')
-        needed = {name: (evidence or {}).get(name) for name in self.policy.needs_evidence}
+        needed = needed_evidence(self.policy.needs_evidence, evidence or {}, bank)
         check_features(FeaturePair(image_features, text_features), candidates, needed, bank)
         image_ids, text_ids = (
             as_ids('image_ids', image_ids, image_features),
             as_ids('text_ids', text_ids, image_features),
         )
+        if rank(group) < 0:
+            raise ValueError('this process is not in `group`: give each process a group that it is in')
         if bank is not None and image_ids is None:
             raise ValueError('a bank needs image_ids, or its entries of the same image would count as negatives')
         if image_ids is None:
@@ -151,7 +153,7 @@ class SACLContrastiveLoss(nn.Module):
                     sides.append(_queued(bank, side, needed, images.features))
             self._warn_without_negatives(all_images)
 
-            block_pairs = self.block_pairs or (2**19 if image_features.device.type == 'cpu' else 2**21)
+            block_pairs = self.block_pairs or (2**18 if image_features.device.type == 'cpu' else 2**21)
             contrast = BlockwiseContrast(
                 images, texts, all_images, all_texts, self.policy, temperature.detach(), progress, block_pairs
             )
@@ -204,6 +206,4 @@ def _gathered(side: Side, group: ProcessGroup | None) -> Side:
 def _queued(bank: NegativeBank, side: int, needed: Mapping[str, FeaturePair], like: Tensor) -> Side:
     features = bank.features[side].detach().to(like.dtype)
     lengths = torch.linalg.vector_norm(features, dim=1).clamp_(min=1e-12)  # as in F.normalize
-    return Side(
-        features, bank.image_ids, bank.text_ids, {name: bank.evidence[name][side] for name in needed}, lengths
-    )
+    return Side(features, bank.image_ids, bank.text_ids, {name: bank.evidence[name][side] for name in needed}, lengths)

@@ -60,5 +60,5 @@ def check_policy(name: str, policy: object) -> NegativePolicy:
         return policy
     given = type(policy).__name__ if isinstance(policy, nn.Module) else repr(policy)
     raise ValueError(
-        f'{name} must be a NegativePolicy such as InfoNCE(), or in a configuration dict(type=\'InfoNCE\'), got {given}'
+        f"{name} must be a NegativePolicy such as InfoNCE(), or in a configuration dict(type='InfoNCE'), got {given}"
     )

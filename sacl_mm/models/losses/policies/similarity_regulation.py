@@ -19,7 +19,8 @@ class SimilarityRegulation(NegativePolicy):
 
     s_am = alpha * exp(sim_ref / tau_s) + (1 - alpha) * exp(sim_cur / tau_s),  w_am = Norm(delta / s_am)
 
-    sim_ref is the evidence 'reference', of a frozen model's unit features. Norm makes an anchor's negatives weigh 1 on average (condition 2), and w falls as s rises (condition 1).
+    sim_ref is the evidence 'reference', of a frozen model's unit features. Norm makes an anchor's negatives weigh 1 on average
+    (condition 2), and w falls as s rises (condition 1).
 
     Args:
         norm: 'mean' divides by the mean (delta then cancels); 'softmax' is N_neg * softmax(delta / s).
