@@ -117,7 +117,8 @@ def run(code: str) -> str:
 def test_importing_the_package_imports_no_other_library_and_registers_it():
     heavy = run(
         'import sys, sacl_mm\n'
-        'print([name for name in ("mmengine", "mmcv", "mmpretrain", "transformers", "torchvision", "cv2") if name in sys.modules])\n'
+        'others = ("mmengine", "mmcv", "mmpretrain", "transformers", "torchvision", "cv2")\n'
+        'print([name for name in others if name in sys.modules])\n'
         'from mmengine.registry import MODELS\n'
         'print(MODELS.build(dict(type="sacl_mm.SACLContrastiveLoss", policy=dict(type="InfoNCE"))).policy)'
     )
