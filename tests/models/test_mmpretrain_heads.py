@@ -188,7 +188,7 @@ def test_policies_that_need_what_mmpretrain_does_not_give_are_refused():
     with pytest.raises(ValueError, match='reference'):
         ImageTextContrastiveHead(D, 4, referring)
     for loss in (referring, DISTILLED):
-        with pytest.raises(ValueError, match='needs features of another model'):
+        with pytest.raises(ValueError, match='needs the evidence'):
             TwoViewContrastiveHead(loss)
 
 

@@ -128,15 +128,18 @@ def clip_step(
     log_scale = torch.nn.Parameter(torch.tensor(1 / 0.07, device=image.device).log())
     target = torch.arange(len(image), device=image.device)
 
-    def run() -> None:
-        image.grad = text.grad = log_scale.grad = None
+    def loss() -> Tensor:
         anchors = FeaturePair(F.normalize(image, dim=-1), F.normalize(text, dim=-1))
         everyone = candidates or anchors
         if queued is not None:
             everyone = FeaturePair(*map(torch.cat, zip(everyone, queued, strict=True)))
         logits_per_image = log_scale.exp() * anchors.image @ everyone.text.T
         logits_per_text = log_scale.exp() * anchors.text @ everyone.image.T
-        ((F.cross_entropy(logits_per_image, target) + F.cross_entropy(logits_per_text, target)) / 2).backward()
+        return (F.cross_entropy(logits_per_image, target) + F.cross_entropy(logits_per_text, target)) / 2
+
+    def run() -> None:
+        image.grad = text.grad = log_scale.grad = None
+        loss().backward()
 
     return run
 

@@ -95,7 +95,7 @@ class AnchorSums(NamedTuple):
         )
 
     def rows(self, part: slice) -> 'AnchorSums':
-        return self._make(x.rows(part) if isinstance(x, LogMean) else x[part] for x in self)
+        return AnchorSums._make(x.rows(part) if isinstance(x, LogMean) else x[part] for x in self)
 
     def add_row_scores(self, pairs: ContrastivePairs, scores_AM: Tensor) -> None:
         self.row_scores.add(_of_negatives(scores_AM, pairs, -torch.inf))
