@@ -122,8 +122,8 @@ class BlockwiseContrast:
             {name: x.to(dtype) @ candidates.evidence[name].to(dtype).t() for name, x in anchors.evidence.items()},
             self.progress,
             anchors_are_images,
-            may_have_positives=may_meet(anchors.image_ids, candidates.image_ids),
-            may_have_empty_slots=candidates.lengths is not None,
+            may_have_positives=may_be_true(torch.isin(anchors.image_ids, candidates.image_ids)),
+            may_have_empty_slots=candidates.lengths is not None and may_be_true(candidates.image_ids < 0),
         )
 
     def directions(
@@ -179,9 +179,9 @@ class BlockwiseContrast:
         return [of_temperature / (anchors * self.temperature**2), *(x / anchors for x in of_parameters)]
 
 
-def may_meet(ids_R: Tensor, ids_C: Tensor) -> bool:
-    """Whether some are equal, as in few blocks of a large batch. A GPU is not waited for: there, they may."""
-    return ids_R.device.type != 'cpu' or bool(torch.isin(ids_R, ids_C).any())
+def may_be_true(mask: Tensor) -> bool:
+    """Whether it is anywhere. A GPU is not waited for: there, it may be."""
+    return mask.device.type != 'cpu' or bool(mask.any())
 
 
 def parts(count: int, size: int) -> Iterator[slice]:
