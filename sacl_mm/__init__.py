@@ -1,6 +1,5 @@
 """Vision-language pre-training that does not punish a model for being right about false negatives."""
 
-from sacl_mm import registry  # noqa: F401  (makes `type='sacl_mm....'` known to MMEngine)
 from sacl_mm.compatibility import declare_missing_torchvision_operators
 
 __version__ = '0.1.0'

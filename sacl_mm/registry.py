@@ -1,6 +1,7 @@
 """The project's registries: children of MMEngine's, so that `type='sacl_mm....'` works in any OpenMMLab config.
 
-`locations` are imported the first time that something is looked up, not before.
+MMEngine imports this module itself where it meets the scope 'sacl_mm'. `locations` are imported the first time that something
+is looked up, not before.
 """
 
 import mmengine.registry as root
@@ -12,7 +13,8 @@ def _child(name: str, *locations: str) -> Registry:
     return Registry(parent.name, parent=parent, scope='sacl_mm', locations=list(locations))
 
 
-MODELS = _child('MODELS', 'sacl_mm.models', 'sacl_mm.models.backbones')  # the latter imports mmpretrain's models
+# mmpretrain's models are imported by the latter.
+MODELS = _child('MODELS', 'sacl_mm.models.registered', 'sacl_mm.models.backbones')
 DATASETS = _child('DATASETS', 'sacl_mm.datasets')
 DATA_SAMPLERS = _child('DATA_SAMPLERS', 'sacl_mm.datasets')
 TRANSFORMS = _child('TRANSFORMS', 'sacl_mm.datasets')

@@ -111,11 +111,21 @@ def run(code: str) -> str:
 def test_importing_the_package_imports_no_other_library_and_registers_it():
     heavy = run(
         'import sys, sacl_mm\n'
-        'print([name for name in ("mmcv", "mmpretrain", "transformers", "torchvision", "cv2") if name in sys.modules])\n'
+        'others = ("mmengine", "mmcv", "mmpretrain", "transformers", "torchvision", "cv2")\n'
+        'print([name for name in others if name in sys.modules])\n'
         'from mmengine.registry import MODELS\n'
         'print(MODELS.build(dict(type="sacl_mm.SACLContrastiveLoss", policy=dict(type="InfoNCE"))).policy)'
     )
     assert heavy.splitlines() == ['[]', 'InfoNCE()']
+
+
+def test_the_losses_need_torch_alone():
+    step = (
+        'from sacl_mm.models.losses import SACLContrastiveLoss\nSACLContrastiveLoss()(*torch.randn(2, 4, 8)).backward\n'
+    )
+    others = ('mmengine', 'mmcv', 'mmpretrain', 'transformers', 'torchvision')
+    run(f'import sys, torch\nsys.modules.update(dict.fromkeys({others}))\n{step}')
+    assert run(f'import sys, torch\n{step}print([x for x in {others} if x in sys.modules])').strip() == '[]'
 
 
 def registered(path: Path) -> set[tuple[str, str]]:

@@ -6,7 +6,7 @@ Hardware in the paper: 8 GPUs. Published after COCO fine-tuning, Flickr30K zero-
 baseline without SACL: 91.0, 77.4). Not measured here.
 
 Needs the reference model H: first `configs/sacl/pretrain_reference.py`, or set
-`model.reference_checkpoint=None model.contrastive_loss.policy.weights.alpha=0` for self-regulated weights.
+`model.reference_checkpoint=None model.contrastive_loss.policy.base_policy.alpha=0` for self-regulated weights.
 The paper gives neither the norm nor delta nor the course of alpha: docs/design.md says what is chosen here.
 """
 

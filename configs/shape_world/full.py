@@ -19,7 +19,7 @@ model = dict(
             type='MomentumDistillation',
             weight=0.4,
             ramp=1 / 8,
-            weights=dict(type='SimilarityRegulation', similarity_temperature=0.3, alpha=(1.0, 0.0)),
+            base_policy=dict(type='SimilarityRegulation', similarity_temperature=0.3, alpha=(1.0, 0.0)),
         )
     ),
     queue_size=1024,

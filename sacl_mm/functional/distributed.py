@@ -7,46 +7,48 @@ import torch.distributed as dist
 from torch import Tensor
 
 
-def world_size() -> int:
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+def world_size(group: dist.ProcessGroup | None = None) -> int:
+    """Of all processes, or of those in a group."""
+    return dist.get_world_size(group) if dist.is_available() and dist.is_initialized() else 1
 
 
-def rank() -> int:
-    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+def rank(group: dist.ProcessGroup | None = None) -> int:
+    return dist.get_rank(group) if dist.is_available() and dist.is_initialized() else 0
 
 
 class _AllGather(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, local: Tensor) -> Tensor:
-        pieces = [torch.empty_like(local) for _ in range(world_size())]
-        dist.all_gather(pieces, local.contiguous())
-        return torch.cat(pieces)
+    def forward(ctx: Any, local: Tensor, group: dist.ProcessGroup | None) -> Tensor:
+        ctx.group = group
+        return _all_gather(local, group)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         # Every process's loss used this process's rows: their gradients add up.
         gradient = gradient.contiguous()
-        dist.all_reduce(gradient)
-        return gradient.chunk(world_size())[rank()]
+        dist.all_reduce(gradient, group=ctx.group)
+        return gradient.chunk(world_size(ctx.group))[rank(ctx.group)], None
 
 
-def gather_with_gradient(local: Tensor) -> Tensor:
-    """Concatenate (B, ...) of every process to (world * B, ...), in order of rank; all must have the same shape.
+def _all_gather(local: Tensor, group: dist.ProcessGroup | None) -> Tensor:
+    pieces = [torch.empty_like(local) for _ in range(world_size(group))]
+    dist.all_gather(pieces, local.contiguous(), group=group)
+    return torch.cat(pieces)
+
+
+def gather_with_gradient(local: Tensor, group: dist.ProcessGroup | None = None) -> Tensor:
+    """Concatenate (B, ...) of every process (of a group) to (world * B, ...), in order of rank; all must have the same shape.
 
     The backward pass adds up the gradients of all processes' losses. As DistributedDataParallel averages parameters'
     gradients, a loss that is the mean over local anchors then has the gradient of the mean over all anchors.
     """
-    return local if world_size() == 1 else _AllGather.apply(local)
+    return local if world_size(group) == 1 else _AllGather.apply(local, group)
 
 
 @torch.no_grad()
-def gather(local: Tensor) -> Tensor:
-    """The same without a gradient; the way for ids and teacher features."""
-    if world_size() == 1:
-        return local
-    pieces = [torch.empty_like(local) for _ in range(world_size())]
-    dist.all_gather(pieces, local.contiguous())
-    return torch.cat(pieces)
+def gather(local: Tensor, group: dist.ProcessGroup | None = None) -> Tensor:
+    """The same without a gradient; the way for ids and evidence."""
+    return local if world_size(group) == 1 else _all_gather(local, group)
 
 
 def largest(value: int, device: torch.device) -> int:

@@ -1,19 +1,7 @@
-"""Models and their parts."""
+"""Models and their parts. A name is imported when it is asked for: `sacl_mm.models.losses` needs torch alone."""
 
-from sacl_mm.models.data_preprocessor import ImageTextPreprocessor
-from sacl_mm.models.dual_encoder import DualEncoder
-from sacl_mm.models.feature_towers import FeaturePreprocessor, FeatureTowers
-from sacl_mm.models.fusion import FusionEncoder, PairedFusionEncoder
-from sacl_mm.models.heads import AnswerDecoder, MaskedLanguageHead, MatchingHead
-from sacl_mm.models.losses import SACLContrastiveLoss
-from sacl_mm.models.necks import ImageTokenNeck
-from sacl_mm.models.nlvr2 import ImagePairReasoning
-from sacl_mm.models.pretrain import SACLPretrain
-from sacl_mm.models.retrieval import ImageTextRetrieval
-from sacl_mm.models.text_assignment import TextAssignment
-from sacl_mm.models.text_encoders import BertTextEncoder
-from sacl_mm.models.two_tower import TwoTower
-from sacl_mm.models.vqa import VisualQuestionAnswering
+from importlib import import_module
+from typing import Any
 
 __all__ = [
     'AnswerDecoder',
@@ -35,3 +23,9 @@ __all__ = [
     'TwoTower',
     'VisualQuestionAnswering',
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(import_module('sacl_mm.models.registered'), name)
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -26,7 +26,12 @@ class DualEncoder(VisionLanguageModel):
         data_preprocessor: an `ImageTextPreprocessor`.
         reference_checkpoint: of the frozen reference model H, for policies with alpha > 0.
         diagnostics_interval: iterations between two measurements of weights and mutual information for the log; 0: none.
+
+    Raises:
+        ValueError: for a policy that needs evidence which this model does not give.
     """
+
+    gives_evidence: tuple[str, ...] = ('reference',)
 
     def __init__(
         self,
@@ -51,8 +56,13 @@ class DualEncoder(VisionLanguageModel):
                 logger='current',
                 level=logging.WARNING,
             )
+        needed = self.contrastive_loss.policy.needs_evidence
+        if unknown := sorted(set(needed) - set(self.gives_evidence)):
+            raise ValueError(
+                f'the policy needs the evidence {unknown}; {type(self).__name__} gives {list(self.gives_evidence)}'
+            )
         self.reference = None
-        if self.contrastive_loss.policy.needs_reference:
+        if 'reference' in needed:
             if reference_checkpoint is None:
                 raise ValueError(
                     "the policy's alpha > 0 needs a reference model: give reference_checkpoint, or set alpha=0"
@@ -83,7 +93,7 @@ class DualEncoder(VisionLanguageModel):
         sides = {}
         if self.reference is not None:
             reference = self.encode_reference(batch)
-            sides['reference'] = FeaturePair(reference.image[rows], reference.text)
+            sides['evidence'] = dict(reference=FeaturePair(reference.image[rows], reference.text))
         pairs = batch | dict(image_ids=batch['image_ids'][rows])
         return self.contrast(image.rows(rows), text, pairs, **sides)
 
@@ -91,8 +101,8 @@ class DualEncoder(VisionLanguageModel):
         return self.reference(batch['images'], batch['token_ids'], batch['text_mask'])
 
     def contrast(self, image: Encoded, text: Encoded, batch: dict, **sides) -> dict[str, Tensor]:
-        """The contrastive loss and, now and then, its diagnostics (means of both directions); `sides`: reference, teacher,
-        candidates and bank."""
+        """The contrastive loss and, now and then, its diagnostics (means of both directions); `sides`: evidence, candidates
+        and bank."""
         measure = self.diagnostics_interval > 0 and self.iteration % self.diagnostics_interval == 0
         loss = self.contrastive_loss(
             image.feature,

@@ -1,5 +1,7 @@
 """A queue of past batches' features as further negatives (MoCo, arXiv 1911.05722; ALBEF)."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -13,25 +15,32 @@ class NegativeQueue(nn.Module):
     Args:
         size: how many pairs it holds.
         embed_dims: of the features.
-        with_reference: also hold the reference model's features.
+        evidence_dims: also hold evidence for a policy: its names and the widths of its rows.
     """
 
-    def __init__(self, size: int, embed_dims: int, with_reference: bool = False) -> None:
+    def __init__(self, size: int, embed_dims: int, evidence_dims: Mapping[str, int] | None = None) -> None:
         super().__init__()
         check_count('queue size', size)
         check_count('embed_dims', embed_dims)
         self.size = size
-        for name in ('image', 'text') + (('reference_image', 'reference_text') if with_reference else ()):
-            self.register_buffer(name, torch.zeros(size, embed_dims))
+        self.evidence_dims = dict(evidence_dims or {})
+        widths = {'': embed_dims} | {f'{name}_': width for name, width in self.evidence_dims.items()}
+        for prefix, width in widths.items():
+            self.register_buffer(f'{prefix}image', torch.zeros(size, width))
+            self.register_buffer(f'{prefix}text', torch.zeros(size, width))
         # -1 marks a slot that was never filled.
         self.register_buffer('image_ids', torch.full((size,), -1))
         self.register_buffer('text_ids', torch.full((size,), -1))
         self.register_buffer('position', torch.zeros((), dtype=torch.long))
-        self.with_reference = with_reference
 
     def bank(self) -> NegativeBank:
-        reference = FeaturePair(self.reference_image, self.reference_text) if self.with_reference else None
-        return NegativeBank(FeaturePair(self.image, self.text), self.image_ids, self.text_ids, reference)
+        """The features are a momentum teacher's, and so its evidence as well."""
+        features = FeaturePair(self.image, self.text)
+        evidence = {
+            name: FeaturePair(self.get_buffer(f'{name}_image'), self.get_buffer(f'{name}_text'))
+            for name in self.evidence_dims
+        }
+        return NegativeBank(features, self.image_ids, self.text_ids, dict(teacher=features) | evidence)
 
     @torch.no_grad()
     def enqueue(self, entries: dict[str, Tensor]) -> None:

@@ -66,6 +66,8 @@ class ImageTextRetrieval(DualEncoder):
         ValueError: for a queue or a distilling policy without a teacher; for a negative_temperature that is not positive.
     """
 
+    gives_evidence = ('reference', 'teacher')
+
     def __init__(
         self,
         towers: dict,
@@ -89,14 +91,15 @@ class ImageTextRetrieval(DualEncoder):
         self.fusion = MODELS.build(fusion)
         self.matching_head = MODELS.build(matching_head)
         check_widths(self.towers, self.fusion, matching_head=self.matching_head)
-        policy = self.contrastive_loss.policy
+        needed = self.contrastive_loss.policy.needs_evidence
         if queue_size and momentum is None:
             raise ValueError('a queue needs the momentum teacher: give momentum=dict(decay=0.995), or queue_size=0')
-        if policy.needs_teacher and momentum is None:
+        if 'teacher' in needed and momentum is None:
             raise ValueError('the policy distils from the momentum teacher: give momentum=dict(decay=0.995)')
         self.teacher = None if momentum is None else MomentumTeacher(dict(towers=self.towers), **momentum)
         embed_dims = self.towers.embed_dims
-        self.queue = NegativeQueue(queue_size, embed_dims, policy.needs_reference) if queue_size else None
+        queued = dict(reference=embed_dims) if 'reference' in needed else {}
+        self.queue = NegativeQueue(queue_size, embed_dims, queued) if queue_size else None
         self._to_enqueue: dict[str, Tensor] | None = None
 
     def _followed(self) -> dict[str, nn.Module]:
@@ -156,24 +159,26 @@ class ImageTextRetrieval(DualEncoder):
         return mean_over_processes((each_R * rows.counts).sum(), rows.counts.sum())
 
     def _contrast(self, image: Encoded, text: Encoded, teacher, batch: dict) -> dict[str, Tensor]:
-        sides = {}
-        taught = teacher and FeaturePair(teacher[0].feature, teacher[1].feature)
-        if self.queue is not None:
-            sides |= dict(bank=self.queue.bank(), candidates=taught)
+        evidence, sides = {}, {}
+        if teacher is not None:
+            evidence['teacher'] = FeaturePair(teacher[0].feature, teacher[1].feature)
         if self.reference is not None:
-            sides['reference'] = self.encode_reference(batch)
-        if self.contrastive_loss.policy.needs_teacher:
-            sides['teacher'] = taught
-        if self.queue is not None and self.training:
-            self._to_enqueue = self._queue_entries(teacher, sides.get('reference'), batch)
-        return self.contrast(image, text, batch, **sides)
+            evidence['reference'] = self.encode_reference(batch)
+        if self.queue is not None:
+            sides = dict(bank=self.queue.bank(), candidates=evidence['teacher'])
+            if self.training:
+                self._to_enqueue = self._queue_entries(evidence, batch)
+        return self.contrast(image, text, batch, evidence=evidence, **sides)
 
-    def _queue_entries(self, teacher, reference: FeaturePair | None, batch: dict) -> dict[str, Tensor]:
+    def _queue_entries(self, evidence: dict[str, FeaturePair], batch: dict) -> dict[str, Tensor]:
         entries = dict(
-            image=teacher[0].feature, text=teacher[1].feature, image_ids=batch['image_ids'], text_ids=batch['text_ids']
+            image=evidence['teacher'].image,
+            text=evidence['teacher'].text,
+            image_ids=batch['image_ids'],
+            text_ids=batch['text_ids'],
         )
-        if reference is not None:
-            entries |= dict(reference_image=reference.image, reference_text=reference.text)
+        if 'reference' in evidence:
+            entries |= dict(reference_image=evidence['reference'].image, reference_text=evidence['reference'].text)
         return entries
 
     @torch.no_grad()

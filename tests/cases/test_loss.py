@@ -17,9 +17,7 @@ from sacl_mm.models.losses import FeaturePair, InfoNCE, NegativeBank, SACLContra
 def warned(monkeypatch):
     messages = []
     for module in ('sacl_loss', 'left_out'):
-        monkeypatch.setattr(
-            f'sacl_mm.models.losses.{module}.print_log', lambda message, **options: messages.append(message)
-        )
+        monkeypatch.setattr(f'sacl_mm.models.losses.{module}.warn', messages.append)
     return messages
 
 
@@ -110,11 +108,11 @@ def test_a_loss_that_was_used_can_be_copied_and_pickled(warned):
 
 
 @pytest.mark.parametrize('shape', [(), (1,)], ids=['scalar', 'one number'])
-@pytest.mark.parametrize('tile_pairs', [None, 1], ids=['both ways', 'each way'])
-def test_a_models_own_logit_scale_takes_the_place_of_the_temperature(shape, tile_pairs, warned):
+@pytest.mark.parametrize('block_pairs', [None, 1], ids=['whole', 'a pair at a time'])
+def test_a_models_own_logit_scale_takes_the_place_of_the_temperature(shape, block_pairs, warned):
     features = pair(8)
     scale = torch.full(shape, np.log(1 / 0.05), dtype=torch.float64, requires_grad=True)
-    loss = SACLContrastiveLoss(InfoNCE(), tile_pairs=tile_pairs)
+    loss = SACLContrastiveLoss(InfoNCE(), block_pairs=block_pairs)
     value = loss(*features, logit_scale=scale)
     value.backward()
 
@@ -227,23 +225,26 @@ WRONG = {
     'a logit_scale that is NaN': (dict(logit_scale=torch.tensor(float('nan'))), 'logit_scale is log'),
     'a float as logit_scale': (dict(logit_scale=2.66), "logit_scale must be the model's parameter"),
     'two logit scales': (dict(logit_scale=torch.ones(2)), "logit_scale must be the model's parameter"),
-    'teacher as one tensor': (dict(teacher=zeros(4, 8)), r'teacher must be a FeaturePair\(image, text\), got Tensor'),
-    'teacher as NumPy arrays': (
-        dict(teacher=(np.zeros((4, 8)),) * 2),
-        'teacher features must be a tensor, got ndarray',
+    'candidates as one tensor': (
+        dict(candidates=zeros(4, 8)),
+        r'candidates must be a FeaturePair\(image, text\), got Tensor',
     ),
-    'teacher of another width': (dict(teacher=both(4, 7)), r'teacher features must be \(4, 8\)'),
+    'candidates as NumPy arrays': (
+        dict(candidates=(np.zeros((4, 8)),) * 2),
+        'candidates features must be a tensor, got ndarray',
+    ),
+    'candidates of another width': (dict(candidates=both(4, 7)), r'candidates features must be \(4, 8\)'),
     'candidates of another batch': (dict(candidates=both(5, 8)), 'candidates features are of 5 images'),
     'candidates on another device': (dict(candidates=both(4, 8, device='meta')), 'candidates features is on meta'),
-    'reference of one side only': (dict(reference=(zeros(4, 8),)), 'reference must be a FeaturePair'),
+    'candidates of one side only': (dict(candidates=(zeros(4, 8),)), 'candidates must be a FeaturePair'),
     'a bank as a pair': (dict(IDS_OF_4, bank=both(3, 8)), 'bank must be a NegativeBank, got FeaturePair'),
     'a bank of another width': (
         dict(IDS_OF_4, bank=NegativeBank(both(3, 7), torch.arange(3))),
-        r'bank.features must be \(3, 8\) for 3 image_ids, got \(3, 7\)',
+        r'bank features must be \(3, 8\), got \(3, 7\)',
     ),
     'a bank with fewer ids than features': (
         dict(IDS_OF_4, bank=NegativeBank(both(3, 8), torch.arange(2))),
-        r'bank.features must be \(2, 8\) for 2 image_ids, got \(3, 8\)',
+        'bank features are of 3 images and 3 texts, not of 2 pairs',
     ),
     'a bank with float ids': (
         dict(IDS_OF_4, bank=NegativeBank(both(3, 8), zeros(3))),
@@ -255,7 +256,7 @@ WRONG = {
     ),
     'a bank on another device': (
         dict(IDS_OF_4, bank=NegativeBank(both(3, 8, device='meta'), torch.arange(3))),
-        'bank.features is on meta',
+        'bank features is on meta',
     ),
     'a bank without image_ids': (dict(bank=NegativeBank(both(3, 8), torch.arange(3))), 'a bank needs image_ids'),
 }

@@ -13,8 +13,8 @@ NAN, INF = math.nan, math.inf
 PREPROCESSOR = dict(type='ImageTextPreprocessor', vocab_size=VOCAB)
 NCE = dict(type='InfoNCE')
 POLICIES = dict(
-    distillation=dict(type='MomentumDistillation', weights=NCE),
-    removal=dict(type='ThresholdRemoval', weights=NCE),
+    distillation=dict(type='MomentumDistillation', base_policy=NCE),
+    removal=dict(type='ThresholdRemoval', base_policy=NCE),
     regulation=dict(type='SimilarityRegulation'),
     softmax=dict(type='SimilarityRegulation', norm='softmax'),
     hard=dict(type='HardNegativeNCE'),
@@ -46,10 +46,10 @@ PARTS = [
     *[(PREPROCESSOR, dict(pad_token=token), 'pad_token') for token in (VOCAB, -1, None)],
     *[(POLICIES['distillation'], dict(ramp=ramp), 'ramp') for ramp in (-1, 1.5, NAN, INF, 'slow', None)],
     *[(POLICIES['distillation'], dict(weight=weight), 'weight') for weight in (5, -0.1, NAN, '0.4')],
-    (POLICIES['distillation'], dict(weights=NECK), 'weights'),
-    (POLICIES['distillation'], dict(weights='InfoNCE'), 'weights'),
+    (POLICIES['distillation'], dict(base_policy=NECK), 'base_policy'),
+    (POLICIES['distillation'], dict(base_policy='InfoNCE'), 'base_policy'),
     *[(POLICIES['removal'], dict(threshold=threshold), 'threshold') for threshold in (0, -1, 1, 2, NAN, INF)],
-    (POLICIES['removal'], dict(weights=None), 'weights'),
+    (POLICIES['removal'], dict(base_policy=None), 'base_policy'),
     *[
         (POLICIES['regulation'], dict(alpha=alpha), 'alpha')
         for alpha in (-0.1, 1.1, NAN, (1, NAN), (1,), (1, 0, 0), 'high')
@@ -66,7 +66,7 @@ PARTS = [
         (LOSS, dict(temperature_bounds=bounds), 'temperature')
         for bounds in ((0.5, 0.001), (0.1, 0.5), (0.001, 0.05), (0, 0.5), (0.001, NAN), (0.001, INF), (0.001,), ())
     ],
-    *[(LOSS, dict(tile_pairs=value), 'tile_pairs') for value in (0, -1, 2.5, NAN)],
+    *[(LOSS, dict(block_pairs=value), 'block_pairs') for value in (0, -1, 2.5, NAN)],
     *[
         (part, dict(num_layers=value), 'num_layers')
         for part in (BERT, FUSION, dict(FUSION, type='PairedFusionEncoder'), DECODER)

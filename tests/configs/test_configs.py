@@ -102,7 +102,7 @@ def test_the_infonce_twin_differs_in_the_policy_alone(ours, twin):
     ours, twin = (Config.fromfile(ROOT / f'configs/{name}.py').to_dict() for name in (ours, twin))
     for cfg in (ours, twin):
         policy = cfg['model']['contrastive_loss'].pop('policy')
-        weights = policy.get('weights', policy)
+        weights = policy.get('base_policy', policy)
         assert weights['type'] == ('SimilarityRegulation' if cfg is ours else 'InfoNCE')
         cfg['model'].pop('reference_checkpoint', None)
     assert ours['model'] == twin['model']
@@ -214,7 +214,7 @@ def test_the_papers_recipe_trains_on_small_files(small_files, name):
     if name == 'pretrain':
         options |= {
             'model.queue_size': 16,
-            'model.contrastive_loss.policy.weights.alpha': 0.0,
+            'model.contrastive_loss.policy.base_policy.alpha': 0.0,
             'model.reference_checkpoint': None,
         }
     shallow = '' if name == 'pretrain' else 'reduction_layers=(1,), '

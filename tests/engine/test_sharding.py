@@ -17,7 +17,7 @@ from sacl_mm.engine.sharding_strategy import ShardingStrategy
 
 PAIRS, STEPS = 8, 3  # at a time; in a training
 WEIGHTS = dict(type='SimilarityRegulation', similarity_temperature=0.3)
-POLICY = dict(type='MomentumDistillation', weight=0.4, ramp=0.1, weights=WEIGHTS)
+POLICY = dict(type='MomentumDistillation', weight=0.4, ramp=0.1, base_policy=WEIGHTS)
 FULL = dict(
     contrastive_loss=dict(type='SACLContrastiveLoss', policy=POLICY),
     queue_size=32,

@@ -14,7 +14,7 @@ POLICY = dict(
     type='MomentumDistillation',
     weight=0.4,
     ramp=0.1,
-    weights=dict(type='SimilarityRegulation', similarity_temperature=0.3),
+    base_policy=dict(type='SimilarityRegulation', similarity_temperature=0.3),
 )
 FULL = dict(
     contrastive_loss=dict(type='SACLContrastiveLoss', policy=POLICY),

@@ -2,18 +2,21 @@
 
 import pytest
 import torch
+import torch.distributed as dist
 from gloo import run_on_processes
 
 from sacl_mm.functional.distributed import average, gather, gather_with_gradient, largest, mean_over_processes
 from sacl_mm.models.losses import FeaturePair, NegativeBank, SACLContrastiveLoss
+from sacl_mm.registry import MODELS
 
 POLICIES = [
     dict(type='InfoNCE'),
     dict(type='SimilarityRegulation', alpha=0.5),
     dict(type='SimilarityRegulation', norm='softmax', similarity_temperature=1.0, delta=4.0),
-    dict(type='ThresholdRemoval', threshold=0.6, weights=dict(type='SimilarityRegulation')),
+    dict(type='ThresholdRemoval', threshold=0.6, base_policy=dict(type='SimilarityRegulation')),
     dict(type='HardNegativeNCE', beta=0.5),
-    dict(type='MomentumDistillation', weights=dict(type='SimilarityRegulation')),
+    dict(type='MomentumDistillation', base_policy=dict(type='SimilarityRegulation')),
+    dict(type='SimilarityRegression', evidence='captions', base_policy=dict(type='InfoNCE')),
 ]
 
 
@@ -22,45 +25,64 @@ def features(count=8, dim=12):
     return [torch.randn(count, dim, generator=generator, dtype=torch.float64) for _ in range(10)]
 
 
-def contrast(policy, rows, momentum_candidates, tile_pairs=2**20):
+def contrast(policy, rows, momentum_candidates, block_pairs=2**20, group=None):
     """Loss and gradients for the pairs in `rows`; the bank is the same everywhere, as queues are."""
     image, text, *others = features()
     leaves = [image[rows].clone().requires_grad_(), text[rows].clone().requires_grad_()]
-    reference, teacher = FeaturePair(others[0][rows], others[1][rows]), FeaturePair(others[2][rows], others[3][rows])
-    bank = NegativeBank(FeaturePair(others[4], others[5]), torch.arange(4, 12), None, FeaturePair(others[6], others[7]))
+    names = ('reference', 'teacher', 'captions')
+    of_bank = FeaturePair(others[4], others[5])
+    evidence = {name: FeaturePair(others[2 * i][rows], others[2 * i + 1][rows]) for i, name in enumerate(names)}
+    bank = NegativeBank(of_bank, torch.arange(4, 12), None, dict.fromkeys(names, FeaturePair(others[6], others[7])))
     ids = torch.tensor([0, 1, 2, 0, 4, 5, 1, 20])[rows]
-    module = SACLContrastiveLoss(policy, temperature=0.2, tile_pairs=tile_pairs).double()
+    module = SACLContrastiveLoss(MODELS.build(policy), temperature=0.2, block_pairs=block_pairs).double()
     loss = module(
         *leaves,
         image_ids=ids,
-        reference=reference,
-        teacher=teacher,
-        candidates=teacher if momentum_candidates else None,
+        evidence=evidence,
+        candidates=evidence['teacher'] if momentum_candidates else None,
         bank=bank,
         progress=0.5,
+        group=group,
     )
     loss.backward()
-    return loss.detach(), *(leaf.grad for leaf in leaves), module.log_temperature.grad
+    of_policy = torch.stack([torch.zeros(()), *(x.grad for x in module.policy.parameters())])
+    return loss.detach(), *(leaf.grad for leaf in leaves), module.log_temperature.grad, of_policy
 
 
-def contrast_on_rank(rank, momentum_candidates, tile_pairs):
+def contrast_on_rank(rank, momentum_candidates, block_pairs):
     rows = torch.arange(8)[rank::2]  # as a distributed sampler deals
-    return [contrast(policy, rows, momentum_candidates, tile_pairs) for policy in POLICIES]
+    return [contrast(policy, rows, momentum_candidates, block_pairs) for policy in POLICIES]
 
 
-# 48 pairs are tiles of 3 and 1 anchors against the 8 candidates of both processes and 8 of the bank.
-@pytest.mark.parametrize(('momentum_candidates', 'tile_pairs'), [(False, 2**20), (True, 2**20), (False, 48)])
-def test_the_loss_of_two_processes_is_that_of_the_big_batch(momentum_candidates, tile_pairs):
-    parts = run_on_processes(2, contrast_on_rank, momentum_candidates, tile_pairs)
+# Blocks of 12 pairs are some of the 4 anchors by some of the 8 candidates of both processes, or of the bank.
+@pytest.mark.parametrize(('momentum_candidates', 'block_pairs'), [(False, 2**20), (True, 2**20), (False, 12)])
+def test_the_loss_of_two_processes_is_that_of_the_big_batch(momentum_candidates, block_pairs):
+    parts = run_on_processes(2, contrast_on_rank, momentum_candidates, block_pairs)
     for number, policy in enumerate(POLICIES):
-        loss, image, text, temperature = contrast(policy, torch.arange(8), momentum_candidates)
-        (loss_0, image_0, text_0, temperature_0), (loss_1, image_1, text_1, temperature_1) = (p[number] for p in parts)
+        loss, image, text, *parameters = contrast(policy, torch.arange(8), momentum_candidates)
+        (loss_0, image_0, text_0, *parameters_0), (loss_1, image_1, text_1, *parameters_1) = (p[number] for p in parts)
         torch.testing.assert_close((loss_0 + loss_1) / 2, loss, rtol=1e-9, atol=0)
         # DistributedDataParallel averages what the processes' losses send back to a parameter.
-        torch.testing.assert_close((temperature_0 + temperature_1) / 2, temperature, rtol=1e-9, atol=0)
+        for whole, even, odd in zip(parameters, parameters_0, parameters_1, strict=True):
+            torch.testing.assert_close((even + odd) / 2, whole, rtol=1e-9, atol=1e-15)
         for whole, even, odd in ((image, image_0, image_1), (text, text_0, text_1)):
             torch.testing.assert_close(even / 2, whole[0::2], rtol=1e-9, atol=1e-12)
             torch.testing.assert_close(odd / 2, whole[1::2], rtol=1e-9, atol=1e-12)
+
+
+def contrast_alone(rank):
+    """In groups of one process each; and what a process gets that names the other's."""
+    groups = [dist.new_group([0]), dist.new_group([1])]
+    rows = torch.arange(8)[rank::2]
+    with pytest.raises(ValueError, match='not in `group`'):
+        contrast(POLICIES[0], rows, False, group=groups[1 - rank])
+    return [contrast(policy, rows, False, group=groups[rank]) for policy in POLICIES]
+
+
+def test_processes_of_different_groups_do_not_meet():
+    for rank, found in enumerate(run_on_processes(2, contrast_alone)):
+        expected = [contrast(policy, torch.arange(8)[rank::2], False) for policy in POLICIES]
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-15)
 
 
 def helpers_on_rank(rank):

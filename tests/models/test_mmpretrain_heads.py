@@ -20,7 +20,7 @@ D = 6
 DISTILLED = dict(
     type='SACLContrastiveLoss',
     temperature=0.1,
-    policy=dict(type='MomentumDistillation', weights=dict(type='InfoNCE'), weight=0.4, ramp=0),
+    policy=dict(type='MomentumDistillation', base_policy=dict(type='InfoNCE'), weight=0.4, ramp=0),
 )
 
 
@@ -130,7 +130,7 @@ def test_a_temperature_that_is_shared_with_the_head_follows_the_losses_own():
 
 
 def test_schedules_follow_the_runners_count(monkeypatch):
-    policy = dict(type='MomentumDistillation', weights=dict(type='InfoNCE'), weight=0.4, ramp=1.0)
+    policy = dict(type='MomentumDistillation', base_policy=dict(type='InfoNCE'), weight=0.4, ramp=1.0)
     losses = []
     for iteration in (0, 10):
         info = dict(iter=iteration, max_iters=11)
@@ -188,7 +188,7 @@ def test_policies_that_need_what_mmpretrain_does_not_give_are_refused():
     with pytest.raises(ValueError, match='reference'):
         ImageTextContrastiveHead(D, 4, referring)
     for loss in (referring, DISTILLED):
-        with pytest.raises(ValueError, match='needs features of another model'):
+        with pytest.raises(ValueError, match='needs the evidence'):
             TwoViewContrastiveHead(loss)
 
 

@@ -9,7 +9,7 @@ from tiny import batch, build
 DISTILLED = dict(
     contrastive_loss=dict(
         type='SACLContrastiveLoss',
-        policy=dict(type='MomentumDistillation', weight=0.4, ramp=0.5, weights=dict(type='InfoNCE')),
+        policy=dict(type='MomentumDistillation', weight=0.4, ramp=0.5, base_policy=dict(type='InfoNCE')),
     ),
     queue_size=32,
     momentum=dict(decay=0.9, mlm_distillation=0.4, ramp=0.5),

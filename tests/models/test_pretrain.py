@@ -14,7 +14,7 @@ FULL = dict(
             type='MomentumDistillation',
             weight=0.4,
             ramp=0.5,
-            weights=dict(type='SimilarityRegulation', alpha=(1.0, 0.0)),
+            base_policy=dict(type='SimilarityRegulation', alpha=(1.0, 0.0)),
         ),
     ),
     queue_size=32,

@@ -17,7 +17,7 @@ from sacl_mm.user_error import NonFiniteError, UserError
 FULL = dict(
     contrastive_loss=dict(
         type='SACLContrastiveLoss',
-        policy=dict(type='MomentumDistillation', weight=0.4, ramp=0.1, weights=dict(type='InfoNCE')),
+        policy=dict(type='MomentumDistillation', weight=0.4, ramp=0.1, base_policy=dict(type='InfoNCE')),
     ),
     queue_size=12,
     momentum=dict(decay=0.9),

@@ -223,7 +223,7 @@ def test_weights_by_a_reference_model(tmp_path):
     save_untrained(tmp_path / 'run', cfg)
     report = write_report({'run': tmp_path / 'run'}, tmp_path / 'report.html')
     [reason] = report.lacking['weights']
-    assert 'needs reference features' in reason
+    assert "needs the evidence 'reference'" in reason
     torch.manual_seed(1)
     with DefaultScope.overwrite_default_scope('sacl_mm'):
         reference = MODELS.build(config('infonce').model)

@@ -56,7 +56,7 @@ def parse_args() -> argparse.Namespace:
 def pretraining(build: Callable, size: dict, inputs: Inputs) -> Outputs:
     """Also what the momentum models say, and the losses in which nothing is drawn at random."""
     albef = build('model_pretrain')
-    distillation = dict(type='MomentumDistillation', weight=DISTILLATION, weights=dict(type='InfoNCE'))
+    distillation = dict(type='MomentumDistillation', weight=DISTILLATION, base_policy=dict(type='InfoNCE'))
     model = ours(
         albef,
         'SACLPretrain',
@@ -108,9 +108,9 @@ def pretraining(build: Callable, size: dict, inputs: Inputs) -> Outputs:
     mine = model.contrastive_loss(
         *features[0],
         image_ids=torch.arange(TEXTS),
-        teacher=features[1],
+        evidence=dict(teacher=features[1]),
         candidates=features[1],
-        bank=NegativeBank(queue, image_ids=TEXTS + torch.arange(QUEUE)),
+        bank=NegativeBank(queue, TEXTS + torch.arange(QUEUE), evidence=dict(teacher=queue)),
         progress=1.0,
     )
     yield 'ITC loss, distilled, with queue', theirs, mine

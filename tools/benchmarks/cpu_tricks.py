@@ -5,8 +5,8 @@
 
 `demo`: the two towers of `make demo`. `frozen`: heads on cached features, as large as Flickr8k's. `text`: MiniLM's size
 trained over grids of a frozen CNN in bfloat16, contrast alone; `fusion`: the same and its fusion encoder. `full`: the
-embedded world with all objectives. Weights, images and texts are random. Each side is a process of its own with one warm step behind it; the sides
-take turns, step by step.
+embedded world with all objectives. Weights, images and texts are random. Each side is a process of its own with one warm step
+behind it; the sides take turns, step by step.
 """
 
 import argparse

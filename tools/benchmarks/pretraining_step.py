@@ -255,7 +255,7 @@ def albef(args: argparse.Namespace, device: torch.device) -> Step:
 
 
 def make_sides() -> dict[str, Callable]:
-    regulated = {'contrastive_loss.policy.weights.alpha': 0.0}  # no reference model
+    regulated = {'contrastive_loss.policy.base_policy.alpha': 0.0}  # no reference model
     reduced = {'towers.backbone.type': 'TokenReducedViT', 'towers.backbone.keep_rate': 0.7}
     checkpointed = {'towers.checkpoint_rows': 2, 'fusion.checkpoint_rows': 8}
     sides = {

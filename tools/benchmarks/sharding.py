@@ -136,7 +136,7 @@ def model_config(width: int, queue: int) -> dict:
         masked_language_head=dict(width=width),
     )
     config.merge_from_dict(dict(model=sizes))
-    config.merge_from_dict({'model.contrastive_loss.policy.weights.alpha': 0.0})
+    config.merge_from_dict({'model.contrastive_loss.policy.base_policy.alpha': 0.0})
     return config.model
 
 

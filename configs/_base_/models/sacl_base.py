@@ -41,7 +41,7 @@ model = dict(
             type='MomentumDistillation',  # ALBEF: weight 0.4 after a ramp over the first of 30 epochs
             weight=0.4,
             ramp=1 / 30,
-            weights=dict(type='SimilarityRegulation', similarity_temperature=0.3, alpha=(1.0, 0.0)),
+            base_policy=dict(type='SimilarityRegulation', similarity_temperature=0.3, alpha=(1.0, 0.0)),
         ),
         temperature=0.07,
         temperature_bounds=(0.001, 0.5),

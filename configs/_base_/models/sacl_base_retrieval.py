@@ -15,7 +15,7 @@ model = dict(
             type='MomentumDistillation',
             weight=0.4,
             ramp=1 / 5,
-            weights=dict(type='SimilarityRegulation', similarity_temperature=0.3, alpha=0.0),
+            base_policy=dict(type='SimilarityRegulation', similarity_temperature=0.3, alpha=0.0),
         ),
         temperature_bounds=(0.001, 0.5),
     ),

@@ -50,7 +50,9 @@ model = dict(
         contrastive_loss=dict(
             type='SACLContrastiveLoss',
             # As BLIP, 0.4 of the targets from the momentum encoders after two of six epochs; and SACL's weights.
-            policy=dict(type='MomentumDistillation', weights=dict(type='SimilarityRegulation'), weight=0.4, ramp=1 / 3),
+            policy=dict(
+                type='MomentumDistillation', base_policy=dict(type='SimilarityRegulation'), weight=0.4, ramp=1 / 3
+            ),
         ),
     ),
     multimodal_head=dict(type='ITMHead', hidden_size=96, with_pooler=False),

@@ -18,7 +18,7 @@ class ImageTextContrastiveHead(BaseModule):
 
     As in `ITCHead`, the online encoders' features are the anchors, the momentum encoders' features of the batch and of a
     queue of past batches are the candidates, and equal `image_id`s are positives, in the queue, too. With
-    `policy=dict(type='MomentumDistillation', weights=dict(type='InfoNCE'), weight=0.4)` the value is `ITCHead`'s.
+    `policy=dict(type='MomentumDistillation', base_policy=dict(type='InfoNCE'), weight=0.4)` the value is `ITCHead`'s.
     Other than there,
     * slots of the queue that were never filled take no part; `ITCHead` starts with random features as negatives;
     * any queue that holds a batch will do; the queue may be filled by batches that do not divide it;
@@ -34,7 +34,8 @@ class ImageTextContrastiveHead(BaseModule):
             the config's scope.
 
     Raises:
-        ValueError: for a policy that needs a reference model's features, which mmpretrain's models do not have.
+        ValueError: for a policy that needs evidence of another model than the momentum encoders, which mmpretrain's models
+            do not have.
     """
 
     def __init__(self, embed_dim: int, queue_size: int = 57600, contrastive_loss: dict | None = None) -> None:
@@ -44,8 +45,10 @@ class ImageTextContrastiveHead(BaseModule):
         self.contrastive_loss = MODELS.build(
             dict(contrastive_loss or dict(type='SACLContrastiveLoss'), _scope_='sacl_mm')
         )
-        if self.contrastive_loss.policy.needs_reference:
-            raise ValueError("the policy needs a reference model's features, which this head is not given: set alpha=0")
+        missing = set(self.contrastive_loss.policy.needs_evidence) - {'teacher'}
+        if missing:
+            hint = ': set alpha=0' if missing == {'reference'} else ''
+            raise ValueError(f'the policy needs the evidence {sorted(missing)}, which this head is not given{hint}')
         self.queue = NegativeQueue(queue_size, embed_dim)
         # Where BlipRetrieval puts its own temperature.
         self.register_parameter('temp', None)
@@ -64,7 +67,7 @@ class ImageTextContrastiveHead(BaseModule):
             image,
             text,
             image_ids,
-            teacher=momentum if self.contrastive_loss.policy.needs_teacher else None,
+            evidence=dict(teacher=momentum),
             candidates=momentum,
             bank=self.queue.bank(),
             progress=_progress(),

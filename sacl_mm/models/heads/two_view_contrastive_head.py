@@ -22,7 +22,7 @@ class TwoViewContrastiveHead(BaseModule):
         predictor: a neck that the first view's features go through first, as in `MoCoV3Head`.
 
     Raises:
-        ValueError: for a policy that needs a teacher's or a reference model's features.
+        ValueError: for a policy that needs evidence, such as a teacher's or a reference model's features.
     """
 
     def __init__(self, contrastive_loss: dict | None = None, predictor: dict | None = None) -> None:
@@ -31,9 +31,10 @@ class TwoViewContrastiveHead(BaseModule):
             dict(contrastive_loss or dict(type='SACLContrastiveLoss'), _scope_='sacl_mm')
         )
         policy = self.contrastive_loss.policy
-        if policy.needs_reference or policy.needs_teacher:
+        if policy.needs_evidence:
             raise ValueError(
-                f"{type(policy).__name__} needs features of another model, which mmpretrain's two-view models do not give"
+                f"{type(policy).__name__} needs the evidence {list(policy.needs_evidence)}, which mmpretrain's two-view "
+                'models do not give'
             )
         self.predictor = None if predictor is None else MODELS.build(predictor)
 

@@ -1,4 +1,4 @@
-"""Losses: small modules that take features, not models."""
+"""Losses: small modules that take features, not models. They need torch alone."""
 
 from sacl_mm.models.losses.pairs import ContrastivePairs, FeaturePair, NegativeBank, PairTreatment
 from sacl_mm.models.losses.policies import (
@@ -7,8 +7,8 @@ from sacl_mm.models.losses.policies import (
     MomentumDistillation,
     NegativePolicy,
     OracleRemoval,
+    SimilarityRegression,
     SimilarityRegulation,
-    SymmetricPolicy,
     ThresholdRemoval,
 )
 from sacl_mm.models.losses.sacl_loss import SACLContrastiveLoss
@@ -24,7 +24,7 @@ __all__ = [
     'OracleRemoval',
     'PairTreatment',
     'SACLContrastiveLoss',
+    'SimilarityRegression',
     'SimilarityRegulation',
-    'SymmetricPolicy',
     'ThresholdRemoval',
 ]

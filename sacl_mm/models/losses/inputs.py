@@ -3,7 +3,7 @@
 Shapes: B pairs in the local batch, K queued pairs, D features.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -47,7 +47,27 @@ def temperature_of(logit_scale: Tensor, check_value: bool) -> Tensor:
     return (-exact.reshape(())).exp()
 
 
-def check_features(batch: FeaturePair, others: dict[str, FeaturePair | None], bank: NegativeBank | None) -> None:
+def needed_evidence(
+    names: Sequence[str], evidence: Mapping[str, FeaturePair], bank: NegativeBank | None
+) -> dict[str, FeaturePair]:
+    """That of these names.
+
+    Raises:
+        ValueError: some is missing, of the batch or of the bank.
+    """
+    for name in names:
+        if name not in evidence:
+            raise ValueError(
+                f"the policy needs the evidence '{name}': give the loss evidence={{'{name}': FeaturePair(image, text)}}"
+            )
+        if isinstance(bank, NegativeBank) and name not in bank.evidence:
+            raise ValueError(f"the policy needs the evidence '{name}' of the bank, too: set bank.evidence['{name}']")
+    return {name: evidence[name] for name in names}
+
+
+def check_features(
+    batch: FeaturePair, candidates: FeaturePair | None, evidence: Mapping[str, FeaturePair], bank: NegativeBank | None
+) -> None:
     """Raises ValueError, naming what it is, for features that do not fit each other."""
     images_BD, texts_BD = batch
     for name, side in (('image_features', images_BD), ('text_features', texts_BD)):
@@ -64,14 +84,16 @@ def check_features(batch: FeaturePair, others: dict[str, FeaturePair | None], ba
     if not images_BD.numel():
         raise ValueError('a batch without pairs, or without features, has no loss')
     _check_device('text_features', texts_BD, images_BD)
-    for name, pair in others.items():
-        if pair is not None:
-            # The reference's features are compared with each other alone, and may have a width of their own.
-            _check_pair(name, pair, images_BD, any_width=name == 'reference')
+    if candidates is not None:
+        _check_pair('candidates', candidates, len(images_BD), images_BD.shape[1], images_BD)
     if bank is not None:
         _check_bank(bank, images_BD)
-        if others['reference'] is not None and bank.reference is None:
-            raise ValueError('with reference features the bank needs its own: set bank.reference')
+    for name, pair in evidence.items():
+        _check_pair(f'evidence {name!r}', pair, len(images_BD), None, images_BD)
+        if bank is not None:
+            _check_pair(
+                f'bank.evidence {name!r}', bank.evidence[name], len(bank.image_ids), pair[0].shape[1], images_BD
+            )
 
 
 def _check_floating(name: str, features: object) -> None:
@@ -88,17 +110,16 @@ def _check_device(name: str, x: Tensor, images_BD: Tensor) -> None:
         raise ValueError(f'{name} is on {x.device}, image_features on {images_BD.device}')
 
 
-def _check_pair(name: str, pair: FeaturePair, images_BD: Tensor, any_width: bool) -> None:
+def _check_pair(name: str, pair: FeaturePair, count: int, width: int | None, images_BD: Tensor) -> None:
+    """`width` None: any, but that of both sides."""
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
         raise ValueError(f'{name} must be a FeaturePair(image, text), got {type(pair).__name__}')
     for side in pair:
         _check_floating(f'{name} features', side)
         _check_device(f'{name} features', side, images_BD)
-    if not len(pair[0]) == len(pair[1]) == len(images_BD):
-        raise ValueError(
-            f'{name} features are of {len(pair[0])} images and {len(pair[1])} texts, the batch has {len(images_BD)} pairs'
-        )
-    shape = (len(images_BD), pair[0].shape[-1] if any_width else images_BD.shape[1])
+    if not len(pair[0]) == len(pair[1]) == count:
+        raise ValueError(f'{name} features are of {len(pair[0])} images and {len(pair[1])} texts, not of {count} pairs')
+    shape = (count, pair[0].shape[-1] if width is None else width)
     if not pair[0].shape == pair[1].shape == shape:
         raise ValueError(f'{name} features must be {shape}, got {tuple(pair[0].shape)} and {tuple(pair[1].shape)}')
 
@@ -107,17 +128,7 @@ def _check_bank(bank: NegativeBank, images_BD: Tensor) -> None:
     if not isinstance(bank, NegativeBank):
         raise ValueError(f'bank must be a NegativeBank, got {type(bank).__name__}')
     count = len(bank.image_ids)
-    for name, pair, width in (
-        ('bank.features', bank.features, images_BD.shape[1]),
-        ('bank.reference', bank.reference, None),
-    ):
-        for side in pair or ():
-            _check_floating(name, side)
-            _check_device(name, side, images_BD)
-            if side.ndim != 2 or len(side) != count or (width is not None and side.shape[1] != width):
-                raise ValueError(
-                    f'{name} must be ({count}, {width or "D"}) for {count} image_ids, got {tuple(side.shape)}'
-                )
+    _check_pair('bank', bank.features, count, images_BD.shape[1], images_BD)
     for name, ids_K in (('bank.image_ids', bank.image_ids), ('bank.text_ids', bank.text_ids)):
         if ids_K is None:
             continue

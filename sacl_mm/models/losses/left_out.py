@@ -1,17 +1,27 @@
-"""A learned temperature that no optimizer holds is noticed."""
+"""Warnings: how they are given, and one of a learned temperature that no optimizer holds."""
 
 import logging
+import sys
+import warnings
 import weakref
 from functools import cache
 from typing import Any
 
-from mmengine.logging import print_log
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 # The losses that are watched, and the optimizers that have made a step without them.
 _watched: weakref.WeakKeyDictionary[nn.Module, set[int]] = weakref.WeakKeyDictionary()
+
+
+def warn(message: str) -> None:
+    """To MMEngine's log where that is in use, and as Python does elsewhere."""
+    mmengine = sys.modules.get('mmengine.logging')
+    if mmengine is None:
+        warnings.warn(message, stacklevel=3)
+    else:
+        mmengine.print_log(message, logger='current', level=logging.WARNING)
 
 
 def warn_if_left_out(loss: nn.Module) -> None:
@@ -33,13 +43,11 @@ def _look(optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -
             del _watched[loss]
         elif temperature.grad is not None and id(optimizer) in others:
             del _watched[loss]
-            print_log(
+            warn(
                 f'the optimizer does not hold the parameters of {type(loss).__name__}: its learned temperature stays at '
                 f"{temperature.exp().item():g}, its gradient is never zeroed, and processes' temperatures drift apart. "
                 'Give the optimizer [*model.parameters(), *loss.parameters()], or fix the temperature '
-                "(temperature_bounds=None), or pass the model's own logit_scale",
-                logger='current',
-                level=logging.WARNING,
+                "(temperature_bounds=None), or pass the model's own logit_scale"
             )
         elif temperature.grad is not None:
             others.add(id(optimizer))

@@ -3,47 +3,42 @@
 Shapes: B pairs in the local batch (the anchors), G = B * processes, K queued pairs, M = G + K candidates, D features.
 """
 
-import logging
 import math
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
-from mmengine.logging import print_log
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.distributed import ProcessGroup
 
-from sacl_mm.functional.contrastive import mutual_information, weight_statistics
-from sacl_mm.functional.distributed import gather_with_gradient
+from sacl_mm.functional.distributed import gather, gather_with_gradient, rank, world_size
 from sacl_mm.functional.settings import check_number, check_optional_count
-from sacl_mm.models.losses.both_ways import contrast_both_ways
-from sacl_mm.models.losses.candidates import CandidatePair, gathered, normalised, with_bank
-from sacl_mm.models.losses.contrast import Contrast, ContrastSums
-from sacl_mm.models.losses.direction import Direction, other_view, pair_ids
-from sacl_mm.models.losses.each_way import Treat, contrast_each_way
-from sacl_mm.models.losses.inputs import as_ids, check_features, temperature_of
-from sacl_mm.models.losses.left_out import warn_if_left_out
-from sacl_mm.models.losses.pairs import ContrastivePairs, FeaturePair, NegativeBank, PairTreatment
-from sacl_mm.models.losses.policies import NegativePolicy, SymmetricPolicy, build_policy
-from sacl_mm.registry import MODELS
+from sacl_mm.models.losses.blockwise import BlockwiseContrast, Side
+from sacl_mm.models.losses.diagnostics import diagnose
+from sacl_mm.models.losses.gradients import with_gradients
+from sacl_mm.models.losses.inputs import as_ids, check_features, needed_evidence, temperature_of
+from sacl_mm.models.losses.left_out import warn, warn_if_left_out
+from sacl_mm.models.losses.pairs import FeaturePair, NegativeBank
+from sacl_mm.models.losses.policies import NegativePolicy, SimilarityRegulation
+from sacl_mm.models.losses.policies.base import check_policy
 
 
-@MODELS.register_module()
 class SACLContrastiveLoss(nn.Module):
     r"""Symmetric contrastive loss whose negatives are weighted by a policy (Jiang et al., ACL 2023, Eq. 4-5).
 
     L_i = -log[ e^{z_ii} / (e^{z_ii} + sum_{j != i} w_ij e^{z_ij}) ],  z = cos / tau;  the mean over anchors and over the
-    two directions. It takes features, not a model, and works outside MMEngine's Runner:
+    two directions. It takes features, not a model, and needs nothing but torch:
 
         >>> loss = SACLContrastiveLoss()
         >>> loss(image_features, text_features).backward()
 
     Args:
-        policy: a config for MODELS or a module; `SimilarityRegulation()` (SACL with the model's own similarities) if not
-            given, `dict(type='InfoNCE')` for plain InfoNCE.
+        policy: `SimilarityRegulation()` (SACL with the model's own similarities) if not given, `InfoNCE()` for plain InfoNCE.
         temperature: tau at the start.
         temperature_bounds: where the learned tau is kept; None fixes tau.
-        tile_pairs: about how many pairs of anchor and candidate are looked at together. A larger batch is done in tiles, with
-            the same value and gradient and a memory that does not grow with its square. None: 2^19 on CPUs, where a tile
+        block_pairs: about how many pairs of anchor and candidate are looked at together. A larger batch is done in blocks,
+            with the same value and gradient and a memory that does not grow with its square. None: 2^18 on CPUs, where a block
             then stays in the cache, and 2^21 elsewhere (8 MiB a matrix): a GPU would wait for the start of small ones.
 
     With torch.distributed initialised, local anchors meet the candidates of all processes.
@@ -51,16 +46,15 @@ class SACLContrastiveLoss(nn.Module):
 
     def __init__(
         self,
-        policy: dict | NegativePolicy | None = None,
+        policy: NegativePolicy | None = None,
         temperature: float = 0.07,
         temperature_bounds: tuple[float, float] | None = (0.001, 0.5),
-        tile_pairs: int | None = None,
+        block_pairs: int | None = None,
     ) -> None:
         super().__init__()
-        policy = dict(type='SimilarityRegulation') if policy is None else policy
-        self.policy = build_policy('policy', policy)
-        check_optional_count('tile_pairs', tile_pairs)
-        self.tile_pairs = tile_pairs
+        self.policy = check_policy('policy', SimilarityRegulation() if policy is None else policy)
+        check_optional_count('block_pairs', block_pairs)
+        self.block_pairs = block_pairs
         check_number('temperature', temperature, '(0, inf)')
         bounds = (temperature, temperature) if temperature_bounds is None else tuple(temperature_bounds)
         if len(bounds) != 2:
@@ -87,25 +81,27 @@ class SACLContrastiveLoss(nn.Module):
         text_features: Tensor,
         image_ids: Tensor | Sequence[int] | None = None,
         text_ids: Tensor | Sequence[int] | None = None,
-        reference: FeaturePair | None = None,
-        teacher: FeaturePair | None = None,
+        *,
+        evidence: Mapping[str, FeaturePair] | None = None,
         candidates: FeaturePair | None = None,
         bank: NegativeBank | None = None,
         progress: float = 0.0,
-        return_diagnostics: bool = False,
         logit_scale: Tensor | None = None,
+        group: ProcessGroup | None = None,
+        return_diagnostics: bool = False,
     ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
         """The loss, a scalar; with `return_diagnostics` also a dict, per direction, of MI-P, MI-N and its target, the
         weights' statistics (scalars) and the weights themselves (`weights_AM`, nan where a candidate is no negative), all of
-        the first tile's anchors if there are several tiles.
+        the first anchors if there are more than one block holds.
 
         Args:
             image_features, text_features: (B, D), normalised or not, any floating type (computed in float32 or better).
             image_ids: (B,) non-negative integers, a tensor or a list; equal ids are positives of each other. None: row i
                 matches row i alone.
             text_ids: (B,) integers that tell captions apart, for policies that ask for them.
-            reference: features of the frozen reference model, for policies with alpha > 0.
-            teacher: features of the momentum model, for MomentumDistillation.
+            evidence: what the policy may know of the pairs besides, by the names in its `needs_evidence`: rows of images and
+                of texts, of any width, whose inner products, as they are, are the evidence. 'reference' are the unit features
+                of a frozen model, 'teacher' those of the momentum encoders.
             candidates: the same pairs as a momentum encoder sees them, to be compared with instead of the batch's own
                 features. Needed with a bank of that encoder's features: against those, positives from another encoder
                 would be told apart by the encoder (MoCo, arXiv 1911.05722; ALBEF). None: the batch's own, with gradient.
@@ -114,132 +110,55 @@ class SACLContrastiveLoss(nn.Module):
             logit_scale: a model's own parameter log(1 / tau), as CLIP has it in open_clip and transformers (not its
                 exponential). Then tau = e^-logit_scale, so that z = cos * e^logit_scale, and the gradient goes to it; the
                 loss's own temperature and its bounds have no part.
+            group: the processes whose pairs are each other's candidates; None: all.
 
         Raises:
             ValueError: shapes, types or devices that do not fit, or something that the policy needs is missing.
         """
         check_number('progress', progress, '[0, 1]')
-        check_features(
-            FeaturePair(image_features, text_features),
-            dict(reference=reference, teacher=teacher, candidates=candidates),
-            bank,
-        )
+        needed = needed_evidence(self.policy.needs_evidence, evidence or {}, bank)
+        check_features(FeaturePair(image_features, text_features), candidates, needed, bank)
         image_ids, text_ids = (
             as_ids('image_ids', image_ids, image_features),
             as_ids('text_ids', text_ids, image_features),
         )
+        if rank(group) < 0:
+            raise ValueError('this process is not in `group`: give each process a group that it is in')
         if bank is not None and image_ids is None:
             raise ValueError('a bank needs image_ids, or its entries of the same image would count as negatives')
+        if image_ids is None:
+            image_ids = torch.arange(len(image_features), device=image_features.device)
+            image_ids += len(image_features) * rank(group)
         if logit_scale is None:
             temperature = self._own_temperature()
         else:
             temperature = temperature_of(logit_scale, check_value=not self._has_seen_scale)
             self._has_seen_scale = True
+
         with torch.autocast(image_features.device.type, enabled=False):
-            local = normalised(FeaturePair(image_features, text_features))
-            bank_features, bank_reference = (None, None) if bank is None else (bank.features, bank.reference)
-            batches = FeaturePair(*map(gather_with_gradient, local)) if candidates is None else gathered(candidates)
-            everyone = with_bank(batches, bank_features)
-            seen_by_reference = None if reference is None else with_bank(gathered(reference), bank_reference)
-            if teacher is None:
-                seen_by_teacher = None
-            else:  # who often gave the candidates as well
-                seen_by_teacher = everyone if teacher is candidates else with_bank(gathered(teacher), bank_features)
-            ids = pair_ids(len(image_features), image_features.device, image_ids, text_ids, bank)
-            if bank is None:
-                self._warn_without_negatives(ids.candidate_images_M)
-
-            def direction(anchors_are_images: bool) -> Direction:
-                return Direction(
-                    anchors_are_images,
-                    ids,
-                    temperature.detach(),
-                    progress,
-                    has_empty_slots=bank is not None,
-                    reference=other_view(reference, seen_by_reference, anchors_are_images),
-                    teacher=other_view(teacher, seen_by_teacher, anchors_are_images),
-                )
-
-            directions = direction(anchors_are_images=True), direction(anchors_are_images=False)
-            treats = partial(self._treat, directions[0]), partial(self._treat, directions[1])
-            rows = self._tile_rows(len(everyone.image), image_features.device)
-            # Where candidates are the anchors, their gradient is in one place.
-            images_GD, texts_GD = (
-                None if theirs is ours else theirs for theirs, ours in zip(batches, local, strict=True)
+            images, texts = (
+                Side(_unit_rows(features), image_ids, text_ids, {name: pair[side] for name, pair in needed.items()})
+                for side, features in enumerate((image_features, text_features))
             )
-            policy = self._symmetric_policy(image_features.device)
-            if bank is not None or images_GD is not None or texts_GD is not None:
-                policy = None
+            if candidates is not None:
+                seen_images, seen_texts = (
+                    replace(side, features=_unit_rows(features.detach()))
+                    for side, features in zip((images, texts), candidates, strict=True)
+                )
+            else:
+                seen_images, seen_texts = images, texts
+            all_images, all_texts = [_gathered(seen_images, group)], [_gathered(seen_texts, group)]
+            if bank is not None:
+                for side, sides in enumerate((all_images, all_texts)):
+                    sides.append(_queued(bank, side, needed, images.features))
+            self._warn_without_negatives(all_images)
 
-            def take_sums(needs_gradient: Sequence[bool]) -> ContrastSums:
-                sums = None
-                if policy is not None:
-                    _, group_B, size_G = ids.anchor_images_A.unique(return_inverse=True, return_counts=True)
-                    weigh = partial(self._weigh, policy, directions[0])
-                    pairs = rows * len(local.image)
-                    sums = contrast_both_ways(local, temperature, size_G[group_B], weigh, pairs, needs_gradient)
-                if sums is None:
-                    others = images_GD, texts_GD
-                    sums = contrast_each_way(local, others, everyone, temperature, treats, rows, needs_gradient)
-                return sums
-
-            loss = Contrast.apply(*local, images_GD, texts_GD, temperature, take_sums)
-            if not return_diagnostics:
-                return loss
-            return loss, self._diagnose(slice(0, rows), local, everyone, treats)
-
-    def _tile_rows(self, candidates: int, device: torch.device) -> int:
-        pairs = self.tile_pairs or (2**19 if device.type == 'cpu' else 2**21)
-        return max(1, round(pairs / candidates))  # 8 anchors and 65,544 candidates are one tile
-
-    def _symmetric_policy(self, device: torch.device) -> SymmetricPolicy | None:
-        """The policy, where one matrix does for both directions."""
-        if device.type != 'cpu':  # the host would wait for the check of the sums
-            return None
-        policy = self.policy
-        # A subclass may have a `forward` of its own.
-        if isinstance(policy, SymmetricPolicy) and type(policy).forward is SymmetricPolicy.forward:
-            return policy
-        return None
-
-    @torch.no_grad()
-    def _treat(
-        self, direction: Direction, rows: slice, similarity_RM: Tensor
-    ) -> tuple[ContrastivePairs, PairTreatment]:
-        """The pairs of the anchors in `rows`, and the policy's treatment of them."""
-        pairs = direction.pairs(rows, slice(None), similarity_RM)
-        return pairs, self.policy(pairs)
-
-    @staticmethod
-    @torch.no_grad()
-    def _weigh(
-        policy: SymmetricPolicy, direction: Direction, rows: slice, columns: slice, similarity_RC: Tensor
-    ) -> tuple[Tensor, Tensor | None]:
-        """Which pairs of these images and texts are positive, and a symmetric policy's raw log-weights."""
-        pairs = direction.pairs(rows, columns, similarity_RC)
-        raw_RC = policy.raw_log_weights(pairs)
-        return pairs.positive_AM, None if raw_RC is None else raw_RC.to(similarity_RC.dtype)
-
-    @torch.no_grad()
-    def _diagnose(
-        self, rows: slice, local: FeaturePair, everyone: CandidatePair, treats: tuple[Treat, Treat]
-    ) -> dict[str, Tensor]:
-        """Of a tile's anchors, i.e. of all if there is one tile."""
-        diagnostics: dict[str, Tensor] = {}
-        for direction, anchors_AD, candidates, treat in (
-            ('i2t', local.image, everyone.text, treats[0]),
-            ('t2i', local.text, everyone.image, treats[1]),
-        ):
-            pairs, treatment = treat(rows, candidates.similarity(anchors_AD[rows]))
-            log_weights_AM = treatment.log_weights_AM
-            logits_AM = pairs.similarity_AM / pairs.temperature
-            values = {
-                **mutual_information(logits_AM, log_weights_AM, pairs.positive_AM, pairs.negative_AM),
-                **weight_statistics(log_weights_AM, pairs.negative_AM),
-                'weights_AM': log_weights_AM.exp().masked_fill(~pairs.negative_AM, torch.nan),
-            }
-            diagnostics |= {f'{direction}/{name}': value for name, value in values.items()}
-        return diagnostics
+            block_pairs = self.block_pairs or (2**18 if image_features.device.type == 'cpu' else 2**21)
+            contrast = BlockwiseContrast(
+                images, texts, all_images, all_texts, self.policy, temperature.detach(), progress, block_pairs
+            )
+            loss = with_gradients(contrast.loss(), contrast, temperature)
+            return (loss, diagnose(contrast)) if return_diagnostics else loss
 
     def _own_temperature(self) -> Tensor:
         """tau, after its logarithm was put within its bounds."""
@@ -252,17 +171,39 @@ class SACLContrastiveLoss(nn.Module):
                 warn_if_left_out(self)
         return self.temperature
 
-    def _warn_without_negatives(self, candidate_images_M: Tensor) -> None:
-        if self._has_warned:
+    def _warn_without_negatives(self, candidates: list[Side]) -> None:
+        ids_M = candidates[0].image_ids
+        if self._has_warned or len(candidates) > 1:
             return
-        alone = len(candidate_images_M) == 1
-        if not alone and candidate_images_M.device.type == 'cpu':  # elsewhere the host would wait for it
-            alone = bool((candidate_images_M == candidate_images_M[0]).all())
+        alone = len(ids_M) == 1
+        if not alone and ids_M.device.type == 'cpu':  # elsewhere the host would wait for it
+            alone = bool((ids_M == ids_M[0]).all())
         if alone:
             self._has_warned = True
-            print_log(
+            warn(
                 'all pairs of a batch are of one image, so that there are no negatives and the contrastive loss teaches '
-                'nothing (of a single pair it is 0 for ever). Use larger batches of different images, or a queue (queue_size)',
-                logger='current',
-                level=logging.WARNING,
+                'nothing (of a single pair it is 0 for ever). Use larger batches of different images, or a queue (queue_size)'
             )
+
+
+def _unit_rows(features: Tensor) -> Tensor:
+    """In float32 at least: 8 bits of mantissa do not tell similarities apart."""
+    return F.normalize(features if features.dtype == torch.float64 else features.float(), dim=-1)
+
+
+def _gathered(side: Side, group: ProcessGroup | None) -> Side:
+    """That of all processes; only features have a gradient."""
+    if world_size(group) == 1:
+        return side
+    return Side(
+        gather_with_gradient(side.features, group),
+        gather(side.image_ids, group),
+        None if side.text_ids is None else gather(side.text_ids, group),
+        {name: gather(evidence, group) for name, evidence in side.evidence.items()},
+    )
+
+
+def _queued(bank: NegativeBank, side: int, needed: Mapping[str, FeaturePair], like: Tensor) -> Side:
+    features = bank.features[side].detach().to(like.dtype)
+    lengths = torch.linalg.vector_norm(features, dim=1).clamp_(min=1e-12)  # as in F.normalize
+    return Side(features, bank.image_ids, bank.text_ids, {name: bank.evidence[name][side] for name in needed}, lengths)

@@ -3,20 +3,28 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from samples import POLICIES, leaf, pair
+from samples import POLICIES, leaf, pair, policy
 
-from sacl_mm.models.losses import FeaturePair, InfoNCE, NegativeBank, SACLContrastiveLoss
+from sacl_mm.models.losses import (
+    FeaturePair,
+    InfoNCE,
+    MomentumDistillation,
+    NegativeBank,
+    SACLContrastiveLoss,
+    SimilarityRegulation,
+)
 
 
 @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize('tau', [0.001, 0.07, 0.5])
-@pytest.mark.parametrize('name', [name for name in POLICIES if 'distillation' not in name])
+@pytest.mark.parametrize('name', POLICIES)
 def test_extremes_stay_finite(dtype, tau, name):
     image = torch.eye(8, 16).repeat(2, 1)
     text = torch.cat([image[:8], -image[:8]])  # similarities of exactly 1, 0 and -1, also for negatives
     features = leaf((image.to(dtype), text.to(dtype)))
-    module = SACLContrastiveLoss(POLICIES[name], temperature=tau)
-    loss = module(*features, reference=FeaturePair(text, image), progress=0.5)
+    module = SACLContrastiveLoss(policy(name), temperature=tau)
+    evidence = dict.fromkeys(('reference', 'teacher', 'captions'), FeaturePair(text, image))
+    loss = module(*features, evidence=evidence, progress=0.5)
     loss.backward()
     assert loss.isfinite()
     assert all(x.grad.isfinite().all() for x in (*features, module.log_temperature))
@@ -25,9 +33,9 @@ def test_extremes_stay_finite(dtype, tau, name):
 @pytest.mark.parametrize('tau_s', [0.001, 0.01])
 @pytest.mark.parametrize('norm', ['mean', 'softmax'])
 def test_a_tiny_similarity_temperature_stays_finite(tau_s, norm):
-    policy = dict(type='SimilarityRegulation', norm=norm, similarity_temperature=tau_s, alpha=0.5)
+    regulation = SimilarityRegulation(norm, tau_s, alpha=0.5)
     image = torch.eye(4)
-    loss = SACLContrastiveLoss(policy)(image, -image, reference=FeaturePair(image, image))
+    loss = SACLContrastiveLoss(regulation)(image, -image, evidence=dict(reference=FeaturePair(image, image)))
     assert loss.isfinite()
 
 
@@ -51,7 +59,7 @@ def test_autocast_computes_in_float32():
 def test_weights_carry_no_gradient():
     """The gradient is that of cross entropy with the weights held constant: central differences with frozen weights."""
     features = pair(6, seed=8)
-    module = SACLContrastiveLoss(dict(type='SimilarityRegulation'), temperature_bounds=None).double()
+    module = SACLContrastiveLoss(temperature_bounds=None).double()
     ours = leaf(features)
     _, diagnostics = module(*ours, return_diagnostics=True)
     module(*ours).backward()
@@ -104,7 +112,7 @@ def test_minimising_the_loss_moves_mi_n_towards_its_target():
     """Eq. 36-40: with weights held fixed, at the optimum mean log r over negatives equals mean -log w, up to a constant
     that the normalisation of r adds; InfoNCE's target is 0, regulation's is positive."""
     _, regulated = SACLContrastiveLoss()(*pair(32), return_diagnostics=True)
-    _, plain = SACLContrastiveLoss(dict(type='InfoNCE'))(*pair(32), return_diagnostics=True)
+    _, plain = SACLContrastiveLoss(InfoNCE())(*pair(32), return_diagnostics=True)
     assert plain['i2t/mi_negative_target'] == 0
     assert regulated['i2t/mi_negative_target'] > 0.05
 
@@ -123,12 +131,7 @@ def test_minimising_the_loss_moves_mi_n_towards_its_target():
             dict(candidates=FeaturePair(torch.zeros(4, 7), torch.zeros(4, 7))),
             r'candidates features must be \(4, 8\), got \(4, 7\)',
         ),
-        (
-            dict(reference=FeaturePair(torch.zeros(4, 5), torch.zeros(4, 6))),
-            r'reference features must be \(4, 5\), got \(4, 5\) and \(4, 6\)',
-        ),
         (dict(progress=2.0), r'progress must be a number in \[0, 1\]'),
-        (dict(reference=FeaturePair(torch.zeros(3, 8), torch.zeros(3, 8))), 'reference features are of 3'),
         (dict(bank=NegativeBank(pair(2, 8), torch.arange(2))), 'bank needs image_ids'),
     ],
 )
@@ -138,15 +141,37 @@ def test_bad_input_is_named(change, message):
         SACLContrastiveLoss()(**call)
 
 
+@pytest.mark.parametrize(
+    ('reference', 'message'),
+    [
+        (
+            FeaturePair(torch.zeros(4, 5), torch.zeros(4, 6)),
+            r"'reference' .* must be \(4, 5\), got \(4, 5\) and \(4, 6\)",
+        ),
+        (FeaturePair(torch.zeros(3, 8), torch.zeros(3, 8)), "'reference' features are of 3 images"),
+        (None, "needs the evidence 'reference'"),
+    ],
+)
+def test_bad_evidence_is_named(reference, message):
+    evidence = {} if reference is None else dict(reference=reference)
+    with pytest.raises(ValueError, match=message):
+        SACLContrastiveLoss(SimilarityRegulation(alpha=1.0))(*pair(4), evidence=evidence)
+
+
+def test_evidence_that_is_not_needed_is_not_looked_at():
+    assert SACLContrastiveLoss()(*pair(4), evidence=dict(other='anything')).isfinite()
+
+
 def test_what_a_policy_needs_is_asked_for():
-    with pytest.raises(ValueError, match='reference features'):
-        SACLContrastiveLoss(dict(type='SimilarityRegulation', alpha=1.0))(*pair(4))
-    with pytest.raises(ValueError, match='teacher features'):
-        SACLContrastiveLoss(dict(type='MomentumDistillation', weights=dict(type='InfoNCE')))(*pair(4))
+    regulated = SACLContrastiveLoss(SimilarityRegulation(alpha=1.0))
+    with pytest.raises(ValueError, match="needs the evidence 'reference' of the bank, too"):
+        regulated(*pair(4), [0, 1, 2, 3], evidence=dict(reference=pair(4)), bank=NegativeBank(pair(2), torch.arange(2)))
+    with pytest.raises(ValueError, match="needs the evidence 'teacher'"):
+        SACLContrastiveLoss(MomentumDistillation(InfoNCE()))(*pair(4))
     with pytest.raises(ValueError, match='within its bounds'):
         SACLContrastiveLoss(temperature=0.9)
-    for policy in ('InfoNCE', InfoNCE):
-        with pytest.raises(ValueError, match=r"policy must be a configuration such as dict\(type='InfoNCE'\)"):
-            SACLContrastiveLoss(policy)
-    with pytest.raises(ValueError, match='tile_pairs must be a whole number of at least 1'):
-        SACLContrastiveLoss(tile_pairs=0)
+    for wrong in ('InfoNCE', InfoNCE, dict(type='InfoNCE')):
+        with pytest.raises(ValueError, match=r'policy must be a NegativePolicy such as InfoNCE\(\)'):
+            SACLContrastiveLoss(wrong)
+    with pytest.raises(ValueError, match='block_pairs must be a whole number of at least 1'):
+        SACLContrastiveLoss(block_pairs=0)

@@ -5,15 +5,20 @@ import math
 import pytest
 import torch
 
-from sacl_mm.models.losses import ContrastivePairs, SACLContrastiveLoss
+from sacl_mm.models.losses import ContrastivePairs, InfoNCE, SimilarityRegression, ThresholdRemoval
+from sacl_mm.models.losses.anchor_sums import AnchorSums
 from sacl_mm.registry import MODELS
 
 
-def regulated_weights(policy, similarity, negative=None):
-    positive = torch.eye(*similarity.shape, dtype=torch.bool)
-    negative = ~positive if negative is None else negative
-    pairs = ContrastivePairs(similarity, torch.tensor(0.07), positive, negative, progress=0.0)
-    return MODELS.build(policy)(pairs).log_weights_AM.exp(), negative
+def regulated_weights(policy, similarity):
+    """As the loss normalises them."""
+    anchors, candidates = (torch.arange(size) for size in similarity.shape)
+    pairs = ContrastivePairs(similarity, torch.tensor(0.07), anchors, candidates)
+    ones = torch.ones(len(similarity), dtype=similarity.dtype)
+    sums = AnchorSums.start(ones, pairs.negative_AM.sum(dim=1).to(ones.dtype))
+    treatment = MODELS.build(policy)(pairs)
+    sums.add(pairs, treatment)
+    return sums.log_weights(pairs, treatment).exp(), pairs.negative_AM
 
 
 SIMILARITIES = {
@@ -60,13 +65,20 @@ def test_with_tau_s_1_no_weight_falls_below_e_to_minus_2():
         (dict(type='SimilarityRegulation', delta=2.0), 'delta cancels'),
         (dict(type='SimilarityRegulation', alpha=1.5), 'alpha must be'),
         (dict(type='SimilarityRegulation', alpha=(1, 0, 0)), 'alpha must be'),
-        (dict(type='ThresholdRemoval', threshold=0, weights=dict(type='InfoNCE')), 'threshold must be a number in'),
-        (dict(type='MomentumDistillation', weight=2, weights=dict(type='InfoNCE')), 'weight must be'),
+        (dict(type='ThresholdRemoval', threshold=0, base_policy=dict(type='InfoNCE')), 'threshold must be a number in'),
+        (dict(type='MomentumDistillation', weight=2, base_policy=dict(type='InfoNCE')), 'weight must be'),
     ],
 )
 def test_bad_policies_are_named(policy, message):
     with pytest.raises(ValueError, match=message):
-        SACLContrastiveLoss(policy)
+        MODELS.build(policy)
+
+
+def test_what_cannot_be_done_twice_is_refused():
+    with pytest.raises(ValueError, match='one ThresholdRemoval only'):
+        ThresholdRemoval(ThresholdRemoval(InfoNCE()))
+    with pytest.raises(ValueError, match='similarities have one target'):
+        SimilarityRegression('captions', SimilarityRegression('words', InfoNCE()))
 
 
 def test_policies_need_no_prefix_in_configurations_of_other_libraries():
@@ -76,9 +88,9 @@ def test_policies_need_no_prefix_in_configurations_of_other_libraries():
     from sacl_mm.compatibility import load_mmpretrain
 
     load_mmpretrain()  # mmpretrain's scope imports its models, which beside a new transformers needs this first
-    weights = dict(type='SimilarityRegulation', similarity_temperature=0.3)
-    policy = dict(type='MomentumDistillation', weight=0.4, weights=weights)
+    base = dict(type='SimilarityRegulation', similarity_temperature=0.3)
+    policy = dict(type='MomentumDistillation', weight=0.4, base_policy=base)
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         loss = ROOT_MODELS.build(dict(type='sacl_mm.SACLContrastiveLoss', policy=policy))
-        assert type(ROOT_MODELS.build(dict(type='sacl_mm.SACLContrastiveLoss')).policy) is type(loss.policy.weights)
-    assert loss.policy.weights.similarity_temperature == 0.3
+        assert type(ROOT_MODELS.build(dict(type='sacl_mm.SACLContrastiveLoss')).policy) is type(loss.policy.base_policy)
+    assert loss.policy.base_policy.similarity_temperature == 0.3

@@ -1,10 +1,11 @@
 """False-negative policies: one interface (`base.py`), one policy a file."""
 
-from sacl_mm.models.losses.policies.base import NegativePolicy, SymmetricPolicy, build_policy
+from sacl_mm.models.losses.policies.base import NegativePolicy
 from sacl_mm.models.losses.policies.hard_negatives import HardNegativeNCE
 from sacl_mm.models.losses.policies.info_nce import InfoNCE
 from sacl_mm.models.losses.policies.momentum_distillation import MomentumDistillation
 from sacl_mm.models.losses.policies.oracle_removal import OracleRemoval
+from sacl_mm.models.losses.policies.similarity_regression import SimilarityRegression
 from sacl_mm.models.losses.policies.similarity_regulation import SimilarityRegulation
 from sacl_mm.models.losses.policies.threshold_removal import ThresholdRemoval
 
@@ -14,8 +15,7 @@ __all__ = [
     'MomentumDistillation',
     'NegativePolicy',
     'OracleRemoval',
+    'SimilarityRegression',
     'SimilarityRegulation',
-    'SymmetricPolicy',
     'ThresholdRemoval',
-    'build_policy',
 ]

@@ -1,15 +1,11 @@
 """The opposite of regulation: similar negatives are pushed away more."""
 
-from torch import Tensor
-
 from sacl_mm.functional.settings import check_number
-from sacl_mm.models.losses.pairs import ContrastivePairs
-from sacl_mm.models.losses.policies.base import SymmetricPolicy
-from sacl_mm.registry import MODELS
+from sacl_mm.models.losses.pairs import ContrastivePairs, PairTreatment
+from sacl_mm.models.losses.policies.base import NegativePolicy
 
 
-@MODELS.register_module()
-class HardNegativeNCE(SymmetricPolicy):
+class HardNegativeNCE(NegativePolicy):
     """HN-NCE (Radenovic et al., arXiv 2301.02280): w = N_neg * softmax(beta * z) over an anchor's negatives.
 
     Args:
@@ -21,5 +17,5 @@ class HardNegativeNCE(SymmetricPolicy):
         check_number('beta', beta, '[0, inf)')
         self.beta = beta
 
-    def raw_log_weights(self, pairs: ContrastivePairs) -> Tensor:
-        return pairs.similarity_AM * (self.beta / pairs.temperature)
+    def forward(self, pairs: ContrastivePairs) -> PairTreatment:
+        return PairTreatment(pairs.similarity_AM * (self.beta / pairs.temperature), normalise=True)

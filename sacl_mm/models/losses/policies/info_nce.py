@@ -1,13 +1,11 @@
 """InfoNCE: every negative counts the same."""
 
-from sacl_mm.models.losses.pairs import ContrastivePairs
-from sacl_mm.models.losses.policies.base import SymmetricPolicy
-from sacl_mm.registry import MODELS
+from sacl_mm.models.losses.pairs import ContrastivePairs, PairTreatment
+from sacl_mm.models.losses.policies.base import NegativePolicy
 
 
-@MODELS.register_module()
-class InfoNCE(SymmetricPolicy):
+class InfoNCE(NegativePolicy):
     """w = 1: plain cross entropy over the candidates (van den Oord et al., arXiv 1807.03748)."""
 
-    def raw_log_weights(self, pairs: ContrastivePairs) -> None:
-        return None
+    def forward(self, pairs: ContrastivePairs) -> PairTreatment:
+        return PairTreatment()

@@ -7,31 +7,28 @@ import torch
 
 from sacl_mm.models.losses.pairs import ContrastivePairs, PairTreatment
 from sacl_mm.models.losses.policies.base import NegativePolicy
-from sacl_mm.registry import MODELS, TASK_UTILS
 
 
-@MODELS.register_module()
 class OracleRemoval(NegativePolicy):
     """Negatives that are known to match get weight 0, the others 1. Possible where the truth is known, as in ShapeWorld.
 
     Args:
         relevance: maps (image ids, text ids), 1-D integer arrays on the CPU, to a boolean (images, texts) array: does the
-            text hold for the image? A config for TASK_UTILS, or the function itself.
+            text hold for the image?
     """
 
-    def __init__(self, relevance: dict | Callable) -> None:
+    def __init__(self, relevance: Callable) -> None:
         super().__init__()
-        if not isinstance(relevance, dict) and not callable(relevance):
-            raise ValueError(f'relevance must be a function, or the configuration of one, got {relevance!r}')
-        self.relevance = TASK_UTILS.build(relevance) if isinstance(relevance, dict) else relevance
+        if not callable(relevance):
+            raise ValueError(f'relevance must be a function, or in a configuration that of one, got {relevance!r}')
+        self.relevance = relevance
 
     def forward(self, pairs: ContrastivePairs) -> PairTreatment:
         if pairs.anchors_are_images:
             matches_AM = self._matches(pairs.anchor_image_ids, pairs.candidate_text_ids)
         else:
             matches_AM = self._matches(pairs.candidate_image_ids, pairs.anchor_text_ids).t()
-        removed_AM = pairs.negative_AM & matches_AM
-        return PairTreatment(torch.zeros_like(pairs.similarity_AM).masked_fill(removed_AM, -math.inf))
+        return PairTreatment(torch.zeros_like(pairs.similarity_AM).masked_fill(matches_AM, -math.inf))
 
     def _matches(self, image_ids: torch.Tensor | None, text_ids: torch.Tensor | None) -> torch.Tensor:
         if image_ids is None or text_ids is None:

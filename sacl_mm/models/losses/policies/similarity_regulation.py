@@ -7,21 +7,20 @@ import torch
 from torch import Tensor
 
 from sacl_mm.functional.settings import check_number, first_and_last
-from sacl_mm.models.losses.pairs import ContrastivePairs
-from sacl_mm.models.losses.policies.base import SymmetricPolicy
-from sacl_mm.registry import MODELS
+from sacl_mm.models.losses.pairs import ContrastivePairs, PairTreatment
+from sacl_mm.models.losses.policies.base import NegativePolicy
 
 # exp(60) is finite in float32, also times delta; a negative that far below is weighted 0 or 1 all the same.
 _LARGEST_EXPONENT = 60.0
 
 
-@MODELS.register_module()
-class SimilarityRegulation(SymmetricPolicy):
+class SimilarityRegulation(NegativePolicy):
     r"""Contrastive weights from cross-modal similarity (Jiang et al., ACL 2023, Eq. 6-9).
 
     s_am = alpha * exp(sim_ref / tau_s) + (1 - alpha) * exp(sim_cur / tau_s),  w_am = Norm(delta / s_am)
 
-    where Norm makes an anchor's negatives weigh 1 on average (condition 2), and w falls as s rises (condition 1).
+    sim_ref is the evidence 'reference', of a frozen model's unit features. Norm makes an anchor's negatives weigh 1 on average
+    (condition 2), and w falls as s rises (condition 1).
 
     Args:
         norm: 'mean' divides by the mean (delta then cancels); 'softmax' is N_neg * softmax(delta / s).
@@ -53,28 +52,26 @@ class SimilarityRegulation(SymmetricPolicy):
         self.alpha_ends = ends
 
     @property
-    def needs_reference(self) -> bool:
-        return max(self.alpha_ends) > 0
+    def needs_evidence(self) -> tuple[str, ...]:
+        return ('reference',) if max(self.alpha_ends) > 0 else ()
 
     def alpha(self, progress: float) -> float:
         first, last = self.alpha_ends
         return first + (last - first) * progress
 
-    def raw_log_weights(self, pairs: ContrastivePairs) -> Tensor:
+    def forward(self, pairs: ContrastivePairs) -> PairTreatment:
         dissimilarity_AM = self._negated_log_similarity(pairs)
-        if self.norm == 'mean':
-            return dissimilarity_AM
-        return dissimilarity_AM.clamp_(max=_LARGEST_EXPONENT).exp_().mul_(self.delta)
+        if self.norm == 'softmax':
+            dissimilarity_AM.clamp_(max=_LARGEST_EXPONENT).exp_().mul_(self.delta)
+        return PairTreatment(dissimilarity_AM, normalise=True)
 
     def _negated_log_similarity(self, pairs: ContrastivePairs) -> Tensor:
         """-log s in a tensor of its own, added up in log space so that a small tau_s cannot overflow."""
         alpha = self.alpha(pairs.progress)
         if alpha == 0:
             return pairs.similarity_AM * (-1 / self.similarity_temperature)
-        if pairs.reference_similarity_AM is None:
-            raise ValueError(f'alpha = {alpha:g} needs reference features; give them to the loss, or set alpha=0')
+        reference_AM = pairs.evidence_AM['reference'] / self.similarity_temperature
         if alpha == 1:
-            return pairs.reference_similarity_AM * (-1 / self.similarity_temperature)
+            return reference_AM.neg_()
         current_AM = pairs.similarity_AM / self.similarity_temperature
-        reference_AM = pairs.reference_similarity_AM / self.similarity_temperature
         return torch.logaddexp(reference_AM + math.log(alpha), current_AM + math.log(1 - alpha)).neg_()

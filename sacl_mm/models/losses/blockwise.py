@@ -1,0 +1,213 @@
+"""The loss and its gradient from blocks of similarities, anchors x candidates: memory grows with the batch and not with its
+square (as in FlashAttention, arXiv 2205.14135, and Inf-CL, arXiv 2410.17243).
+
+One pass over the blocks takes sums, a second one the gradient. A block serves each of its sides that are anchors: its rows,
+and its columns as well where the candidates are the anchors.
+
+Shapes: A anchors, M candidates, R and C of them in a block, D features.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sacl_mm.models.losses.anchor_sums import AnchorSums
+from sacl_mm.models.losses.pairs import ContrastivePairs
+from sacl_mm.models.losses.policies.base import NegativePolicy
+
+
+@dataclass
+class Side:
+    """Some images, or some texts; every tensor has a row for each."""
+
+    features: Tensor
+    """(N, D), unit rows if `lengths` is None."""
+    image_ids: Tensor
+    text_ids: Tensor | None
+    evidence: dict[str, Tensor]
+    lengths: Tensor | None = None
+    """(N,), of the features: a bank may be large, so its similarities are normalised, not its rows."""
+    sums: AnchorSums | None = None
+    """Those that are anchors have them."""
+    gradient: Tensor | None = None
+    """(N, D), of the loss with respect to the features, for those that need one."""
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def rows(self, part: slice) -> 'Side':
+        """A part of it, whose sums and gradient belong to the whole."""
+        return Side(
+            features=self.features[part],
+            image_ids=self.image_ids[part],
+            text_ids=None if self.text_ids is None else self.text_ids[part],
+            evidence={name: x[part] for name, x in self.evidence.items()},
+            lengths=None if self.lengths is None else self.lengths[part],
+            sums=None if self.sums is None else self.sums.rows(part),
+            gradient=None if self.gradient is None else self.gradient[part],
+        )
+
+    def add_gradient(self, of_logit_RC: Tensor, others: 'Side') -> None:
+        if self.gradient is not None:
+            scaled_RC = of_logit_RC if others.lengths is None else of_logit_RC / others.lengths
+            self.gradient.addmm_(scaled_RC, others.features)
+
+
+def count_positives(anchors: Side, candidates: list[Side]) -> tuple[Tensor, Tensor]:
+    """How many positives and negatives each anchor has, (A,) each, without a look at the pairs."""
+    ids_M = torch.cat([side.image_ids for side in candidates]).sort().values
+    first_A, end_A = (torch.searchsorted(ids_M, anchors.image_ids, right=right) for right in (False, True))
+    positives_A = (end_A - first_A).to(anchors.features.dtype)
+    return positives_A, (ids_M >= 0).sum() - positives_A
+
+
+class BlockwiseContrast:
+    """All pairs of a batch, in both directions.
+
+    Args:
+        images, texts: the anchors.
+        candidate_images, candidate_texts: of all processes, or a momentum encoder's, and a bank's; `images` and `texts`
+            themselves if those are compared with each other.
+        block_pairs: R * C, about.
+    """
+
+    def __init__(
+        self,
+        images: Side,
+        texts: Side,
+        candidate_images: list[Side],
+        candidate_texts: list[Side],
+        policy: NegativePolicy,
+        temperature: Tensor,
+        progress: float,
+        block_pairs: int,
+    ) -> None:
+        self.images, self.texts, self.policy = images, texts, policy
+        self.temperature, self.progress, self.block_pairs = temperature, progress, block_pairs
+        images.sums = self.image_sums = AnchorSums.start(*count_positives(images, candidate_texts))
+        texts.sums = self.text_sums = AnchorSums.start(*count_positives(texts, candidate_images))
+        self.candidate_images, self.candidate_texts = candidate_images, candidate_texts
+
+    @property
+    def sides(self) -> list[Side]:
+        """Each once."""
+        sides = (self.images, self.texts, *self.candidate_images, *self.candidate_texts)
+        return list({id(side): side for side in sides}.values())
+
+    def blocks(self) -> Iterator[tuple[Side, Side, ContrastivePairs]]:
+        """Rows, columns, and their pairs with the rows as anchors."""
+        products = [(self.images, side) for side in self.candidate_texts]
+        products += [(self.texts, side) for side in self.candidate_images if side is not self.images]
+        for anchors, candidates in products:
+            rows, columns = block_shape(len(anchors), len(candidates), self.block_pairs)
+            for row_side in (anchors.rows(part) for part in parts(len(anchors), rows)):
+                for column_side in (candidates.rows(part) for part in parts(len(candidates), columns)):
+                    yield row_side, column_side, self.compare(row_side, column_side, anchors is self.images)
+
+    def compare(self, anchors: Side, candidates: Side, anchors_are_images: bool) -> ContrastivePairs:
+        similarity_RC = anchors.features @ candidates.features.t()
+        if candidates.lengths is not None:
+            similarity_RC /= candidates.lengths
+        dtype = similarity_RC.dtype
+        return ContrastivePairs(
+            similarity_RC,
+            self.temperature,
+            anchors.image_ids,
+            candidates.image_ids,
+            anchors.text_ids,
+            candidates.text_ids,
+            {name: x.to(dtype) @ candidates.evidence[name].to(dtype).t() for name, x in anchors.evidence.items()},
+            self.progress,
+            anchors_are_images,
+            may_have_positives=may_be_true(torch.isin(anchors.image_ids, candidates.image_ids)),
+            may_have_empty_slots=candidates.lengths is not None and may_be_true(candidates.image_ids < 0),
+        )
+
+    def directions(
+        self, rows: Side, columns: Side, pairs: ContrastivePairs
+    ) -> Iterator[tuple[AnchorSums, ContrastivePairs]]:
+        """The sums and the pairs of each side of a block that is anchors; the columns' pairs are turned."""
+        for side, is_turned in ((rows, False), (columns, True)):
+            if side.sums is not None:
+                seen = pairs.turned() if is_turned else pairs
+                if self.policy.needs_row_sums:
+                    seen.log_norm_2A1 = side.sums.row_scores.norm()
+                yield side.sums, seen
+
+    @torch.no_grad()
+    def loss(self) -> Tensor:
+        """The mean over anchors and directions, a scalar."""
+        if self.policy.needs_row_sums:
+            for block in self.blocks():
+                for sums, pairs in self.directions(*block):
+                    sums.add_row_scores(pairs, self.policy.row_scores(pairs))
+        for block in self.blocks():
+            for sums, pairs in self.directions(*block):
+                sums.add(pairs, self.policy(pairs))
+        return (self.image_sums.losses().mean() + self.text_sums.losses().mean()) / 2
+
+    @torch.no_grad()
+    def add_gradients(self, parameters: Sequence[Tensor]) -> list[Tensor]:
+        """After `loss`: fill in the sides' gradients, and return those of the temperature and of the policy's `parameters`."""
+        of_temperature = torch.zeros_like(self.temperature)
+        of_parameters = [torch.zeros_like(x) for x in parameters]
+        for rows, columns, pairs in self.blocks():
+            of_logits: list[Tensor] = []
+            of_similarities: list[Tensor] = []
+            for sums, seen in self.directions(rows, columns, pairs):
+                with torch.enable_grad():
+                    treatment = self.policy(seen)
+                gradient_AM = sums.logit_gradient(seen, treatment)
+                of_logits.append(gradient_AM if seen is pairs else gradient_AM.t())
+                if treatment.similarity_targets_AM is not None:
+                    gradient_AM = sums.regression_gradient(seen, treatment)
+                    of_similarities.append(gradient_AM if seen is pairs else gradient_AM.t())
+                    _add_target_gradients(of_parameters, parameters, treatment.similarity_targets_AM, -gradient_AM)
+            of_logit_RC = _sum(of_logits)
+            of_temperature -= torch.dot(of_logit_RC.flatten(), pairs.similarity_AM.flatten())
+            if of_similarities:
+                of_logit_RC += _sum(of_similarities) * self.temperature  # which the features' gradient is divided by
+            rows.add_gradient(of_logit_RC, columns)
+            columns.add_gradient(of_logit_RC.t(), rows)
+        anchors = 2 * len(self.images)
+        for side in self.sides:
+            if side.gradient is not None:
+                side.gradient /= anchors * self.temperature
+        return [of_temperature / (anchors * self.temperature**2), *(x / anchors for x in of_parameters)]
+
+
+def may_be_true(mask: Tensor) -> bool:
+    """Whether it is anywhere. A GPU is not waited for: there, it may be."""
+    return mask.device.type != 'cpu' or bool(mask.any())
+
+
+def parts(count: int, size: int) -> Iterator[slice]:
+    return (slice(start, min(start + size, count)) for start in range(0, count, size))
+
+
+def block_shape(anchors: int, candidates: int, pairs: int) -> tuple[int, int]:
+    """Rows and columns of a block: a square if there are enough of both."""
+    rows = min(anchors, math.isqrt(pairs))
+    columns = min(candidates, max(1, pairs // rows))
+    return min(anchors, max(1, pairs // columns)), columns
+
+
+def _sum(of_directions: list[Tensor]) -> Tensor:
+    total_RC, *others = of_directions
+    for other_RC in others:
+        total_RC += other_RC
+    return total_RC
+
+
+def _add_target_gradients(
+    totals: list[Tensor], parameters: Sequence[Tensor], targets_AM: Tensor, of_targets_AM: Tensor
+) -> None:
+    """Those of a regression's targets with respect to what a policy learns."""
+    if targets_AM.requires_grad:
+        found = torch.autograd.grad(targets_AM, parameters, of_targets_AM, allow_unused=True)
+        for total, gradient in zip(totals, found, strict=True):
+            if gradient is not None:
+                total += gradient

@@ -1,0 +1,62 @@
+"""Models and their parts, all of them imported and in MMEngine's registry.
+
+The losses need torch alone, and know nothing of registries; here they get their places in it.
+"""
+
+# ruff: noqa: F401 (what registers itself when it is imported)
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from sacl_mm.models.data_preprocessor import ImageTextPreprocessor
+from sacl_mm.models.dual_encoder import DualEncoder
+from sacl_mm.models.feature_towers import FeaturePreprocessor, FeatureTowers
+from sacl_mm.models.fusion import FusionEncoder, PairedFusionEncoder
+from sacl_mm.models.heads import AnswerDecoder, MaskedLanguageHead, MatchingHead
+from sacl_mm.models.losses import (
+    HardNegativeNCE,
+    InfoNCE,
+    MomentumDistillation,
+    OracleRemoval,
+    SACLContrastiveLoss,
+    SimilarityRegression,
+    SimilarityRegulation,
+    ThresholdRemoval,
+)
+from sacl_mm.models.necks import ImageTokenNeck
+from sacl_mm.models.nlvr2 import ImagePairReasoning
+from sacl_mm.models.pretrain import SACLPretrain
+from sacl_mm.models.retrieval import ImageTextRetrieval
+from sacl_mm.models.text_assignment import TextAssignment
+from sacl_mm.models.text_encoders import BertTextEncoder
+from sacl_mm.models.two_tower import TwoTower
+from sacl_mm.models.vqa import VisualQuestionAnswering
+from sacl_mm.registry import MODELS, TASK_UTILS
+
+# Which of their arguments may be configurations, and of what.
+_BUILT_BY = dict(policy=MODELS, base_policy=MODELS, relevance=TASK_UTILS)
+
+
+def _built_from_config(part: type) -> Callable:
+    @functools.wraps(part, updated=())
+    def build(**options: Any) -> object:
+        for name, registry in _BUILT_BY.items():
+            if isinstance(options.get(name), dict):
+                options[name] = registry.build(dict(options[name], _scope_='sacl_mm'))
+        return part(**options)
+
+    return build
+
+
+for _part in (
+    HardNegativeNCE,
+    InfoNCE,
+    MomentumDistillation,
+    OracleRemoval,
+    SACLContrastiveLoss,
+    SimilarityRegression,
+    SimilarityRegulation,
+    ThresholdRemoval,
+):
+    MODELS.register_module(name=_part.__name__, module=_built_from_config(_part))
