@@ -20,6 +20,7 @@ PACKAGE = ROOT / 'sacl_mm'
 LAYERS = [
     (
         'sacl_mm.broken_sample',
+        'sacl_mm.build_errors',
         'sacl_mm.compatibility',
         'sacl_mm.reading_report',
         'sacl_mm.registry',
@@ -48,6 +49,16 @@ LAYERS = [
     ('sacl_mm.models.nlvr2', 'sacl_mm.models.retrieval', 'sacl_mm.models.vqa'),
     ('sacl_mm.models',),
     ('sacl_mm.datasets', 'sacl_mm.evaluation'),
+    ('sacl_mm.engine.checks',),
+    (
+        'sacl_mm.engine.agreement',
+        'sacl_mm.engine.freed_memory',
+        'sacl_mm.engine.interruption',
+        'sacl_mm.engine.optimizers',
+        'sacl_mm.engine.work_dir',
+    ),
+    ('sacl_mm.engine.hooks',),
+    ('sacl_mm.engine.runner',),
     ('sacl_mm.engine',),
     ('sacl_mm.inference',),
     ('sacl_mm.report',),

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from sacl_mm.engine.config_check import UserError
 from sacl_mm.report.scalars import read_scalars
+from sacl_mm.user_error import UserError
 
 
 def named_runs(arguments: list[str]) -> dict[str, list[Path]]:

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from sacl_mm.engine.config_check import check_config
-from sacl_mm.engine.config_file import config_from_file
-from sacl_mm.engine.config_parts import check_parts
+from sacl_mm.engine.checks.config_check import check_config, check_parts
+from sacl_mm.engine.checks.config_file import config_from_file
 from sacl_mm.engine.launch import add_common_arguments, load_config
 from sacl_mm.user_error import UserError
 

@@ -16,9 +16,8 @@ from mmengine.structures import BaseDataElement
 from torch.utils.data import DataLoader
 
 from sacl_mm.broken_sample import BrokenSampleError
+from sacl_mm.engine.checks.files import PredictionFile, check_json_file, write_json
 from sacl_mm.engine.launch import run_tool
-from sacl_mm.engine.output_file import check_json_file, write_json
-from sacl_mm.engine.prediction_file import PredictionFile
 from sacl_mm.user_error import AnnotationError, UserError
 
 ROOT = Path(__file__).parents[2]

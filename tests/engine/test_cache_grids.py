@@ -12,8 +12,8 @@ from mmengine.registry import DefaultScope
 from test_tools import ROOT, tool
 
 from sacl_mm.compatibility import load_mmpretrain
-from sacl_mm.engine.config_check import UserError
 from sacl_mm.registry import MODELS
+from sacl_mm.user_error import UserError
 
 
 def pipeline(width, height):

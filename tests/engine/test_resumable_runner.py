@@ -13,10 +13,9 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from tiny_training import FULL, RETRIEVAL, config, equal, everything, train
 
-from sacl_mm.engine.checkpoint_files import newest_checkpoint
 from sacl_mm.engine.interruption import EXIT_TO_BE_CONTINUED, ToBeContinued
 from sacl_mm.engine.launch import run_tool
-from sacl_mm.engine.work_dir import check_overwritable, locked
+from sacl_mm.engine.work_dir import check_overwritable, locked, newest_checkpoint
 from sacl_mm.user_error import NonFiniteError, UserError
 
 

@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / 'model_converters'))
 from albef_code import albef_builder
 from check_albef_parity import BASE, SMALL
 
-from sacl_mm.engine.config_check import UserError
 from sacl_mm.engine.launch import run_tool
+from sacl_mm.user_error import UserError
 
 OURS, BLIP = 'ours', "mmpretrain's BlipRetrieval"
 

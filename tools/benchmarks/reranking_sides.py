@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / 'model_converters'))
 from albef_code import randomised
 from check_albef_parity import ours
 
-from sacl_mm.engine.encoded_texts import EncodedTexts
+from sacl_mm.engine.runner.encoded_texts import EncodedTexts
 
 Match = Callable[[Tensor, Tensor], Tensor]
 

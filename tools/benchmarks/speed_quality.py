@@ -18,8 +18,8 @@ from measure import operations, print_table
 from mmengine.config import Config
 
 from sacl_mm.compatibility import load_mmpretrain
-from sacl_mm.engine.config_check import UserError
 from sacl_mm.engine.launch import run_tool
+from sacl_mm.user_error import UserError
 
 load_mmpretrain()
 from sacl_mm.models.backbones import TokenReducedViT  # noqa: E402  (needs the above)

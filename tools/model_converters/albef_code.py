@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sacl_mm.engine.config_check import UserError
+from sacl_mm.user_error import UserError
 
 CLS, SEP, MASK = 101, 102, 103
 TEXTS, LENGTH, ANSWERS = 4, 12, 20
