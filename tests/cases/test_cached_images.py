@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from command_line import ROOT
 from mmengine.structures import BaseDataElement
 from PIL import Image
-from test_tools import ROOT
 from torch import nn
 from torch.utils.data import DataLoader
 

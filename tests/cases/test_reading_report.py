@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from command_line import tool
 from mmengine.dataset import ConcatDataset, RepeatDataset
-from test_tools import tool
 
 import sacl_mm.reading_report as reports
 from sacl_mm.datasets import CachedFeatures, ImageTextPairs, VisualQuestions

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from test_tools import tool
+from command_line import tool
 
 from sacl_mm.report.runs import last_values
 from sacl_mm.user_error import UserError

@@ -5,7 +5,7 @@ import torch
 from test_reranking_loop import metrics_of
 from torch import nn
 
-from sacl_mm.engine import encoded_texts, partial_scores, reranking_loop
+from sacl_mm.engine.runner import encoded_texts, partial_scores, reranking_loop
 from sacl_mm.engine.runner.partial_scores import PartialScores, fingerprint_of
 
 
