@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from sacl_mm.checkpoints.files import CheckpointError, read_plain, verify_checkpoint
 from sacl_mm.user_error import UserError, printable
@@ -114,6 +114,11 @@ def files_of_a_run(folder: str | os.PathLike) -> list[Path]:
     return sorted(path for path in Path(folder).glob('*') if _OF_A_RUN.fullmatch(path.name) and path.is_file())
 
 
+# Data loading workers are forked: one that outlives its killed training by some seconds must not hold the lock.
+_locks: set[TextIO] = set()
+os.register_at_fork(after_in_child=lambda: [file.close() for file in _locks])
+
+
 @contextmanager
 def locked(work_dir: str | os.PathLike) -> Iterator[None]:
     """Keeps other trainings out of a directory; the system lets go of it however the process ends.
@@ -141,7 +146,11 @@ def locked(work_dir: str | os.PathLike) -> Iterator[None]:
         file.truncate(0)
         file.write(f'process {os.getpid()} on {socket.gethostname()}\n')
         file.flush()
-        yield
+        _locks.add(file)
+        try:
+            yield
+        finally:
+            _locks.remove(file)
 
 
 def check_overwritable(work_dir: str | os.PathLike, *needed: str | None) -> None:

@@ -1,7 +1,9 @@
 """Checkpoints are whole, the newest that can be read counts, and a work directory holds one training."""
 
+import multiprocessing
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -127,6 +129,16 @@ def test_two_runs_in_one_work_dir(tmp_path):
     with locked(tmp_path), pytest.raises(UserError, match=f'another training writes .*process {os.getpid()} on'):
         train(tmp_path)
     train(tmp_path)
+
+
+def test_a_worker_that_outlives_its_training_does_not_hold_the_lock(tmp_path):
+    with locked(tmp_path):
+        worker = multiprocessing.get_context('fork').Process(target=time.sleep, args=(60,))
+        worker.start()
+    with locked(tmp_path):
+        assert worker.is_alive()
+    worker.kill()
+    worker.join()
 
 
 def test_logs_without_a_checkpoint_are_no_run(tmp_path):
