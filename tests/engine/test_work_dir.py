@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import shutil
+import signal
 import time
 from pathlib import Path
 
@@ -131,14 +132,30 @@ def test_two_runs_in_one_work_dir(tmp_path):
     train(tmp_path)
 
 
-def test_a_worker_that_outlives_its_training_does_not_hold_the_lock(tmp_path):
+def test_a_worker_that_outlives_its_killed_training_does_not_hold_the_lock(tmp_path):
+    fork, works = multiprocessing.get_context('fork'), tmp_path / 'works'
+
+    def work():
+        works.write_text('')
+        time.sleep(60)
+
+    def training():
+        with locked(tmp_path):
+            worker = fork.Process(target=work)
+            worker.start()
+            while not works.exists():
+                time.sleep(0.01)
+            pids.put(worker.pid)
+            time.sleep(60)
+
+    pids = fork.SimpleQueue()
+    killed_training = fork.Process(target=training)
+    killed_training.start()
+    worker = pids.get()
+    killed_training.kill()
+    killed_training.join()
     with locked(tmp_path):
-        worker = multiprocessing.get_context('fork').Process(target=time.sleep, args=(60,))
-        worker.start()
-    with locked(tmp_path):
-        assert worker.is_alive()
-    worker.kill()
-    worker.join()
+        os.kill(worker, signal.SIGKILL)  # raises if it has ended
 
 
 def test_logs_without_a_checkpoint_are_no_run(tmp_path):
