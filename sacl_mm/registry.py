@@ -1,15 +1,20 @@
 """The project's registries: children of MMEngine's, so that `type='sacl_mm....'` works in any OpenMMLab config.
 
 MMEngine imports this module itself where it meets the scope 'sacl_mm'. `locations` are imported the first time that something
-is looked up, not before.
+is looked up, not before. Errors of building carry what is wrong with the configuration (`sacl_mm.build_errors`); as MMEngine's
+Runner builds by MMEngine's registries, theirs do, too.
 """
 
 import mmengine.registry as root
 from mmengine.registry import Registry
 
+from sacl_mm.build_errors import with_reason
+
 
 def _child(name: str, *locations: str) -> Registry:
     parent = getattr(root, name)
+    for registry in (parent, *parent.children.values()) if name != 'RUNNERS' else ():  # which build without a type
+        registry.build_func = with_reason(registry.build_func)
     return Registry(parent.name, parent=parent, scope='sacl_mm', locations=list(locations))
 
 

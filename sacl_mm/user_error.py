@@ -4,6 +4,7 @@ Messages carry names that come from files: control characters (which a terminal 
 be written with) are shown as escapes.
 """
 
+import difflib
 import re
 
 # C0 and C1 controls, what turns the direction of writing round, line and paragraph separators, surrogates.
@@ -13,6 +14,12 @@ _UNPRINTABLE = re.compile('[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u
 def printable(text: object) -> str:
     """One line that is safe on a terminal, in a log and in a file: 'a\\x1b[31mb.jpg' for a name with an escape sequence."""
     return _UNPRINTABLE.sub(lambda match: repr(match[0])[1:-1], str(text))
+
+
+def did_you_mean(name: object, known: object, cutoff: float = 0.6) -> str:
+    """A hint at the name that was probably meant, or ''."""
+    close = difflib.get_close_matches(str(name), list(map(str, known)), n=1, cutoff=cutoff)
+    return f"; did you mean '{close[0]}'?" if close else ''
 
 
 class UserError(Exception):

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from mmengine.config import Config
 
-from sacl_mm.engine.config_check import check_config
+from sacl_mm.engine.checks.config_check import check_config
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted((ROOT / 'docs').glob('*.md'))

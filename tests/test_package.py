@@ -18,7 +18,13 @@ PACKAGE = ROOT / 'sacl_mm'
 
 # From the ground up; a module may import its own layer and those before it. `beside` names layers that must not meet.
 LAYERS = [
-    ('sacl_mm.compatibility', 'sacl_mm.reading_report', 'sacl_mm.registry', 'sacl_mm.user_error'),
+    (
+        'sacl_mm.build_errors',
+        'sacl_mm.compatibility',
+        'sacl_mm.reading_report',
+        'sacl_mm.registry',
+        'sacl_mm.user_error',
+    ),
     ('sacl_mm.functional', 'sacl_mm.checkpoints'),
     ('sacl_mm.layers',),
     ('sacl_mm.models.losses',),
@@ -42,6 +48,16 @@ LAYERS = [
     ('sacl_mm.models.nlvr2', 'sacl_mm.models.retrieval', 'sacl_mm.models.vqa'),
     ('sacl_mm.models',),
     ('sacl_mm.datasets', 'sacl_mm.evaluation'),
+    ('sacl_mm.engine.checks',),
+    (
+        'sacl_mm.engine.agreement',
+        'sacl_mm.engine.freed_memory',
+        'sacl_mm.engine.interruption',
+        'sacl_mm.engine.optimizers',
+        'sacl_mm.engine.work_dir',
+    ),
+    ('sacl_mm.engine.hooks',),
+    ('sacl_mm.engine.runner',),
     ('sacl_mm.engine',),
     ('sacl_mm.inference',),
     ('sacl_mm.report',),

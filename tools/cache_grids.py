@@ -29,10 +29,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from sacl_mm.compatibility import load_mmpretrain
 from sacl_mm.datasets.image_text_dataset import IMAGE_ERRORS
-from sacl_mm.engine.config_check import check_config
-from sacl_mm.engine.config_file import config_from_file
+from sacl_mm.engine.checks.config_check import check_config
+from sacl_mm.engine.checks.config_file import config_from_file
+from sacl_mm.engine.checks.weights import check_pretrained_parts
 from sacl_mm.engine.launch import run_tool
-from sacl_mm.engine.pretrained_parts import check_pretrained_parts
 from sacl_mm.registry import MODELS
 from sacl_mm.user_error import BrokenSampleError, UserError, printable
 

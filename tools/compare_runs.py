@@ -12,10 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sacl_mm.engine.config_check import UserError
 from sacl_mm.engine.launch import run_tool
 from sacl_mm.report.runs import last_values, named_runs
-from sacl_mm.user_error import printable
+from sacl_mm.user_error import UserError, printable
 
 
 def parse_args() -> argparse.Namespace:

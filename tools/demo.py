@@ -116,7 +116,7 @@ def main() -> None:
 
 
 def demonstrate(args: argparse.Namespace) -> None:
-    from sacl_mm.engine.output_file import check_folder
+    from sacl_mm.engine.checks.files import check_folder
 
     check_folder(args.work_dir, '--work-dir')
     if not args.report_only:
@@ -236,7 +236,7 @@ def _read_notes(work_dir: Path) -> dict:
 
 
 def _begun(file: Path) -> Config:
-    from sacl_mm.engine.config_file import config_from_file
+    from sacl_mm.engine.checks.config_file import config_from_file
 
     return config_from_file(str(file))
 

@@ -20,7 +20,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sacl_mm.datasets.text_statistics import statistics_of_samples
-from sacl_mm.engine.config_file import config_from_file
+from sacl_mm.engine.checks.config_file import config_from_file
 from sacl_mm.engine.launch import run_tool
 from sacl_mm.registry import DATASETS
 from sacl_mm.user_error import UserError, printable

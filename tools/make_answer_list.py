@@ -14,11 +14,12 @@ from mmengine.dataset import ConcatDataset
 from mmengine.registry import DefaultScope
 
 from sacl_mm.datasets.question_files import VISUAL_GENOME_WEIGHT
-from sacl_mm.engine.config_check import UserError, check_config
-from sacl_mm.engine.config_file import config_from_file
+from sacl_mm.engine.checks.config_check import check_config
+from sacl_mm.engine.checks.config_file import config_from_file
+from sacl_mm.engine.checks.files import check_json_file, write_json
 from sacl_mm.engine.launch import run_tool
-from sacl_mm.engine.output_file import check_json_file, write_json
 from sacl_mm.registry import DATASETS
+from sacl_mm.user_error import UserError
 
 
 def parse_args() -> argparse.Namespace:

@@ -8,8 +8,8 @@ numbers beside it as JSON. What cannot be shown - a checkpoint is gone, a model 
 import argparse
 from pathlib import Path
 
+from sacl_mm.engine.checks.files import check_folder
 from sacl_mm.engine.launch import run_tool
-from sacl_mm.engine.output_file import check_folder
 from sacl_mm.report import write_report
 from sacl_mm.user_error import UserError
 

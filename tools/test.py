@@ -3,10 +3,9 @@
 
 import argparse
 
-from sacl_mm.engine.checkpoint_check import check_checkpoint
+from sacl_mm.engine.checks.files import PredictionFile, check_json_file, write_json
+from sacl_mm.engine.checks.weights import check_checkpoint
 from sacl_mm.engine.launch import add_common_arguments, build_runner, load_config, run_tool
-from sacl_mm.engine.output_file import check_json_file, write_json
-from sacl_mm.engine.prediction_file import PredictionFile
 from sacl_mm.user_error import UserError
 
 

@@ -12,9 +12,8 @@ from mmengine.config import Config
 from torch import nn
 
 from sacl_mm.datasets.text_statistics import log_text_statistics
-from sacl_mm.engine.checkpoint_check import check_checkpoint
-from sacl_mm.engine.checkpoint_files import check_newest
-from sacl_mm.engine.config_check import UserError
+from sacl_mm.engine.checks.optimizer_check import check_optimizer
+from sacl_mm.engine.checks.weights import check_checkpoint, check_pretrained_parts
 from sacl_mm.engine.launch import (
     add_common_arguments,
     build_runner,
@@ -23,10 +22,9 @@ from sacl_mm.engine.launch import (
     run_tool,
     use_mixed_precision,
 )
-from sacl_mm.engine.optimizer_check import check_optimizer
-from sacl_mm.engine.pretrained_parts import check_pretrained_parts
-from sacl_mm.engine.work_dir import check_overwritable, check_unused, locked
+from sacl_mm.engine.work_dir import check_newest, check_overwritable, check_unused, locked
 from sacl_mm.models.part_sizes import check_longest_text
+from sacl_mm.user_error import UserError
 
 
 def parse_args() -> argparse.Namespace:

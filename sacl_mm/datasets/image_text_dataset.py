@@ -4,12 +4,12 @@ import hashlib
 import logging
 import os
 import re
-import traceback
 from typing import Any
 
 import cv2
-from mmcv.transforms import LoadImageFromFile
-from mmengine.dataset import BaseDataset
+from mmcv.transforms import BaseTransform, LoadImageFromFile
+from mmcv.transforms import Compose as MMCVCompose
+from mmengine.dataset import BaseDataset, Compose
 from mmengine.logging import print_log
 from PIL import Image
 
@@ -71,6 +71,7 @@ class ImageTextDataset(BaseDataset):
         paths = self._image_paths()
         self._check_names(paths)
         self._check_images_exist(paths)
+        self.pipeline = _with_loaders_that_name_the_file(self.pipeline)
 
     def load_data_list(self) -> list[dict]:
         raise NotImplementedError(
@@ -119,14 +120,8 @@ class ImageTextDataset(BaseDataset):
             self._check_captions(sample, name)
         try:
             result = self.pipeline(sample)
-        except BrokenSampleError as error:  # of `LoadImage`, which names the file
+        except BrokenSampleError as error:  # of a loader, which names the file
             raise BrokenSampleError(str(error), name) from error
-        except IMAGE_ERRORS as error:
-            image = _image_that_the_loader_refused(error)
-            if image is None:
-                raise
-            reason = ' '.join(str(error).split())  # OpenCV's run over several lines
-            raise BrokenSampleError(f'{image}: {type(error).__name__}: {reason}', name) from error
         if result is None:
             raise BrokenSampleError(f'{name}: the pipeline returned None', name)
         return result
@@ -238,8 +233,28 @@ def _how_to_allow(name: str) -> str:
     return 'If you trust the file, set data_root to a folder that holds them all'
 
 
-def _image_that_the_loader_refused(error: BaseException) -> str | None:
-    """The path, if the error came out of mmcv's `LoadImageFromFile`, also of a subclass or nested in other transforms."""
-    loader = LoadImageFromFile.transform.__code__
-    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__) if frame.f_code is loader)
-    return next((frame.f_locals['results']['img_path'] for frame in frames), None)
+class _LoaderThatNamesTheFile:
+    """mmcv's loader; what it raises for an image becomes a `BrokenSampleError`."""
+
+    def __init__(self, loader: LoadImageFromFile) -> None:
+        self.loader = loader
+
+    def __call__(self, results: dict) -> dict | None:
+        try:
+            return self.loader(results)
+        except IMAGE_ERRORS as error:
+            reason = ' '.join(str(error).split())  # OpenCV's run over several lines
+            raise BrokenSampleError(f'{results["img_path"]}: {type(error).__name__}: {reason}') from error
+
+
+def _with_loaders_that_name_the_file(part: Any) -> Any:
+    """A pipeline or a part of one with every `LoadImageFromFile` wrapped, also inside other transforms."""
+    if isinstance(part, LoadImageFromFile):
+        return _LoaderThatNamesTheFile(part)
+    if isinstance(part, list):
+        return [_with_loaders_that_name_the_file(inner) for inner in part]
+    if isinstance(part, (BaseTransform, Compose, MMCVCompose)):
+        for name, value in vars(part).items():
+            if isinstance(value, (list, BaseTransform, Compose, MMCVCompose)):
+                setattr(part, name, _with_loaders_that_name_the_file(value))
+    return part

@@ -1,16 +1,20 @@
-"""What surrounds the models in a run: runner, loops, hooks, checkpoints, the checks of a configuration."""
+"""What surrounds the models in a run.
 
-from sacl_mm.engine import checkpoint_loading  # noqa: F401  (MMEngine then reads files as data)
-from sacl_mm.engine.bfloat16_optim_wrapper import BFloat16OptimWrapper
-from sacl_mm.engine.checkpoint_hook import CheckpointHook
+* `checks`: of configurations, data, weights and files, before anything is lost to a mistake in them
+* `hooks`: checkpoints, progress
+* `runner`: Runner, loops, sharding
+* `launch`: from a command line to a Runner
+"""
+
 from sacl_mm.engine.freed_memory import FreedMemoryHook
-from sacl_mm.engine.plain_checkpoint_hook import PlainCheckpointHook
-from sacl_mm.engine.progress_hook import ProgressHook
-from sacl_mm.engine.reranking_loop import RerankingTestLoop, RerankingValLoop
-from sacl_mm.engine.resumable_runner import ResumableRunner
-from sacl_mm.engine.tolerant_loading_hook import TolerantLoadingHook
-from sacl_mm.engine.train_loop import ResumableTrainLoop
-from sacl_mm.engine.trainable_only_constructor import TrainableOnlyConstructor
+from sacl_mm.engine.hooks.checkpoint_hook import CheckpointHook
+from sacl_mm.engine.hooks.checkpoint_loading import TolerantLoadingHook  # importing it, MMEngine reads files as data
+from sacl_mm.engine.hooks.plain_checkpoint_hook import PlainCheckpointHook
+from sacl_mm.engine.hooks.progress_hook import ProgressHook
+from sacl_mm.engine.optimizers import BFloat16OptimWrapper, TrainableOnlyConstructor
+from sacl_mm.engine.runner.reranking_loop import RerankingTestLoop, RerankingValLoop
+from sacl_mm.engine.runner.resumable_runner import ResumableRunner
+from sacl_mm.engine.runner.train_loop import ResumableTrainLoop
 
 __all__ = [
     'BFloat16OptimWrapper',

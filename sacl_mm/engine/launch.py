@@ -13,20 +13,16 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import FlexibleRunner, Runner
 from mmengine.utils import digit_version
 
-from sacl_mm.engine.build_errors import build_mistake
-from sacl_mm.engine.checkpoint_check import check_checkpoint
-from sacl_mm.engine.compilation import compile_layers
-from sacl_mm.engine.config_check import UserError, check_config
-from sacl_mm.engine.config_file import config_from_file
-from sacl_mm.engine.config_options import OptionAction
-from sacl_mm.engine.config_parts import check_parts
-from sacl_mm.engine.config_values import LOADERS
-from sacl_mm.engine.file_errors import file_mistake
+from sacl_mm.build_errors import build_mistake, building_from_configuration
+from sacl_mm.engine.checks.config_check import check_config, check_parts
+from sacl_mm.engine.checks.config_file import config_from_file
+from sacl_mm.engine.checks.config_options import OptionAction
+from sacl_mm.engine.checks.config_values import LOADERS
+from sacl_mm.engine.checks.files import check_folder, file_mistake
+from sacl_mm.engine.checks.weights import check_checkpoint
 from sacl_mm.engine.freed_memory import FreedMemoryHook, map_blocks_apart
-from sacl_mm.engine.interruption import EXIT_CTRL_C, ToBeContinued
-from sacl_mm.engine.orphan_watch import end_with_launcher
-from sacl_mm.engine.output_file import check_folder
-from sacl_mm.user_error import BrokenSampleError, printable
+from sacl_mm.engine.interruption import EXIT_CTRL_C, ToBeContinued, end_with_launcher
+from sacl_mm.user_error import BrokenSampleError, UserError, printable
 
 # What each launcher tells the processes that it starts.
 _LAUNCHER_VARIABLES = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
@@ -119,21 +115,18 @@ def build_runner(cfg: Config) -> Runner | FlexibleRunner:
                     f"launcher '{cfg.launcher}' needs GPUs; on CPUs use --launcher pytorch (tools/dist_train.sh)"
                 )
             torch.distributed.init_process_group('gloo', timeout=timedelta(seconds=seconds))
-    options = cfg.get('compile', False)
-    if not isinstance(options, (bool, dict)):
-        raise UserError(f"compile must be True, False or a dict of torch.compile's options, got {options!r}")
+    if not isinstance(cfg.get('compile', False), (bool, dict)):
+        raise UserError(f"compile must be True, False or a dict of torch.compile's options, got {cfg.compile!r}")
     if cfg.get('shard'):
-        from sacl_mm.engine.sharding_runner import ShardingRunner  # needs a newer PyTorch than the rest
+        from sacl_mm.engine.runner.sharding_runner import ShardingRunner  # needs a newer PyTorch than the rest
 
-        return ShardingRunner.from_cfg(cfg)
-    cfg.pop('compile', None)
+        with building_from_configuration():
+            return ShardingRunner.from_cfg(cfg)
     cfg.setdefault('runner_type', 'sacl_mm.ResumableRunner')
-    runner = RUNNERS.build(cfg)
+    with building_from_configuration():
+        runner = RUNNERS.build(cfg)
     if on_cpu:
         runner.register_hook(FreedMemoryHook())
-    if options is not False:
-        layers = compile_layers(runner.model, **({} if options is True else dict(options)))
-        runner.logger.info(f'{layers} layers are compiled; the first iterations will be slow')
     return runner
 
 

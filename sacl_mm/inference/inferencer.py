@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
-from sacl_mm.engine.encoded_texts import EncodedTexts
+from sacl_mm.engine.runner.encoded_texts import EncodedTexts
 from sacl_mm.functional.ranking import reranking_score, top_candidates
 from sacl_mm.functional.settings import check_count, check_optional_count
 from sacl_mm.inference.sample_preparation import (

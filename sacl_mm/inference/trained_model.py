@@ -9,11 +9,11 @@ from mmengine.device import get_device
 from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
 
+from sacl_mm.build_errors import build_mistake
 from sacl_mm.checkpoints.weights import check_finite_weights
-from sacl_mm.engine.build_errors import build_mistake
-from sacl_mm.engine.checkpoint_check import check_checkpoint
-from sacl_mm.engine.config_check import check_config
-from sacl_mm.engine.config_file import config_from_file
+from sacl_mm.engine.checks.config_check import check_config
+from sacl_mm.engine.checks.config_file import config_from_file
+from sacl_mm.engine.checks.weights import check_checkpoint
 from sacl_mm.models.starting_weights import fit_to_task
 from sacl_mm.models.strict_loading import check_fits
 from sacl_mm.registry import MODELS

@@ -11,7 +11,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from sacl_mm.engine.output_file import write_json
+from sacl_mm.engine.checks.files import write_json
 from sacl_mm.report.curves import curve_figures
 from sacl_mm.report.gallery import TOP, Mark, caption_queries, count_marks, evenly_spaced, image_queries
 from sacl_mm.report.provenance import checkpoint_of, config_of, report_facts, run_facts

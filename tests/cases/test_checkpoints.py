@@ -15,9 +15,8 @@ from torch import nn
 import sacl_mm.engine  # noqa: F401  (MMEngine then reads files as the project does)
 from sacl_mm.checkpoints import CheckpointError, read_plain, read_state_dict, verify_checkpoint
 from sacl_mm.datasets import CachedFeatures
-from sacl_mm.engine.checkpoint_check import check_checkpoint
-from sacl_mm.engine.partial_scores import PartialScores
-from sacl_mm.engine.pretrained_parts import check_pretrained_parts
+from sacl_mm.engine.checks.weights import check_checkpoint, check_pretrained_parts
+from sacl_mm.engine.runner.partial_scores import PartialScores
 from sacl_mm.layers.bert_checkpoint import load_bert
 from sacl_mm.models.reference import FrozenReference
 from sacl_mm.user_error import UserError

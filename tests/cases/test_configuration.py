@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sacl_mm.engine.config_file import config_from_file
+from sacl_mm.engine.checks.config_file import config_from_file
 from sacl_mm.engine.launch import add_common_arguments, load_config
 from sacl_mm.user_error import UserError
 

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from sacl_mm.engine.config_check import check_config
-from sacl_mm.engine.config_parts import check_parts
+from sacl_mm.engine.checks.config_check import check_config, check_parts
 from sacl_mm.user_error import UserError
 
 CONFIG = Path(__file__).parents[2] / 'configs/shape_world/infonce.py'

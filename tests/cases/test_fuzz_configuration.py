@@ -10,8 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mmengine.config import Config
 
-from sacl_mm.engine.config_check import check_config
-from sacl_mm.engine.config_parts import check_parts
+from sacl_mm.engine.checks.config_check import check_config, check_parts
 from sacl_mm.engine.launch import add_common_arguments
 from sacl_mm.user_error import UserError
 

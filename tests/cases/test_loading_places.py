@@ -53,13 +53,12 @@ PLACES = {
     'sacl_mm/checkpoints/files.py': {'torch.load': 'weights-only', 'safetensors.torch.load_file': 'data'},
     'sacl_mm/datasets/pixels.py': {'image.load': 'pixels'},
     'sacl_mm/datasets/transforms/load_grid.py': {'np.lib.format.open_memmap': 'pickle-free'},
-    'sacl_mm/engine/config_file.py': {
+    'sacl_mm/engine/checks/config_file.py': {
         'Config.fromfile': 'configuration',
         'import_modules_from_strings': 'configuration',
         'mmengine.load': 'configuration',
     },
-    'sacl_mm/engine/resumable_runner.py': {'super().load_checkpoint': 'read_plain'},
-    'sacl_mm/engine/sharding_strategy.py': {'super().load_checkpoint': 'read_plain'},
+    'sacl_mm/engine/runner/resumable_runner.py': {'super().load_checkpoint': 'read_plain'},
     'sacl_mm/layers/bert_checkpoint.py': {
         'BertConfig.from_pretrained': 'JSON',
         'BertModel.from_pretrained': 'safetensors',

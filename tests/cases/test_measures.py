@@ -8,7 +8,7 @@ from measure_samples import NAN, NOT_FINITE, OF_FEATURES, QUESTIONS, evaluate, o
 from mmengine.structures import BaseDataElement
 from tiny import TOWERS, VOCAB, batch, build, model_config
 
-from sacl_mm.engine.reranking_loop import _Candidates, _Entry
+from sacl_mm.engine.runner.reranking_loop import _Candidates, _Entry
 from sacl_mm.evaluation import (
     CaptionConsensus,
     CellAttributeAccuracy,

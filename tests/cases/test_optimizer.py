@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from sacl_mm.engine.optimizer_check import check_optimizer
+from sacl_mm.engine.checks.optimizer_check import check_optimizer
 from sacl_mm.user_error import UserError
 
 NAN, INF = math.nan, math.inf
@@ -59,12 +59,14 @@ def test_an_optimizer_that_can_only_diverge_or_stand_still_is_refused(config, me
     ids=str,
 )
 def test_an_optimizer_that_can_learn_is_not_refused(config, monkeypatch):
-    monkeypatch.setattr('sacl_mm.engine.optimizer_check.print_log', lambda *_, **__: pytest.fail('warned'))
+    monkeypatch.setattr('sacl_mm.engine.checks.optimizer_check.print_log', lambda *_, **__: pytest.fail('warned'))
     check_optimizer(config)
 
 
 def test_a_learning_rate_that_few_survive_is_warned_of(monkeypatch):
     messages = []
-    monkeypatch.setattr('sacl_mm.engine.optimizer_check.print_log', lambda message, **_: messages.append(message))
+    monkeypatch.setattr(
+        'sacl_mm.engine.checks.optimizer_check.print_log', lambda message, **_: messages.append(message)
+    )
     check_optimizer(wrapper(lr=0.5))
     assert messages[0].startswith('optim_wrapper.optimizer.lr is 0.5: with AdamW')

@@ -10,8 +10,7 @@ import pytest
 import torch
 from mmengine.structures import BaseDataElement
 
-from sacl_mm.engine.output_file import check_json_file, write_json
-from sacl_mm.engine.prediction_file import PredictionFile
+from sacl_mm.engine.checks.files import PredictionFile, check_json_file, write_json
 from sacl_mm.user_error import UserError
 
 

@@ -26,11 +26,10 @@ from torch.utils.data import DataLoader
 from sacl_mm.checkpoints import read_plain, read_state_dict, verify_checkpoint
 from sacl_mm.datasets import CachedFeatures
 from sacl_mm.engine import PlainCheckpointHook
-from sacl_mm.engine.checkpoint_check import check_checkpoint
+from sacl_mm.engine.checks.weights import check_checkpoint, check_pretrained_parts
 from sacl_mm.engine.launch import check_start
-from sacl_mm.engine.partial_scores import PartialScores
-from sacl_mm.engine.pretrained_parts import check_pretrained_parts
-from sacl_mm.engine.sharding_strategy import ShardingStrategy
+from sacl_mm.engine.runner.partial_scores import PartialScores
+from sacl_mm.engine.runner.sharding_runner import ShardingStrategy
 from sacl_mm.inference.trained_model import load_model
 from sacl_mm.layers.bert_checkpoint import load_bert
 from sacl_mm.models.reference import FrozenReference

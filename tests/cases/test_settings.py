@@ -5,7 +5,7 @@ import math
 import pytest
 from tiny import TOWERS, VOCAB, model_config
 
-from sacl_mm.engine.build_errors import build_mistake
+from sacl_mm.build_errors import build_mistake
 from sacl_mm.functional.settings import check_count, check_number, first_and_last
 from sacl_mm.registry import LOOPS, METRICS, MODELS
 

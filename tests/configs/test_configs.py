@@ -13,9 +13,10 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from sacl_mm.engine.config_check import UserError, check_config
+from sacl_mm.engine.checks.config_check import check_config
 from sacl_mm.engine.launch import default_work_dir
 from sacl_mm.registry import MODELS
+from sacl_mm.user_error import UserError
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ('sacl', 'shape_world', 'flickr8k', 'daquar')

@@ -8,16 +8,13 @@ import mmengine.registry
 import pytest
 import torch
 from mmengine.registry import DefaultScope
-from mmengine.runner import Runner
+from tiny_training import config
 
-import sacl_mm.models
-from sacl_mm.compatibility import load_mmpretrain
-from sacl_mm.engine.argument_types import wrong_type
-from sacl_mm.engine.build_errors import build_mistake
+import sacl_mm.models.backbones  # noqa: F401  (registers mmpretrain's models, too)
+from sacl_mm.build_errors import build_mistake, wrong_type
+from sacl_mm.engine import ResumableRunner
+from sacl_mm.engine.launch import build_runner
 from sacl_mm.registry import MODELS
-
-load_mmpretrain()
-import sacl_mm.models.backbones  # noqa: E402, F401  (needs the above)
 
 
 def mistake_of(error_type, config):
@@ -164,16 +161,17 @@ def test_what_a_type_reads(settings, message, tmp_path, monkeypatch):
     assert message in found
 
 
+def runner(folder, **changes):
+    return build_runner(config(folder, launcher='none', **changes))
+
+
 RUNNER = {
-    'an unknown start method': (
-        lambda: Runner(torch.nn.Linear(1, 1), 'x', env_cfg=dict(mp_cfg=dict(mp_start_method='y'))),
-        'y',
-    ),
-    'a scheduler that is no dict': (lambda: Runner._check_scheduler_cfg(None, 3), 'param_scheduler'),
-    'an evaluator that is none': (lambda: Runner.build_evaluator(None, 3), 'evaluator should be one of dict'),
-    'a loop that is none': (lambda: Runner.build_train_loop(None, 3), 'train_loop should be'),
+    'an unknown start method': (lambda path: runner(path, env_cfg=dict(mp_cfg=dict(mp_start_method='y'))), 'y'),
+    'a scheduler that is no dict': (lambda path: runner(path, param_scheduler=3), 'param_scheduler'),
+    'a loop of validation that is none': (lambda path: runner(path).build_val_loop(3), 'val_loop should be'),
+    'a loop that is none': (lambda path: runner(path).build_train_loop(3), 'train_loop should be'),
     'a loader of nothing': (
-        lambda: Runner.build_dataloader(dict(dataset=[1], sampler=None, batch_size=-1)),
+        lambda path: ResumableRunner.build_dataloader(dict(dataset=[1], sampler=None, batch_size=-1)),
         'batch_size should be',
     ),
 }
@@ -181,9 +179,9 @@ RUNNER = {
 
 @pytest.mark.parametrize(('build', 'message'), RUNNER.values(), ids=RUNNER)
 def test_what_the_runner_refuses(build, message, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr('sacl_mm.engine.launch.map_blocks_apart', lambda: None)  # it would hold for the other tests
     with pytest.raises(Exception) as caught:
-        build()
+        build(tmp_path)
     found = build_mistake(caught.value)
     assert found.startswith('the configuration: ')
     assert message in found

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import torch
-from test_tools import ROOT, tool
+from command_line import ROOT, tool
 from transformers import BertConfig, BertModel
 
 from sacl_mm.datasets import CachedFeatures

@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from command_line import ROOT, tool
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from test_tools import ROOT, tool
 
 from sacl_mm.compatibility import load_mmpretrain
-from sacl_mm.engine.config_check import UserError
 from sacl_mm.registry import MODELS
+from sacl_mm.user_error import UserError
 
 
 def pipeline(width, height):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sacl_mm.engine.checkpoint_check import check_checkpoint
+from sacl_mm.engine.checks.weights import check_checkpoint
 from sacl_mm.user_error import UserError
 
 

@@ -1,10 +1,10 @@
 import json
 
 import pytest
-from test_tools import tool
+from command_line import tool
 
-from sacl_mm.engine.config_check import UserError
 from sacl_mm.report.runs import last_values
+from sacl_mm.user_error import UserError
 
 
 def test_means_over_seeds(tmp_path):

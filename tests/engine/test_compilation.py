@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny import MERGING, TOWERS, batch, build
 
-from sacl_mm.engine.compilation import compile_layers
+from sacl_mm.engine.runner.resumable_runner import compile_layers
 
 
 @pytest.mark.parametrize('changes', [dict(), dict(towers=dict(TOWERS, backbone=dict(MERGING, guide='both')))])
@@ -12,7 +12,9 @@ def test_compiled_layers_give_the_same_loss_and_gradient(changes):
     models = build(**changes), build(**changes)
     names = list(models[1].state_dict())
     # The backend without a C++ compiler, which takes the same graphs.
-    assert compile_layers(models[1], backend='aot_eager') == 2 + 2 + 2  # of the ViT, the text and the fusion encoder
+    assert (
+        compile_layers(models[1], dict(backend='aot_eager')) == 2 + 2 + 2
+    )  # of the ViT, the text and the fusion encoder
     assert list(models[1].state_dict()) == names
     results = []
     for model in models:

@@ -2,7 +2,7 @@
 
 import json
 
-from test_tools import ROOT, tool
+from command_line import ROOT, tool
 
 
 def described(config):

@@ -1,14 +1,10 @@
 """The downstream tasks by the command line tools, as a user runs them: train, test, on two processes."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
-from test_tools import ROOT, environment, tool
+from command_line import tool
 
 TINY_TOWERS = [
     'model.towers.backbone.base_channels=8',
@@ -66,37 +62,11 @@ def trained(tmp_path_factory):
     return folder, output
 
 
-def measured(folder, task, *arguments, options=(), launcher=()):
+def measured(folder, task, checkpoint, options=(), processes=1):
     out = folder / 'metrics.json'
-    data, _, _ = TASKS[task]
-    command = ['bash', 'tools/dist_test.sh'] if launcher else [sys.executable, 'tools/test.py']
-    done = subprocess.run(
-        [
-            *command,
-            f'configs/shape_world/{task}.py',
-            *arguments,
-            *launcher,
-            '--work-dir',
-            str(folder),
-            '--out',
-            str(out),
-            '--out-item',
-            'metrics',
-            '--cfg-options',
-            *TINY_TOWERS,
-            *data,
-            *options,
-        ],
-        env=environment()
-        | dict(
-            PORT=str(20007 + os.getpid() % 20000), PATH=f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
-        ),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    arguments = [f'configs/shape_world/{task}.py', checkpoint, '--work-dir', folder, '--out', out]
+    settings = [*TINY_TOWERS, *TASKS[task][0], *options]
+    done = tool('test.py', *arguments, '--out-item', 'metrics', options=settings, processes=processes)
     return json.loads(out.read_text()), done.stdout
 
 
@@ -110,7 +80,7 @@ def test_one_process_and_two_measure_the_same(trained, tmp_path, task):
     assert said in printed
     assert f'{one[names[0]]:.4f}' in output[task]  # validation at the end of training measured the same
     # An odd number of samples on two processes: the last one is given out twice and counted once.
-    two, _ = measured(tmp_path, task, checkpoint, options=['test_dataloader.batch_size=3'], launcher=['2'])
+    two, _ = measured(tmp_path, task, checkpoint, options=['test_dataloader.batch_size=3'], processes=2)
     assert two == pytest.approx(one, rel=2e-3, abs=1e-3)
 
 

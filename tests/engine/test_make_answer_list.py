@@ -4,8 +4,8 @@ import copy
 import json
 
 import pytest
+from command_line import tool
 from question_examples import VISUAL_GENOME, vqa_v2_annotations, vqa_v2_questions
-from test_tools import tool
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-MODULE = Path(__file__).parents[2] / 'sacl_mm/engine/orphan_watch.py'
+MODULE = Path(__file__).parents[2] / 'sacl_mm/engine/interruption.py'
 WORKER = """
 import importlib.util, signal, sys, time
-spec = importlib.util.spec_from_file_location('orphan_watch', sys.argv[1])
+spec = importlib.util.spec_from_file_location('interruption', sys.argv[1])
 watch = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(watch)
 def saved(*_):

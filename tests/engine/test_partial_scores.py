@@ -5,8 +5,8 @@ import torch
 from test_reranking_loop import metrics_of
 from torch import nn
 
-from sacl_mm.engine import encoded_texts, partial_scores, reranking_loop
-from sacl_mm.engine.partial_scores import PartialScores, fingerprint_of
+from sacl_mm.engine.runner import encoded_texts, partial_scores, reranking_loop
+from sacl_mm.engine.runner.partial_scores import PartialScores, fingerprint_of
 
 
 def test_scores_are_taken_up_by_the_same_evaluation_only(tmp_path):

@@ -6,7 +6,7 @@ from mmengine.model import BaseModule
 from torch import nn
 
 import sacl_mm.engine  # noqa: F401  (MMEngine then reads files as the project does)
-from sacl_mm.engine.pretrained_parts import check_pretrained_parts
+from sacl_mm.engine.checks.weights import check_pretrained_parts
 from sacl_mm.user_error import UserError
 
 

@@ -6,14 +6,14 @@ from gloo import run_on_processes
 from mmengine.config import Config
 from tiny import TOWERS, batch, build, model_config
 
-from sacl_mm.engine.config_check import UserError
 from sacl_mm.engine.launch import check_sharding
-from sacl_mm.engine.partial_scores import fingerprint_of
+from sacl_mm.engine.runner.partial_scores import fingerprint_of
 from sacl_mm.models.fusion import PairedFusionEncoder
+from sacl_mm.user_error import UserError
 
 pytest.importorskip('torch', '2.7')
-from sacl_mm.engine.sharding import gather_weights, release_weights, shard, whole
-from sacl_mm.engine.sharding_strategy import ShardingStrategy
+from sacl_mm.engine.runner.sharding import gather_weights, release_weights, shard, whole
+from sacl_mm.engine.runner.sharding_runner import ShardingStrategy
 
 PAIRS, STEPS = 8, 3  # at a time; in a training
 WEIGHTS = dict(type='SimilarityRegulation', similarity_temperature=0.3)

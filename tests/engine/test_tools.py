@@ -2,20 +2,18 @@
 
 import importlib.util
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
+from command_line import ROOT, environment, script, started, tool
 from mmengine.utils import digit_version
 
 from sacl_mm.engine.launch import run_tool
 
-ROOT = Path(__file__).parents[2]
 SMALL = [
     'model.towers.backbone.base_channels=8',
     'model.towers.backbone.stem_channels=8',
@@ -29,22 +27,6 @@ SMALL = [
     'default_hooks.logger.interval=1',
 ]
 QUEUE = ['model.queue_size=40']
-
-
-def environment():
-    paths = [str(ROOT), *filter(None, [os.environ.get('PYTHONPATH')])]
-    return os.environ | dict(OMP_NUM_THREADS='1', PYTHONPATH=os.pathsep.join(paths))
-
-
-def tool(name, *arguments, options=(), check=True, env=None):
-    command = [sys.executable, str(ROOT / 'tools' / name), *map(str, arguments)]
-    if options:
-        command += ['--cfg-options', *options]
-    done = subprocess.run(
-        command, env=environment() | (env or {}), cwd=ROOT, capture_output=True, text=True, timeout=600
-    )
-    assert not check or done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done
 
 
 def state(path):
@@ -91,21 +73,10 @@ def test_checkpoints_are_data(runs):
 def test_killed_and_resumed_equals_uninterrupted(runs, tmp_path):
     folder, options = runs
     work_dir = tmp_path / 'killed'
-    command = [sys.executable, 'tools/train.py', 'configs/shape_world/full.py', '--work-dir', str(work_dir)]
-    with subprocess.Popen(
-        [*command, '--cfg-options', *options],
-        env=environment(),
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        for line in process.stdout:  # in the middle of the second epoch
-            if 'Epoch(train) [2][2/3]' in line:
-                process.send_signal(signal.SIGKILL)
-                break
-    time.sleep(0.1)
-    assert process.returncode == -signal.SIGKILL
+    killed = started('train.py', 'configs/shape_world/full.py', '--work-dir', work_dir, options=options)
+    killed.wait_for('Epoch(train) [2][2/3]')  # in the middle of the second epoch
+    killed.process.kill()
+    assert killed.end().returncode == -signal.SIGKILL
     assert not (work_dir / 'epoch_2.pth').exists()
     # With another number of workers: who loads a sample must not matter either.
     workers = ['train_dataloader.num_workers=2', 'train_dataloader.persistent_workers=True']
@@ -129,31 +100,18 @@ def test_a_resumed_training_keeps_its_queue_or_stops(runs, tmp_path):
 
 def test_a_compiled_training_has_the_same_curve(runs, tmp_path):
     folder, options = runs
-    options = [*options, 'compile.backend=aot_eager']
+    # The one that takes gradients, too, is in test_compilation.py.
+    options = [*options, 'compile.backend=eager']
     done = tool('train.py', 'configs/shape_world/full.py', '--work-dir', tmp_path, options=options)
     assert 'layers are compiled' in done.stdout
     for line, expected in zip(losses(tmp_path), losses(folder / 'whole'), strict=True):
         assert line == pytest.approx(expected, rel=1e-4)
 
 
-def on_two_processes(work_dir, options):
-    """Train, with half the batch on each."""
-    port = 20000 + os.getpid() % 20000
-    command = ['bash', 'tools/dist_train.sh', 'configs/shape_world/full.py', '2', '--work-dir', str(work_dir)]
-    done = subprocess.run(
-        [*command, '--cfg-options', *options, 'train_dataloader.batch_size=8'],
-        env=environment() | dict(PORT=str(port), PATH=f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-
-
 def test_two_processes_give_the_curve_of_one(runs, tmp_path):
     folder, options = runs
-    on_two_processes(tmp_path, options)
+    half = [*options, 'train_dataloader.batch_size=8']
+    script('dist_train.sh', 'configs/shape_world/full.py', 2, '--work-dir', tmp_path, options=half)
     expected, distributed = losses(folder / 'whole'), losses(tmp_path)
     assert len(expected) == len(distributed) == 9
     for one, two in zip(expected, distributed, strict=True):
@@ -164,7 +122,8 @@ def test_two_processes_give_the_curve_of_one(runs, tmp_path):
 def test_sharded_processes_give_the_curve_and_the_checkpoints_of_one(runs, tmp_path):
     folder, options = runs
     sharded, unsharded = tmp_path / 'sharded', tmp_path / 'unsharded'
-    on_two_processes(sharded, [*options, 'shard=True'])
+    changed = [*options, 'shard=True', 'train_dataloader.batch_size=8']
+    tool('train.py', 'configs/shape_world/full.py', '--work-dir', sharded, options=changed, processes=2)
     expected = losses(folder / 'whole')
     for one, two in zip(expected, losses(sharded), strict=True):
         assert two == pytest.approx(one, rel=2e-3)
@@ -201,29 +160,8 @@ def test_testing_a_checkpoint_prints_the_table_and_writes_metrics(runs, tmp_path
     predictions = json.loads((tmp_path / 'predictions.json').read_text())
     assert [prediction['image_id'] for prediction in predictions[:2]] == [1_000_000, 1_000_001]
     twice = tmp_path / 'two'
-    command = [
-        'bash',
-        'tools/dist_test.sh',
-        config,
-        str(checkpoint),
-        '2',
-        '--work-dir',
-        str(twice),
-        '--out',
-        str(twice / 'm.json'),
-    ]
-    twice.mkdir()
-    subprocess.run(
-        [*command, '--out-item', 'metrics', '--cfg-options', *options, 'test_dataloader.batch_size=3'],
-        env=environment()
-        | dict(
-            PORT=str(20001 + os.getpid() % 20000), PATH=f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
-        ),
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        timeout=600,
-    )
+    arguments = [config, checkpoint, 2, '--work-dir', twice, '--out', twice / 'm.json', '--out-item', 'metrics']
+    script('dist_test.sh', *arguments, options=[*options, 'test_dataloader.batch_size=3'])
     # Features differ in the last bits with the batch's shape, which may swap two near ties.
     assert json.loads((twice / 'm.json').read_text()) == pytest.approx(metrics, rel=2e-3)
 
@@ -285,8 +223,9 @@ def test_mistakes_stop_at_once_with_one_clear_line(arguments, options, message, 
 
 
 def test_a_mistake_ends_the_command_with_one_clear_line(tmp_path):
-    options = ['model.reference_checkpoint=none.pth']
-    done = tool('train.py', 'configs/shape_world/sacl.py', '--work-dir', tmp_path, options=options, check=False)
+    command = [sys.executable, 'tools/train.py', 'configs/shape_world/sacl.py', '--work-dir', str(tmp_path)]
+    command += ['--cfg-options', 'model.reference_checkpoint=none.pth']
+    done = subprocess.run(command, env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 1
     assert 'train it first' in done.stderr
     assert 'Traceback' not in done.stderr

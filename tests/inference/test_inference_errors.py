@@ -11,8 +11,8 @@ from mmengine.config import Config
 from tiny import PIPELINE
 
 import sacl_mm.inference
-from sacl_mm.engine.config_check import UserError
 from sacl_mm.inference import ImageTextInferencer
+from sacl_mm.user_error import UserError
 
 
 def test_weights_come_from_the_checkpoint_alone(tmp_path):

@@ -10,7 +10,7 @@ from test_downstream import build_pair, build_vqa, pairs, questions
 from tiny import MERGING, TOWERS, batch, build, model_config
 
 from sacl_mm.compatibility import load_mmpretrain
-from sacl_mm.engine.encoded_texts import EncodedTexts
+from sacl_mm.engine.runner.encoded_texts import EncodedTexts
 from sacl_mm.layers import CrossAttention
 from sacl_mm.layers.token_reduction import merge_alike
 from sacl_mm.models.heads import PooledHead

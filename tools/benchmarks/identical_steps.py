@@ -28,7 +28,7 @@ from sacl_mm.registry import DATASETS, MODELS
 STEPS, BATCH = {'full': 20, 'base': 5}, {'full': 32, 'base': 8}
 # Where the configurations are, in the order of versions.
 CONFIGS = {
-    'full': ('configs/shape_world/full.py', 'configs/sacl/shape_world_full.py'),
+    'full': ('configs/shape_world/full.py', 'configs/shape_world/full.py'),
     'base': ('configs/sacl/pretrain.py',),
 }
 # Options of the narrow model, by the type of what they are for.

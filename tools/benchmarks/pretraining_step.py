@@ -170,8 +170,8 @@ def ours(name: str, changes: dict, compiled: bool, args: argparse.Namespace, dev
     """The model of a configuration with ALBEF's ViT (no CLIP), without checkpoints, and with some changes."""
     from mmengine.config import Config
 
-    from sacl_mm.engine.compilation import compile_layers
     from sacl_mm.engine.freed_memory import keep_freed_memory, map_blocks_apart
+    from sacl_mm.engine.runner.resumable_runner import compile_layers
     from sacl_mm.registry import MODELS
 
     if device.type == 'cpu':

@@ -8,7 +8,7 @@ from albef_code import ours, randomised
 from reranking_slice import Slice
 from torch import Tensor, nn
 
-from sacl_mm.engine.encoded_texts import EncodedTexts
+from sacl_mm.engine.runner.encoded_texts import EncodedTexts
 
 Match = Callable[[Tensor, Tensor], Tensor]
 

@@ -23,7 +23,7 @@ from mmengine.config import Config
 
 from sacl_mm.compatibility import load_mmpretrain
 from sacl_mm.engine.launch import run_tool
-from sacl_mm.engine.sharding import shard
+from sacl_mm.engine.runner.sharding import shard
 from sacl_mm.registry import MODELS
 
 PROCESSES, BATCH, IMAGE_SIZE, LENGTH, VOCAB = 2, 2, 64, 30, 30522

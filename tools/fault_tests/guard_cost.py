@@ -40,9 +40,9 @@ def timed(name: str, function: Callable) -> Callable:
 def watch() -> None:
     import os
 
-    import sacl_mm.engine.checkpoint_files as files
-    import sacl_mm.engine.resumable_runner as runner
-    import sacl_mm.engine.train_loop as loop
+    import sacl_mm.engine.runner.resumable_runner as runner
+    import sacl_mm.engine.runner.train_loop as loop
+    import sacl_mm.engine.work_dir as files
     from sacl_mm.datasets import ImageTextDataset
     from sacl_mm.engine.agreement import Agreement
     from sacl_mm.models.finite_steps import FiniteSteps
@@ -68,7 +68,7 @@ def watch() -> None:
 
 @contextmanager
 def the_training_timed():
-    from sacl_mm.engine.resumable_runner import ResumableRunner
+    from sacl_mm.engine.runner.resumable_runner import ResumableRunner
 
     train = ResumableRunner.train
     total = []

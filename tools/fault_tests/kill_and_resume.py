@@ -13,6 +13,7 @@ there on one process with the same global batch, in float64, where the end must 
 """
 
 import argparse
+import multiprocessing
 import os
 import random
 import runpy
@@ -112,31 +113,46 @@ def _set_trap(moment: str, count: int) -> None:
 
 
 # ------------------------------------------------------------------------------------------------ the experiment
-def command(
-    work_dir: Path, options: list[str], moment: str = 'none', count: int = 0, processes: int = 1, **more
-) -> list:
-    victim = [__file__, str(work_dir), '--live', moment, '--count', str(count)]
-    victim += ['--float64'] if more.get('float64') else []
-    launcher = []
-    if processes > 1:
-        port = str(20000 + os.getpid() % 20000)
-        launcher = ['-m', 'torch.distributed.run', '--nproc_per_node', str(processes), '--master_port', port]
-    training = [more.get('config', 'configs/shape_world/full.py'), '--work-dir', str(work_dir), '--resume']
-    training += ['--launcher', 'pytorch'] if processes > 1 else []
-    sizes = [f'train_dataloader.batch_size={BATCH // processes}']
-    return [sys.executable, *launcher, *victim, '--', *training, '--cfg-options', *SMALL, *sizes, *options]
-
-
-def run(arguments: list, log: Path, seconds: float | None = None) -> int:
-    """The exit code; killed after some seconds, if any are given."""
-    environment = os.environ | dict(OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT))
+def run(
+    work_dir: Path,
+    options: list[str],
+    log: Path,
+    moment: str = 'none',
+    count: int = 0,
+    processes: int = 1,
+    config: str = 'configs/shape_world/full.py',
+    float64: bool = False,
+    seconds: float | None = None,
+) -> int:
+    """A training's exit code; killed after some seconds, if any are given. A single process is forked: it has everything
+    imported already."""
+    training = [config, '--work-dir', str(work_dir), '--resume', *(['--launcher', 'pytorch'] if processes > 1 else [])]
+    training += ['--cfg-options', *SMALL, f'train_dataloader.batch_size={BATCH // processes}', *options]
+    if processes == 1:
+        process = multiprocessing.get_context('fork').Process(
+            target=logged, args=(log, moment, count, training, float64)
+        )
+        process.start()
+        process.join(seconds)
+        process.kill()
+        process.join()
+        return process.exitcode
+    launcher = ['-m', 'torch.distributed.run', '--nproc_per_node', str(processes)]
+    launcher += ['--master_port', str(20000 + os.getpid() % 20000)]
+    victim = [__file__, str(work_dir), '--live', moment, '--count', str(count), *(['--float64'] if float64 else [])]
+    environment = os.environ | dict(PYTHONPATH=str(ROOT))
     with log.open('a') as file:
-        process = subprocess.Popen(arguments, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT)
-        try:
-            return process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            return process.wait()
+        command = [sys.executable, *launcher, *victim, '--', *training]
+        return subprocess.run(command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT).returncode
+
+
+def logged(log: Path, *life: object) -> None:
+    """A life whose output goes to a file."""
+    os.chdir(ROOT)
+    sys.stdout = sys.stderr = log.open('a', buffering=1)
+    for number in (1, 2):
+        os.dup2(sys.stdout.fileno(), number)
+    live(*life)
 
 
 def kill_again_and_again(
@@ -148,16 +164,16 @@ def kill_again_and_again(
         moment = draw.choice([moment for moment in _TIMES if processes == 1 or moment != 'time'])
         count = draw.randrange(_TIMES[moment])
         if moment == 'time':
-            code = run(command(work_dir, options, processes=processes), log, seconds=draw.uniform(6, 16))
+            code = run(work_dir, options, log, seconds=draw.uniform(0.5, 8))
         else:
-            code = run(command(work_dir, options, moment, count, processes), log)
+            code = run(work_dir, options, log, moment, count, processes)
         if code == 0:  # it was over before that moment came
             break
         if code not in (-signal.SIGKILL, 1):
             sys.exit(f'exit code {code} after {moment}: see {log}')
         moments.append(moment)
         print(f'  kill {len(moments)}: {moment} {count}', flush=True)
-    code = run(command(work_dir, options, processes=processes), log)
+    code = run(work_dir, options, log, processes=processes)
     if code:
         sys.exit(f'exit code {code} without a kill: see {log}')
     return moments
@@ -193,6 +209,10 @@ def largest_difference(one: Path, other: Path) -> tuple[int, float]:
 
 
 def experiment(args: argparse.Namespace) -> None:
+    os.environ['OMP_NUM_THREADS'] = '1'
+    import sacl_mm.engine.launch
+    import sacl_mm.models.backbones  # noqa: F401  (what the lives share)
+
     folder, draw = Path(args.work_dir), random.Random(args.seed)
     epochs = max(2, args.kills // 2)
     last = f'epoch_{epochs}.pth'
@@ -200,7 +220,8 @@ def experiment(args: argparse.Namespace) -> None:
     log = folder / 'reference.log'
     folder.mkdir(parents=True, exist_ok=True)
     options = [f'train_cfg.max_epochs={epochs}']
-    if run(command(reference, options[:1], config='configs/shape_world/infonce.py', float64=args.to_one), log):
+    infonce = 'configs/shape_world/infonce.py'
+    if run(reference, options[:1], log, config=infonce, float64=args.to_one):
         sys.exit(f'the reference model failed: see {log}')
     # Processes fill the queue in another order, which is the same only if whole batches fit.
     queue = 3 * BATCH if args.to_one else 40
@@ -218,12 +239,12 @@ def experiment(args: argparse.Namespace) -> None:
         whole, killed = folder / f'whole{name}', folder / f'killed{name}'
         print(f'{args.processes} processes, {workers} workers, {epochs} epochs of {96 // BATCH} iterations', flush=True)
         if args.to_one:
-            run(command(whole, loading, float64=True), whole.with_suffix('.log'))
-            run(command(killed, loading, 'backward', 8, processes=2, float64=True), killed.with_suffix('.log'))
-            run(command(killed, loading, float64=True), killed.with_suffix('.log'))
+            run(whole, loading, whole.with_suffix('.log'), float64=True)
+            run(killed, loading, killed.with_suffix('.log'), 'backward', 8, processes=2, float64=True)
+            run(killed, loading, killed.with_suffix('.log'), float64=True)
             moments = ['backward, on two processes; then one']
         else:
-            run(command(whole, loading, processes=args.processes), whole.with_suffix('.log'))
+            run(whole, loading, whole.with_suffix('.log'), processes=args.processes)
             moments = kill_again_and_again(killed, loading, args.kills, args.processes, draw)
         differing, largest = largest_difference(whole / last, killed / last)
         tally = ', '.join(f'{moments.count(moment)} {moment}' for moment in dict.fromkeys(moments))

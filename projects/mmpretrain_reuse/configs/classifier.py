@@ -5,7 +5,7 @@ The backbone starts from `mocov3_sacl.py`'s, or from random weights with `model.
 
 default_scope = 'mmpretrain'
 # The second lets mmpretrain load beside transformers >= 4.52; with an older one leave it out.
-custom_imports = dict(imports=['sacl_mm', 'sacl_mm.engine.load_mmpretrain'])
+custom_imports = dict(imports=['sacl_mm', 'sacl_mm.models.backbones'])
 data_root = '{{$DATA:data/mmpretrain_reuse}}'
 
 model = dict(

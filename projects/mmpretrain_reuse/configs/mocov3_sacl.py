@@ -5,7 +5,7 @@ What is ours: `neck`, `head`, the dataset, and the hook without which torch >= 2
 
 default_scope = 'mmpretrain'
 # The second lets mmpretrain load beside transformers >= 4.52; with an older one leave it out.
-custom_imports = dict(imports=['sacl_mm', 'sacl_mm.engine.load_mmpretrain'])
+custom_imports = dict(imports=['sacl_mm', 'sacl_mm.models.backbones'])
 
 model = dict(
     type='MoCoV3',

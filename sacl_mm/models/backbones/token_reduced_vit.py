@@ -92,7 +92,7 @@ class TokenReducedViT(VisionTransformer):
         for number, layer in enumerate(self.layers, start=1):
             weighs_sizes = self.merges and number > min(reduction_layers, default=number)
             if number in reduction_layers or weighs_sizes:
-                layer.called_in_parts = True  # `sacl_mm.engine.sharding` asks
+                layer.called_in_parts = True  # `sacl_mm.engine.runner.sharding` asks
         self.keep_rate, self.fuse, self.guide = keep_rate, fuse, guide
         self.text_guided = guide in ('text', 'both') and keep_rate < 1
         self.text_queries = None

@@ -9,8 +9,8 @@ from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 from mmengine.runner import Runner
 
 from sacl_mm.engine.agreement import Agreement
-from sacl_mm.engine.checkpoint_files import files_of_a_run
 from sacl_mm.engine.interruption import Interruption, ToBeContinued, name_of
+from sacl_mm.engine.work_dir import files_of_a_run
 from sacl_mm.registry import HOOKS
 from sacl_mm.user_error import UserError
 

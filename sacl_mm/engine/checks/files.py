@@ -1,17 +1,38 @@
 """Files that tools write: whether they can is known before the work is done, and a file is there whole or not at all."""
 
+import errno
 import json
 import math
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mmengine.evaluator import BaseMetric
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from sacl_mm.user_error import UserError
+
+# What the user can mend.
+_HINTS = {
+    errno.ENOENT: '',
+    errno.ENOTDIR: '',
+    errno.EISDIR: '',
+    errno.EEXIST: '',
+    errno.EACCES: '',
+    errno.EPERM: '',
+    errno.EROFS: '',
+    errno.ENAMETOOLONG: '',
+    errno.ELOOP: '',
+    errno.EIO: '',
+    errno.EFBIG: '',
+    errno.ENOSPC: ': free some space',
+    errno.EDQUOT: ': free some space',
+    errno.EMFILE: ': raise the limit with `ulimit -n`',
+}
 
 
 def check_folder(folder: str | os.PathLike, what: str) -> None:
@@ -87,3 +108,41 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+class PredictionFile(BaseMetric):
+    """Writes what the model returned for each sample, in the order of the data set: a list of dicts, in which tensors are
+    lists (of features, scores, identifiers) and what is no finite number is null.
+
+    Where processes share a test, they send their predictions through the temporary folder, as metrics do.
+
+    Args:
+        path: the JSON file.
+    """
+
+    default_prefix = 'predictions'  # of no measure
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = path
+
+    def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
+        self.results += map(plain, data_samples)
+
+    def compute_metrics(self, results: list) -> dict:
+        write_json(self.path, results, indent=None)
+        return {}
+
+
+def file_mistake(error: OSError) -> str | None:
+    """What is wrong; None for an error that only a bug explains."""
+    if error.errno is None:  # raised in Python, in words
+        # From a data loader's worker it comes with its traceback in front.
+        return str(error).strip().rpartition('\n')[2] if isinstance(error, FileNotFoundError) else None
+    if error.errno not in _HINTS:
+        return None
+    names = [
+        os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, (str, bytes, os.PathLike))
+    ]
+    files = ' -> '.join(f"'{name}'" for name in names)
+    return f'{files + ": " if files else ""}{error.strerror}{_HINTS[error.errno]}'

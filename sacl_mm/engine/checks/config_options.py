@@ -1,12 +1,11 @@
 """The settings that a command line overrides (`--cfg-options key=value ...`), and mistakes in them."""
 
-import difflib
 from argparse import ArgumentError, ArgumentParser, Namespace
 from collections.abc import Sequence
 
 from mmengine.config import Config, DictAction
 
-from sacl_mm.user_error import UserError, printable
+from sacl_mm.user_error import UserError, did_you_mean, printable
 
 
 class OptionAction(DictAction):
@@ -78,9 +77,3 @@ def _check_inside(option: str, node: object, path: str, keys: list[str]) -> None
         else:
             raise UserError(f"--cfg-options {option}: '{path}' is {node!r}, which can only be overridden as a whole")
         path = f'{path}.{key}'
-
-
-def did_you_mean(name: object, known: object, cutoff: float = 0.6) -> str:
-    """A hint at the name that was probably meant, or ''."""
-    close = difflib.get_close_matches(str(name), list(map(str, known)), n=1, cutoff=cutoff)
-    return f"; did you mean '{close[0]}'?" if close else ''

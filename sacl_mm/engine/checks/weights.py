@@ -1,16 +1,36 @@
-"""Parts of a model that start from a file of their own, `init_cfg=dict(type='Pretrained', checkpoint=..., prefix=...)`."""
+"""Weights that a run starts from, and weights that it would save."""
 
 import copy
 import os
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from sacl_mm.checkpoints.weights import check_finite_weights, read_state_dict
-from sacl_mm.user_error import UserError
+from sacl_mm.functional.distributed import largest
+from sacl_mm.user_error import NonFiniteError, UserError
 
 _NAMED = 5
 # Batch norm's counters, which converted files lack, and what begins as if it were not there.
 _DISPENSABLE = ('num_batches_tracked', 'text_queries')
+
+
+def check_checkpoint(path: str | os.PathLike, what: str) -> dict[str, Tensor] | None:
+    """The weights, left on the disk until they are looked at; None of a remote file, which is left to MMEngine.
+
+    Args:
+        what: the role of the file, for the message.
+
+    Raises:
+        UserError: there is no such file, it cannot be read as data, or it holds no dict of weights.
+    """
+    if '://' in os.fspath(path):
+        return None
+    try:
+        return read_state_dict(os.path.expanduser(path), what, in_place=True)
+    except FileNotFoundError as error:
+        raise UserError(str(error)) from None
 
 
 def check_pretrained_parts(model: nn.Module) -> None:
@@ -52,3 +72,33 @@ def _check(part: nn.Module, name: str, path: str, prefix: str | None) -> None:
         listed = ', '.join(missing[:_NAMED]) + (', ...' if len(missing) > _NAMED else '')
         first = f'; its first key is {next(iter(state))}' if state else ''
         raise UserError(f'{what} does not fit: with prefix={prefix!r} it lacks {len(missing)} weights: {listed}{first}')
+
+
+@torch.no_grad()
+def check_weights(model: nn.Module, purpose: str) -> None:
+    """Of a model, whole or sharded; all processes must call it, and all of them raise.
+
+    A gradient may overflow while the loss is finite: the weights tell.
+
+    Args:
+        purpose: what would be done with the weights ('saved'), for the message.
+
+    Raises:
+        NonFiniteError: names the first of them.
+    """
+    tensors = {
+        name: tensor.to_local() if isinstance(tensor, DTensor) else tensor
+        for name, tensor in (*model.named_parameters(), *model.named_buffers())
+        if tensor.is_floating_point() and tensor.numel()
+    }
+    if not tensors:
+        return
+    finite = torch.stack([tensor.isfinite().all() for tensor in tensors.values()])
+    if not largest(int(not bool(finite.all())), finite.device):
+        return
+    wrong = [name for name, is_finite in zip(tensors, finite.tolist(), strict=True) if not is_finite]
+    named = f': {", ".join(wrong[:3])}{", ..." if len(wrong) > 3 else ""}' if wrong else ' on another process'
+    raise NonFiniteError(
+        f'{len(wrong) or "some"} of the weights are NaN or infinite{named}. They are not {purpose}; the last checkpoint is '
+        'from before. A lower learning rate or optim_wrapper.clip_grad may help; --resume goes on from that checkpoint'
+    )

@@ -4,28 +4,30 @@ from functools import partial
 from pathlib import Path
 
 from mmengine.device import get_device
+from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
-from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.runner import EpochBasedTrainLoop, Runner, TestLoop, ValLoop
 from torch import nn
 from torch.utils.data import DataLoader
 
+from sacl_mm.build_errors import building_from_configuration
 from sacl_mm.checkpoints.files import read_plain
-from sacl_mm.engine.accumulated_gradients import accumulated_gradients, restore_gradients
 from sacl_mm.engine.agreement import first_process_decides
-from sacl_mm.engine.checkpoint_files import check_newest, meta_of, newest_checkpoint, written_whole
+from sacl_mm.engine.checks.training_check import check_measures, check_training
+from sacl_mm.engine.checks.weights import check_weights
+from sacl_mm.engine.hooks.plain_checkpoint_hook import PlainCheckpointHook
 from sacl_mm.engine.interruption import leave_signals_to_the_main_process
-from sacl_mm.engine.plain_checkpoint_hook import PlainCheckpointHook
-from sacl_mm.engine.train_loop import ResumableTrainLoop
-from sacl_mm.engine.training_check import check_measures, check_training
-from sacl_mm.engine.training_record import (
+from sacl_mm.engine.optimizers import accumulated_gradients, restore_gradients
+from sacl_mm.engine.runner.train_loop import ResumableTrainLoop
+from sacl_mm.engine.runner.training_record import (
     decides_order,
     differences,
     recompute_schedules,
     recomputes_schedules,
     training_record,
 )
-from sacl_mm.engine.weights_check import check_weights
-from sacl_mm.engine.work_dir import check_unused, locked
+from sacl_mm.engine.work_dir import check_newest, check_unused, locked, meta_of, newest_checkpoint, written_whole
 from sacl_mm.functional.distributed import rank
 from sacl_mm.models.strict_loading import MisfitError
 from sacl_mm.models.vision_language_model import VisionLanguageModel
@@ -53,6 +55,7 @@ class Resumable:
             self.register_hook(PlainCheckpointHook())
 
     @staticmethod
+    @building_from_configuration()
     def build_dataloader(dataloader, seed=None, diff_rank_seed=False) -> DataLoader:
         loader = Runner.build_dataloader(dataloader, seed, diff_rank_seed)
         loader.worker_init_fn = partial(_initialise_worker, loader.worker_init_fn)
@@ -60,12 +63,21 @@ class Resumable:
             loader.timeout = _SECONDS_FOR_A_BATCH
         return loader
 
+    @building_from_configuration()
     def build_train_loop(self, loop) -> EpochBasedTrainLoop:
         if isinstance(loop, dict):
             loop = dict(loop)
             if loop.pop('by_epoch', False) or loop.get('type') in ('EpochBasedTrainLoop', EpochBasedTrainLoop):
                 loop['type'] = ResumableTrainLoop
         return super().build_train_loop(loop)
+
+    @building_from_configuration()
+    def build_val_loop(self, loop) -> ValLoop:
+        return super().build_val_loop(loop)
+
+    @building_from_configuration()
+    def build_test_loop(self, loop) -> TestLoop:
+        return super().build_test_loop(loop)
 
     def train(self) -> nn.Module:
         if rank() == 0:
@@ -183,6 +195,18 @@ class Resumable:
 class ResumableRunner(Resumable, Runner):
     """MMEngine's Runner with what `Resumable` adds; `runner_type='sacl_mm.ResumableRunner'` for other libraries' tools."""
 
+    @building_from_configuration()
+    def build_optim_wrapper(self, optim_wrapper) -> OptimWrapper | OptimWrapperDict:
+        return super().build_optim_wrapper(optim_wrapper)
+
+    @building_from_configuration()
+    def build_param_scheduler(self, scheduler) -> list | dict:
+        return super().build_param_scheduler(scheduler)
+
+    @building_from_configuration()
+    def scale_lr(self, *given) -> None:
+        super().scale_lr(*given)
+
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         if self.distributed:
             model_wrapper_cfg = dict(
@@ -192,10 +216,35 @@ class ResumableRunner(Resumable, Runner):
             ) | dict(model_wrapper_cfg or {})
             if get_device() == 'cpu':
                 model_wrapper_cfg['device_ids'] = None
+        compile_layers(model, self.cfg.get('compile', False))
         return super().wrap_model(model_wrapper_cfg, model)
+
+    def _maybe_compile(self, target: str) -> None:
+        """MMEngine's switch compiles `train_step`, optimizer wrapper included, which torch 2.13 refuses."""
 
 
 def _initialise_worker(then, worker: int) -> None:
     leave_signals_to_the_main_process()
     if then is not None:
         then(worker)
+
+
+def compile_layers(model: nn.Module, options: bool | dict = True) -> int:
+    """Compile each layer of each stack (`nn.ModuleList`) by itself, in place; state dicts stay as they are.
+
+    Layers of a stack share their code, so that it is compiled once, in seconds.
+
+    Args:
+        model: any; its teacher's layers are compiled, too.
+        options: of `torch.compile`, or True for its defaults; False for none.
+
+    Returns:
+        How many layers are compiled.
+    """
+    if options is False:
+        return 0
+    layers = [layer for stack in model.modules() if isinstance(stack, nn.ModuleList) for layer in stack]
+    for layer in layers:
+        layer.compile(**({} if options is True else options))
+    print_log(f'{len(layers)} layers are compiled; the first iterations will be slow', logger='current')
+    return len(layers)

@@ -58,41 +58,22 @@ class ProgressHook(Hook):
         if self._progress is not None:
             self._training = self._progress.add_task('training', total=runner.max_iters, completed=runner.iter, note='')
 
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        if self._progress is not None:
-            loss = (outputs or {}).get('loss')
-            note = f'epoch {runner.epoch + 1}/{runner.max_epochs}' + (
-                '' if loss is None else f'  loss {float(loss):.3f}'
-            )
-            self._progress.update(self._training, completed=runner.iter + 1, note=note)
-
-    def before_val_epoch(self, runner: Runner) -> None:
-        self._start_evaluation('evaluation', len(runner.val_dataloader))
-
-    def before_test_epoch(self, runner: Runner) -> None:
-        self._start_evaluation('test', len(runner.test_dataloader))
-
-    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        self._advance_evaluation(batch_idx)
-
-    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        self._advance_evaluation(batch_idx)
-
-    def after_val_epoch(self, runner: Runner, metrics=None) -> None:
-        self._end_evaluation()
-
-    def after_test_epoch(self, runner: Runner, metrics=None) -> None:
-        self._end_evaluation()
-
-    def _start_evaluation(self, name: str, batches: int) -> None:
-        if self._progress is not None:
+    def _before_epoch(self, runner: Runner, mode: str = 'train') -> None:
+        if self._progress is not None and mode != 'train':
+            batches = len(runner.val_dataloader if mode == 'val' else runner.test_dataloader)
+            name = 'evaluation' if mode == 'val' else 'test'
             self._evaluation = self._progress.add_task(name, total=batches, note='')
 
-    def _advance_evaluation(self, batch_idx: int) -> None:
-        if self._progress is not None:
+    def _after_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None, mode: str = 'train') -> None:
+        if self._progress is None:
+            return
+        if mode != 'train':
             self._progress.update(self._evaluation, completed=batch_idx + 1)
+            return
+        loss = (outputs or {}).get('loss')
+        note = f'epoch {runner.epoch + 1}/{runner.max_epochs}' + ('' if loss is None else f'  loss {float(loss):.3f}')
+        self._progress.update(self._training, completed=runner.iter + 1, note=note)
 
-    def _end_evaluation(self) -> None:
-        if self._progress is not None and self._evaluation is not None:
+    def _after_epoch(self, runner: Runner, mode: str = 'train') -> None:
+        if self._progress is not None and mode != 'train':
             self._progress.remove_task(self._evaluation)
-            self._evaluation = None

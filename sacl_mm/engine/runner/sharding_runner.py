@@ -1,16 +1,19 @@
-"""MMEngine's part of a sharded training: when a model is shared out, and what its checkpoints hold."""
+"""MMEngine's FlexibleRunner with sharded weights: when a model is shared out, and what its checkpoints hold."""
 
 from typing import Any
 
 from mmengine._strategy import DDPStrategy
 from mmengine.device import get_device
 from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import FlexibleRunner
 from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.utils._pytree import tree_map
 
-from sacl_mm.engine.compilation import compile_layers
-from sacl_mm.engine.pretrained_parts import check_pretrained_parts
-from sacl_mm.engine.sharding import part_of, shard, whole
+from sacl_mm.engine.checks.weights import check_pretrained_parts
+from sacl_mm.engine.runner.resumable_runner import Resumable, compile_layers
+from sacl_mm.engine.runner.sharding import gather_weights, part_of, release_weights, shard, whole
 
 
 class ShardingStrategy(DDPStrategy):
@@ -38,9 +41,7 @@ class ShardingStrategy(DDPStrategy):
     def _wrap_model(self, model: nn.Module) -> nn.Module:
         device = get_device()
         model = self.convert_model(model.to(device))
-        if self.compile is not False:
-            layers = compile_layers(model, **({} if self.compile is True else self.compile))
-            self.logger.info(f'{layers} layers are compiled; the first iterations will be slow')
+        compile_layers(model, self.compile)
         layers = shard(model, device)
         self.logger.info(
             f'weights are sharded among {self.world_size} processes; {layers} layers are gathered one by one'
@@ -49,10 +50,7 @@ class ShardingStrategy(DDPStrategy):
 
     def model_state_dict(self) -> dict:
         """The whole weights, on the CPU of the main process; all processes must ask for them."""
-        state = self.model.state_dict()
-        for name, value in state.items():
-            state[name] = _for_the_main_process(value)
-        return state
+        return get_model_state_dict(self.model, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
 
     def optim_state_dict(self) -> dict:
         """As `model_state_dict`."""
@@ -65,10 +63,6 @@ class ShardingStrategy(DDPStrategy):
         self.model_state_dict()
         if save_optimizer:
             self.optim_state_dict()
-
-    def load_checkpoint(self, filename: str, *, map_location='cpu', **options) -> dict:
-        # Whatever the runner asks for: the whole state of a training may not fit where a part of it has to.
-        return super().load_checkpoint(filename, map_location='cpu', **options)
 
     def load_model_state_dict(self, state_dict: dict, *, strict: bool = False, **options) -> None:
         state = {name.removeprefix('module.'): value for name, value in state_dict.items()}
@@ -89,3 +83,34 @@ def _for_the_main_process(value: Any) -> Any:
         return value
     value = whole(value.detach())
     return value.cpu() if is_main_process() else None
+
+
+class ShardingRunner(Resumable, FlexibleRunner):
+    """Trains with `ShardingStrategy`, by the same configuration as MMEngine's `Runner`.
+
+    A strategy can shard, save and load where sharding needs it: after weights are initialised, and on all processes. The
+    plain Runner initialises them after it has wrapped the model, and saves on the main process alone.
+
+    Args:
+        others: as in `FlexibleRunner`.
+    """
+
+    def __init__(self, *args, **options) -> None:
+        super().__init__(*args, **options)
+        self.register_hook(WholeWeightsInEvaluation())
+
+    def build_strategy(self, strategy: None = None, **options) -> ShardingStrategy:
+        # FlexibleRunner's own `compile` is for `train_step`.
+        ours = dict(type=ShardingStrategy, compile=self.cfg.get('compile', False), sync_bn=self.cfg.get('sync_bn'))
+        return super().build_strategy(ours, **options)
+
+
+class WholeWeightsInEvaluation(Hook):
+    """Gathers the weights for an evaluation, whose loop may call any part of the model, on each process as often as it has
+    samples for it; a sharded layer needs all processes each time that it is called."""
+
+    def before_val(self, runner: ShardingRunner) -> None:
+        gather_weights(runner.model)
+
+    def after_val(self, runner: ShardingRunner) -> None:
+        release_weights(runner.model)

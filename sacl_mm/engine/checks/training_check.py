@@ -1,15 +1,48 @@
-"""What the data must have for a training, checked once they are read and before the first iteration."""
+"""What can be known to fail is said once the data are read and before the first iteration, not after an epoch."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mmengine.dataset import InfiniteSampler
+from mmengine.evaluator import Evaluator
+from mmengine.hooks import CheckpointHook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
+from sacl_mm.evaluation import check_dataset
+from sacl_mm.models.dual_encoder import DualEncoder
 from sacl_mm.user_error import UserError
+
+
+def check_training(runner: Runner) -> None:
+    """Builds the loops with their data, and logs what is odd about them.
+
+    Raises:
+        UserError: a training, or a validation of it, could not be done.
+    """
+    for line in check_loaders(runner):
+        runner.logger.warning(line)
+    if not any(isinstance(hook, CheckpointHook) for hook in runner.hooks):
+        runner.logger.warning(
+            'default_hooks.checkpoint is None: nothing of this training is saved, also not on a signal'
+        )
+    if runner.val_loop is None:
+        return
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    if isinstance(model, DualEncoder) and getattr(model.towers, 'is_text_guided', False):
+        raise UserError(
+            "retrieval can't be measured while texts guide what is kept of images: set guide='similarity' in the backbone, "
+            'or train without validation (val_dataloader=None val_cfg=None val_evaluator=None)'
+        )
+    check_measures(runner.val_loop.evaluator, runner.val_loop.dataloader.dataset)
+
+
+def check_measures(evaluator: Evaluator, dataset) -> None:
+    """Raises UserError if a metric needs of the data what they do not have."""
+    for metric in evaluator.metrics:
+        check_dataset(metric, dataset)
 
 
 @dataclass(frozen=True)
@@ -47,7 +80,7 @@ class LoaderSize:
         )
 
 
-def check_training(size: LoaderSize, world_size: int = 1, queue_size: int = 0) -> list[str]:
+def check_training_data(size: LoaderSize, world_size: int = 1, queue_size: int = 0) -> list[str]:
     """Warnings about the training's data.
 
     Args:
@@ -85,7 +118,7 @@ def check_training(size: LoaderSize, world_size: int = 1, queue_size: int = 0) -
     return warnings
 
 
-def check_measuring(size: LoaderSize) -> list[str]:
+def check_measured_data(size: LoaderSize) -> list[str]:
     """Warnings about the data of a validation or test.
 
     Raises:
@@ -136,10 +169,10 @@ def check_loaders(runner: Runner) -> list[str]:
     queue = getattr(model, 'queue', None)
     train = LoaderSize.of('train_dataloader', loop.dataloader)
     if train is not None:
-        warnings += check_training(train, runner.world_size, getattr(queue, 'size', 0))
+        warnings += check_training_data(train, runner.world_size, getattr(queue, 'size', 0))
     if runner.val_loop is not None:
         val = LoaderSize.of('val_dataloader', runner.val_loop.dataloader)
-        warnings += check_measuring(val) if val is not None else []
+        warnings += check_measured_data(val) if val is not None else []
     warnings += check_schedules(_schedules(runner.param_schedulers), loop.max_epochs, loop.max_iters)
     accumulated = runner.cfg.get('optim_wrapper', {}).get('accumulative_counts', 1)
     if accumulated > loop.max_iters:

@@ -1,10 +1,12 @@
 """Trainings of a few iterations in this process, by the Runner of the project's configurations."""
 
 import itertools
+import os
 import unittest.mock
 
 import torch
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.registry import RUNNERS
 from tiny import PIPELINE, model_config
 
@@ -89,3 +91,49 @@ def equal(one, other) -> bool:
     if isinstance(one, (list, tuple)):
         return len(one) == len(other) and all(equal(*pair) for pair in zip(one, other, strict=True))
     return one == other
+
+
+# ------------------------------------------------------------------------------------------------ what happens on the way
+class At(Hook):
+    """Does something after an iteration, before anything is saved."""
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self, iteration, act):
+        self.iteration, self.act = iteration, act
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter + 1 == self.iteration:
+            self.act(runner)
+
+
+class Killed(BaseException):
+    """Nothing of ours gets to see a SIGKILL; this is the same from within."""
+
+
+def killed(runner):
+    raise Killed
+
+
+def signalled(number):
+    return lambda runner: os.kill(os.getpid(), number)
+
+
+def at(iteration, act):
+    return lambda runner: runner.register_hook(At(iteration, act))
+
+
+class Lines:
+    """What is logged."""
+
+    def __init__(self, runner):
+        self.lines = []
+        for level in ('warning', 'info'):
+            setattr(runner.logger, level, lambda line, *_, **__: self.lines.append(line))
+
+    def __contains__(self, words):
+        return any(words in line for line in self.lines)
+
+
+def loader(work_dir, **changes):
+    return dict(train_dataloader=dict(config(work_dir).train_dataloader, **changes))

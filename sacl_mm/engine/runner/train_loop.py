@@ -7,7 +7,7 @@ from mmengine.runner import EpochBasedTrainLoop
 from torch import nn
 
 from sacl_mm.engine.agreement import first_process_decides
-from sacl_mm.engine.weights_check import check_weights
+from sacl_mm.engine.checks.weights import check_weights
 from sacl_mm.registry import LOOPS
 from sacl_mm.user_error import UserError
 

@@ -6,7 +6,13 @@ import pytest
 from mmengine.dataset import DefaultSampler, InfiniteSampler
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset
 
-from sacl_mm.engine.loader_check import LoaderSize, check_loaders, check_measuring, check_schedules, check_training
+from sacl_mm.engine.checks.training_check import (
+    LoaderSize,
+    check_loaders,
+    check_measured_data,
+    check_schedules,
+    check_training_data,
+)
 from sacl_mm.user_error import UserError
 
 
@@ -40,7 +46,7 @@ REFUSED = {
 @pytest.mark.parametrize(('size', 'options', 'message'), REFUSED.values(), ids=REFUSED)
 def test_nothing_could_be_trained(size, options, message):
     with pytest.raises(UserError, match=message):
-        check_training(size, **options)
+        check_training_data(size, **options)
 
 
 def test_enough():
@@ -53,27 +59,27 @@ def test_enough():
         (LoaderSize('train_dataloader', 3, 8, None, True), {}),  # an endless sampler
         (train(3, 1), dict(queue_size=4)),
     ):
-        assert check_training(size, **options) == []
+        assert check_training_data(size, **options) == []
 
 
 def test_warnings_of_a_training():
-    (last,) = check_training(train(17, 8, drop_last=False))
+    (last,) = check_training_data(train(17, 8, drop_last=False))
     assert last.startswith('train_dataloader: the last batch of each epoch holds one image (of 17, batch_size 8)')
-    (alone,) = check_training(train(17, 1))
+    (alone,) = check_training_data(train(17, 1))
     assert 'a batch of one image a contrastive loss has no negatives' in alone
-    assert check_training(train(17, 1), world_size=2) == []
+    assert check_training_data(train(17, 1), world_size=2) == []
 
 
 def test_measuring():
     val = LoaderSize('val_dataloader', 10, 4, 10)
-    assert check_measuring(val) == []
-    assert check_measuring(LoaderSize('val_dataloader', 1, 4, 1)) == [
+    assert check_measured_data(val) == []
+    assert check_measured_data(LoaderSize('val_dataloader', 1, 4, 1)) == [
         'val_dataloader has a single image: what is measured among one image is always right'
     ]
-    (lost,) = check_measuring(LoaderSize('val_dataloader', 10, 4, 10, drop_last=True))
+    (lost,) = check_measured_data(LoaderSize('val_dataloader', 10, 4, 10, drop_last=True))
     assert 'drop_last leaves 2 of 10 images out' in lost
     with pytest.raises(UserError, match='val_dataloader has no images'):
-        check_measuring(LoaderSize('val_dataloader', 0, 4, 0))
+        check_measured_data(LoaderSize('val_dataloader', 0, 4, 0))
 
 
 SCHEDULES = {

@@ -14,8 +14,8 @@ from mmengine.runner import TestLoop, ValLoop
 from mmengine.runner.amp import autocast
 from torch import Tensor
 
-from sacl_mm.engine.encoded_texts import EncodedTexts
-from sacl_mm.engine.partial_scores import PartialScores, fingerprint_of
+from sacl_mm.engine.runner.encoded_texts import EncodedTexts
+from sacl_mm.engine.runner.partial_scores import PartialScores, fingerprint_of
 from sacl_mm.functional.ranking import RERANKING_SCORES, check_reranking_score, reranking_score, top_candidates
 from sacl_mm.functional.settings import check_count, check_finite
 from sacl_mm.registry import LOOPS

@@ -1,0 +1,1 @@
+"""What a run does between iterations: checkpoints, and a progress bar."""

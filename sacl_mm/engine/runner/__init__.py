@@ -1,0 +1,1 @@
+"""Runners and loops: exact resume, re-ranking, sharded weights."""
