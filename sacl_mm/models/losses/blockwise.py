@@ -108,7 +108,7 @@ class BlockwiseContrast:
                     yield row_side, column_side, self.compare(row_side, column_side, anchors is self.images)
 
     def compare(self, anchors: Side, candidates: Side, anchors_are_images: bool) -> ContrastivePairs:
-        similarity_RC = anchors.features @ candidates.features.t()
+        similarity_RC = _products(anchors.features, candidates.features)
         if candidates.lengths is not None:
             similarity_RC /= candidates.lengths
         dtype = similarity_RC.dtype
@@ -119,10 +119,10 @@ class BlockwiseContrast:
             candidates.image_ids,
             anchors.text_ids,
             candidates.text_ids,
-            {name: x.to(dtype) @ candidates.evidence[name].to(dtype).t() for name, x in anchors.evidence.items()},
+            {name: _products(x.to(dtype), candidates.evidence[name].to(dtype)) for name, x in anchors.evidence.items()},
             self.progress,
             anchors_are_images,
-            may_have_positives=may_be_true(torch.isin(anchors.image_ids, candidates.image_ids)),
+            may_have_positives=may_be_true(torch.isin(candidates.image_ids, anchors.image_ids)),
             may_have_empty_slots=candidates.lengths is not None and may_be_true(candidates.image_ids < 0),
         )
 
@@ -167,7 +167,7 @@ class BlockwiseContrast:
                     of_similarities.append(gradient_AM if seen is pairs else gradient_AM.t())
                     _add_target_gradients(of_parameters, parameters, treatment.similarity_targets_AM, -gradient_AM)
             of_logit_RC = _sum(of_logits)
-            of_temperature -= torch.dot(of_logit_RC.flatten(), pairs.similarity_AM.flatten())
+            of_temperature -= torch.dot(of_logit_RC.t().flatten(), pairs.similarity_AM.t().flatten())
             if of_similarities:
                 of_logit_RC += _sum(of_similarities) * self.temperature  # which the features' gradient is divided by
             rows.add_gradient(of_logit_RC, columns)
@@ -177,6 +177,10 @@ class BlockwiseContrast:
             if side.gradient is not None:
                 side.gradient /= anchors * self.temperature
         return [of_temperature / (anchors * self.temperature**2), *(x / anchors for x in of_parameters)]
+
+
+def _products(x_RD: Tensor, y_CD: Tensor) -> Tensor:
+    return (y_CD @ x_RD.t()).t()  # for a few rows CPUs are slower in the other order
 
 
 def may_be_true(mask: Tensor) -> bool:
