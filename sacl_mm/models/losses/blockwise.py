@@ -9,59 +9,14 @@ Shapes: A anchors, M candidates, R and C of them in a block, D features.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from sacl_mm.models.losses.anchor_sums import AnchorSums
-from sacl_mm.models.losses.pairs import ContrastivePairs
+from sacl_mm.models.losses.pairs import ContrastivePairs, Evidence
 from sacl_mm.models.losses.policies.base import NegativePolicy
-
-
-@dataclass
-class Side:
-    """Some images, or some texts; every tensor has a row for each."""
-
-    features: Tensor
-    """(N, D), unit rows if `lengths` is None."""
-    image_ids: Tensor
-    text_ids: Tensor | None
-    evidence: dict[str, Tensor]
-    lengths: Tensor | None = None
-    """(N,), of the features: a bank may be large, so its similarities are normalised, not its rows."""
-    sums: AnchorSums | None = None
-    """Those that are anchors have them."""
-    gradient: Tensor | None = None
-    """(N, D), of the loss with respect to the features, for those that need one."""
-
-    def __len__(self) -> int:
-        return len(self.features)
-
-    def rows(self, part: slice) -> 'Side':
-        """A part of it, whose sums and gradient belong to the whole."""
-        return Side(
-            features=self.features[part],
-            image_ids=self.image_ids[part],
-            text_ids=None if self.text_ids is None else self.text_ids[part],
-            evidence={name: x[part] for name, x in self.evidence.items()},
-            lengths=None if self.lengths is None else self.lengths[part],
-            sums=None if self.sums is None else self.sums.rows(part),
-            gradient=None if self.gradient is None else self.gradient[part],
-        )
-
-    def add_gradient(self, of_logit_RC: Tensor, others: 'Side') -> None:
-        if self.gradient is not None:
-            scaled_RC = of_logit_RC if others.lengths is None else of_logit_RC / others.lengths
-            self.gradient.addmm_(scaled_RC, others.features)
-
-
-def count_positives(anchors: Side, candidates: list[Side]) -> tuple[Tensor, Tensor]:
-    """How many positives and negatives each anchor has, (A,) each, without a look at the pairs."""
-    ids_M = torch.cat([side.image_ids for side in candidates]).sort().values
-    first_A, end_A = (torch.searchsorted(ids_M, anchors.image_ids, right=right) for right in (False, True))
-    positives_A = (end_A - first_A).to(anchors.features.dtype)
-    return positives_A, (ids_M >= 0).sum() - positives_A
+from sacl_mm.models.losses.side import Side, count_positives
 
 
 class BlockwiseContrast:
@@ -108,7 +63,7 @@ class BlockwiseContrast:
                     yield row_side, column_side, self.compare(row_side, column_side, anchors is self.images)
 
     def compare(self, anchors: Side, candidates: Side, anchors_are_images: bool) -> ContrastivePairs:
-        similarity_RC = anchors.features @ candidates.features.t()
+        similarity_RC = _products(anchors.features, candidates.features)
         if candidates.lengths is not None:
             similarity_RC /= candidates.lengths
         dtype = similarity_RC.dtype
@@ -119,10 +74,13 @@ class BlockwiseContrast:
             candidates.image_ids,
             anchors.text_ids,
             candidates.text_ids,
-            {name: x.to(dtype) @ candidates.evidence[name].to(dtype).t() for name, x in anchors.evidence.items()},
+            Evidence(
+                (name, _products(x.to(dtype), candidates.evidence[name].to(dtype)))
+                for name, x in anchors.evidence.items()
+            ),
             self.progress,
             anchors_are_images,
-            may_have_positives=may_be_true(torch.isin(anchors.image_ids, candidates.image_ids)),
+            may_have_positives=may_be_true(torch.isin(candidates.image_ids, anchors.image_ids)),
             may_have_empty_slots=candidates.lengths is not None and may_be_true(candidates.image_ids < 0),
         )
 
@@ -167,7 +125,7 @@ class BlockwiseContrast:
                     of_similarities.append(gradient_AM if seen is pairs else gradient_AM.t())
                     _add_target_gradients(of_parameters, parameters, treatment.similarity_targets_AM, -gradient_AM)
             of_logit_RC = _sum(of_logits)
-            of_temperature -= torch.dot(of_logit_RC.flatten(), pairs.similarity_AM.flatten())
+            of_temperature -= torch.dot(of_logit_RC.t().flatten(), pairs.similarity_AM.t().flatten())
             if of_similarities:
                 of_logit_RC += _sum(of_similarities) * self.temperature  # which the features' gradient is divided by
             rows.add_gradient(of_logit_RC, columns)
@@ -177,6 +135,10 @@ class BlockwiseContrast:
             if side.gradient is not None:
                 side.gradient /= anchors * self.temperature
         return [of_temperature / (anchors * self.temperature**2), *(x / anchors for x in of_parameters)]
+
+
+def _products(x_RD: Tensor, y_CD: Tensor) -> Tensor:
+    return (y_CD @ x_RD.t()).t()  # for a few rows CPUs are slower in the other order
 
 
 def may_be_true(mask: Tensor) -> bool:

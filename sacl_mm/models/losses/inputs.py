@@ -47,24 +47,6 @@ def temperature_of(logit_scale: Tensor, check_value: bool) -> Tensor:
     return (-exact.reshape(())).exp()
 
 
-def needed_evidence(
-    names: Sequence[str], evidence: Mapping[str, FeaturePair], bank: NegativeBank | None
-) -> dict[str, FeaturePair]:
-    """That of these names.
-
-    Raises:
-        ValueError: some is missing, of the batch or of the bank.
-    """
-    for name in names:
-        if name not in evidence:
-            raise ValueError(
-                f"the policy needs the evidence '{name}': give the loss evidence={{'{name}': FeaturePair(image, text)}}"
-            )
-        if isinstance(bank, NegativeBank) and name not in bank.evidence:
-            raise ValueError(f"the policy needs the evidence '{name}' of the bank, too: set bank.evidence['{name}']")
-    return {name: evidence[name] for name in names}
-
-
 def check_features(
     batch: FeaturePair, candidates: FeaturePair | None, evidence: Mapping[str, FeaturePair], bank: NegativeBank | None
 ) -> None:
@@ -91,6 +73,10 @@ def check_features(
     for name, pair in evidence.items():
         _check_pair(f'evidence {name!r}', pair, len(images_BD), None, images_BD)
         if bank is not None:
+            if name not in bank.evidence:
+                raise ValueError(
+                    f"the policy needs the evidence '{name}' of the bank, too: set bank.evidence['{name}']"
+                )
             _check_pair(
                 f'bank.evidence {name!r}', bank.evidence[name], len(bank.image_ids), pair[0].shape[1], images_BD
             )

@@ -29,6 +29,15 @@ class NegativeBank:
     """By name, as the loss is given it for the batch."""
 
 
+class Evidence(dict[str, Tensor]):
+    """Of a block, by name."""
+
+    def __missing__(self, name: str) -> Tensor:
+        raise ValueError(
+            f"the policy needs the evidence '{name}': give the loss evidence={{'{name}': FeaturePair(image, text)}}"
+        )
+
+
 @dataclass
 class ContrastivePairs:
     """A block of one direction's pairs, as a policy sees it: some anchors and some of their candidates."""
@@ -41,8 +50,9 @@ class ContrastivePairs:
     """-1 in an empty slot of a bank."""
     anchor_text_ids: Tensor | None = None
     candidate_text_ids: Tensor | None = None
-    evidence_AM: Mapping[str, Tensor] = field(default_factory=dict)
-    """By name, inner products of what the loss was given as evidence; those in the policy's `needs_evidence`."""
+    evidence_AM: Evidence = field(default_factory=Evidence)
+    """By name, inner products of what the loss was given as evidence; those in the policy's `needs_evidence`. ValueError for
+    what it was not given."""
     progress: float = 0.0
     """Share of the training that is done, in [0, 1]: what schedules are a function of."""
     anchors_are_images: bool = True
@@ -86,7 +96,7 @@ class ContrastivePairs:
             self.anchor_image_ids,
             self.candidate_text_ids,
             self.anchor_text_ids,
-            {name: evidence_AM.t() for name, evidence_AM in self.evidence_AM.items()},
+            Evidence((name, evidence_AM.t()) for name, evidence_AM in self.evidence_AM.items()),
             self.progress,
             not self.anchors_are_images,
             self.may_have_positives,

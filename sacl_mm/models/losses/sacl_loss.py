@@ -14,14 +14,15 @@ from torch.distributed import ProcessGroup
 
 from sacl_mm.functional.distributed import gather, gather_with_gradient, rank, world_size
 from sacl_mm.functional.settings import check_number, check_optional_count
-from sacl_mm.models.losses.blockwise import BlockwiseContrast, Side
+from sacl_mm.models.losses.blockwise import BlockwiseContrast
 from sacl_mm.models.losses.diagnostics import diagnose
 from sacl_mm.models.losses.gradients import with_gradients
-from sacl_mm.models.losses.inputs import as_ids, check_features, needed_evidence, temperature_of
+from sacl_mm.models.losses.inputs import as_ids, check_features, temperature_of
 from sacl_mm.models.losses.left_out import warn, warn_if_left_out
 from sacl_mm.models.losses.pairs import FeaturePair, NegativeBank
 from sacl_mm.models.losses.policies import NegativePolicy, SimilarityRegulation
 from sacl_mm.models.losses.policies.base import check_policy
+from sacl_mm.models.losses.side import Side
 
 
 class SACLContrastiveLoss(nn.Module):
@@ -113,10 +114,11 @@ class SACLContrastiveLoss(nn.Module):
             group: the processes whose pairs are each other's candidates; None: all.
 
         Raises:
-            ValueError: shapes, types or devices that do not fit, or something that the policy needs is missing.
+            ValueError: shapes, types or devices that do not fit, or something that the policy reads is missing.
         """
         check_number('progress', progress, '[0, 1]')
-        needed = needed_evidence(self.policy.needs_evidence, evidence or {}, bank)
+        # What is missing is not missed before the policy reads it: a schedule may be past it.
+        needed = {name: pair for name, pair in (evidence or {}).items() if name in self.policy.needs_evidence}
         check_features(FeaturePair(image_features, text_features), candidates, needed, bank)
         image_ids, text_ids = (
             as_ids('image_ids', image_ids, image_features),

@@ -10,7 +10,7 @@ class NegativePolicy(nn.Module):
 
     @property
     def needs_evidence(self) -> tuple[str, ...]:
-        """Names of the evidence that it reads from `pairs.evidence_AM`; the loss must be given it."""
+        """Names of the evidence that it reads from `pairs.evidence_AM` at some time of the training."""
         return ()
 
     @property
