@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from markupsafe import Markup
 
-from sacl_mm.models.losses import FeaturePair, NegativePolicy, SimilarityRegulation
+from sacl_mm.models.losses import FeaturePair
 from sacl_mm.report.figures import histogram
 from sacl_mm.report.retrieval import Retrieval, ValidationImages
 
@@ -70,8 +70,6 @@ def batch_weights(run: Retrieval, images_B: np.ndarray) -> BatchWeights:
     evidence = dict(teacher=own)  # a momentum teacher changes the targets, not the weights
     if run.reference is not None:
         evidence['reference'] = FeaturePair(run.reference.image[images_B], run.reference.text[texts_B])
-    elif not _reads_reference_at_the_end(run.loss.policy):
-        evidence['reference'] = own
     with torch.no_grad():
         _, diagnostics = run.loss.cpu()(
             *own,
@@ -83,10 +81,6 @@ def batch_weights(run: Retrieval, images_B: np.ndarray) -> BatchWeights:
         )
     weight_BB = diagnostics['i2t/weights_AM'].double().numpy()
     return BatchWeights(images_B, texts_B, weight_BB, _false_negatives(run.images, images_B))
-
-
-def _reads_reference_at_the_end(policy: NegativePolicy) -> bool:
-    return any(isinstance(part, SimilarityRegulation) and part.alpha(1.0) > 0 for part in policy.modules())
 
 
 def small_batch(images: ValidationImages, size: int) -> np.ndarray:
