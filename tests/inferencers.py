@@ -13,8 +13,8 @@ from sacl_mm.datasets import ShapeWorld
 from sacl_mm.inference import ImageTextInferencer
 from sacl_mm.registry import MODELS
 
-PICTURES, CAPTIONS, WORDS = 6, 2, 120
-WORLD = dict(type='ShapeWorld', num_images=PICTURES, image_size=32, captions_per_image=CAPTIONS, test_mode=True)
+IMAGES, CAPTIONS, WORDS = 6, 2, 120
+WORLD = dict(type='ShapeWorld', num_images=IMAGES, image_size=32, captions_per_image=CAPTIONS, test_mode=True)
 TOKENIZER = dict(type='WordPieceTokenizer', vocab=dict(type='shape_world_vocabulary', questions=True))
 TOKENIZE = dict(type='sacl_mm.TokenizeText', tokenizer=TOKENIZER, max_length=40)
 FILES = [
@@ -24,28 +24,28 @@ FILES = [
 ]
 
 
-def model_of(kind: str, backbone: dict = TOWERS['backbone']) -> dict:
+def model_of(kind: str, backbone: dict = TOWERS['vision_backbone']) -> dict:
     """The model's configuration."""
-    config = model_config(type=kind, towers=dict(TOWERS, backbone=backbone))
+    config = model_config(type=kind, towers=dict(TOWERS, vision_backbone=backbone))
     for key in ('masked_language_head', 'mask_token') if kind != 'SACLPretrain' else ():
         del config[key]
     if kind == 'DualEncoder':
-        del config['fusion'], config['matching_head'], config['queue_size']
+        del config['multimodal_backbone'], config['matching_head'], config['queue_size']
     if kind in ('VisualQuestionAnswering', 'ImagePairReasoning'):
-        towers = dict(TOWERS, embed_dims=None, text_encoder=dict(TOWERS['text_encoder'], vocab_size=WORDS))
+        towers = dict(TOWERS, embed_dims=None, text_backbone=dict(TOWERS['text_backbone'], vocab_size=WORDS))
         config = dict(
-            type=kind, towers=towers, fusion=config['fusion'],
+            type=kind, towers=towers, multimodal_backbone=config['multimodal_backbone'],
             data_preprocessor=dict(config['data_preprocessor'], vocab_size=WORDS),
         )  # fmt: skip
     if kind == 'VisualQuestionAnswering':
         decoder = dict(type='AnswerDecoder', vocab_size=WORDS, width=32, num_layers=1, num_heads=2)
         config |= dict(answer_decoder=decoder, answers=dict(type='shape_world_answers'), tokenizer=TOKENIZER)
     if kind == 'ImagePairReasoning':
-        config['fusion'] = dict(config['fusion'], type='PairedFusionEncoder')
+        config['multimodal_backbone'] = dict(config['multimodal_backbone'], type='PairedFusionEncoder')
     return config
 
 
-def saved(folder: Path, kind: str, dataset: dict | None = None, backbone: dict = TOWERS['backbone'], **settings):
+def saved(folder: Path, kind: str, dataset: dict | None = None, backbone: dict = TOWERS['vision_backbone'], **settings):
     """Configuration file, checkpoint file and the model itself, with random weights."""
     cfg = Config(
         dict(
@@ -76,10 +76,10 @@ def arrays() -> list[np.ndarray]:
     return [sample['img'] for sample in ShapeWorld(**{k: v for k, v in WORLD.items() if k != 'type'})]
 
 
-def write(folder: Path, pictures: list[np.ndarray]) -> list[str]:
-    paths = [str(folder / f'{number}.png') for number in range(len(pictures))]
-    for path, picture in zip(paths, pictures, strict=True):
-        cv2.imwrite(path, picture)
+def write(folder: Path, images: list[np.ndarray]) -> list[str]:
+    paths = [str(folder / f'{number}.png') for number in range(len(images))]
+    for path, image in zip(paths, images, strict=True):
+        cv2.imwrite(path, image)
     return paths
 
 
@@ -93,7 +93,7 @@ def encoded(model):
     """The test set as the data loader gives it, and both towers' outputs."""
     world = ShapeWorld(**{k: v for k, v in WORLD.items() if k != 'type'}, pipeline=PIPELINE)
     batch = model.data_preprocessor(pseudo_collate(list(world)), False)
-    return batch, *model.encode(batch)
+    return batch, *model.extract_feat(batch)
 
 
 @torch.no_grad()
@@ -106,7 +106,7 @@ def plain_logits(model) -> torch.Tensor:
         for t in range(logits.shape[1]):
             length = int(batch['text_mask'][t].sum())
             tokens, mask = text.tokens[t : t + 1, :length], batch['text_mask'][t : t + 1, :length]
-            keys_values = model.fusion.project(one.tokens, one.sizes)
+            keys_values = model.multimodal_backbone.project(one.tokens, one.sizes)
             logits[n, t] = model.matching_logits(keys_values, tokens, mask, torch.tensor([0]))[0]
     return logits
 

@@ -26,7 +26,7 @@ LAYERS = [
         'sacl_mm.user_error',
     ),
     ('sacl_mm.functional', 'sacl_mm.checkpoints'),
-    ('sacl_mm.layers',),
+    ('sacl_mm.cpu', 'sacl_mm.layers'),
     ('sacl_mm.models.losses',),
     (
         'sacl_mm.models.backbones',
@@ -49,13 +49,7 @@ LAYERS = [
     ('sacl_mm.models',),
     ('sacl_mm.datasets', 'sacl_mm.evaluation'),
     ('sacl_mm.engine.checks',),
-    (
-        'sacl_mm.engine.agreement',
-        'sacl_mm.engine.freed_memory',
-        'sacl_mm.engine.interruption',
-        'sacl_mm.engine.optimizers',
-        'sacl_mm.engine.work_dir',
-    ),
+    ('sacl_mm.engine.agreement', 'sacl_mm.engine.interruption', 'sacl_mm.engine.optimizers', 'sacl_mm.engine.work_dir'),
     ('sacl_mm.engine.hooks',),
     ('sacl_mm.engine.runner',),
     ('sacl_mm.engine',),
@@ -63,6 +57,7 @@ LAYERS = [
     ('sacl_mm.report',),
 ]
 SIBLINGS_STRANGERS = [
+    *({'sacl_mm.cpu', 'sacl_mm.' + name} for name in ('layers', 'models', 'datasets', 'evaluation', 'engine')),
     {'sacl_mm.models.' + name for name in ('backbones', 'fusion', 'heads', 'losses', 'necks', 'text_encoders')},
     {'sacl_mm.models', 'sacl_mm.datasets'},
     {'sacl_mm.models', 'sacl_mm.evaluation'},

@@ -11,7 +11,7 @@ VOCAB = 89
 
 TOWERS = dict(
     type='TwoTower',
-    backbone=dict(
+    vision_backbone=dict(
         type='mmpretrain.VisionTransformer',
         arch=dict(embed_dims=32, num_layers=2, num_heads=2, feedforward_channels=64),
         img_size=32,
@@ -19,13 +19,15 @@ TOWERS = dict(
         out_type='raw',
     ),
     neck=dict(type='ImageTokenNeck', in_channels=32),
-    text_encoder=dict(
+    text_backbone=dict(
         type='BertTextEncoder', vocab_size=VOCAB, width=32, num_layers=2, num_heads=2, max_length=40, dropout=0.0
     ),
     embed_dims=16,
 )
 # In the place of that backbone: a quarter of the tokens go into others.
-MERGING = dict(TOWERS['backbone'], type='TokenReducedViT', guide='similarity', reduction_layers=(1,), keep_rate=0.75)
+MERGING = dict(
+    TOWERS['vision_backbone'], type='TokenReducedViT', guide='similarity', reduction_layers=(1,), keep_rate=0.75
+)
 
 
 def model_config(**changes) -> dict:
@@ -36,7 +38,9 @@ def model_config(**changes) -> dict:
         ),
         towers=TOWERS,
         contrastive_loss=dict(type='SACLContrastiveLoss', policy=dict(type='SimilarityRegulation')),
-        fusion=dict(type='FusionEncoder', width=32, image_width=32, num_layers=2, num_heads=2, dropout=0.0),
+        multimodal_backbone=dict(
+            type='FusionEncoder', width=32, image_width=32, num_layers=2, num_heads=2, dropout=0.0
+        ),
         matching_head=dict(type='MatchingHead', width=32),
         masked_language_head=dict(type='MaskedLanguageHead', width=32, vocab_size=VOCAB),
         mask_token=4,

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
-"""Run a frozen backbone over a folder of pictures once: `python tools/cache_grids.py CONFIG OUT_FOLDER`.
+"""Run a frozen backbone over a folder of images once: `python tools/cache_grids.py CONFIG OUT_FOLDER`.
 
-The configuration has `pictures` (a folder), `pipeline` (ends with `mmpretrain.PackInputs`), `data_preprocessor` and
+The configuration has `images` (a folder), `pipeline` (ends with `mmpretrain.PackInputs`), `data_preprocessor` and
 `image_encoder` (of MODELS). OUT_FOLDER/NAME.npy, for the transform `LoadImageGrid`, is the grid (H, W, C), float16, of
 NAME.jpg: the stages that the backbone yields, each averaged to the last one's H x W, one after the other along C. Of a
 backbone that yields a sequence (a ViT, `out_type='raw'`) it is the last layer's tokens (N, C), for `LoadImageTokens`.
@@ -43,7 +43,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='configuration file')
     parser.add_argument('out_folder', help='where NAME.npy go')
-    parser.add_argument('--batch-size', type=int, default=25, help='1 for pictures that the pipeline leaves unequal')
+    parser.add_argument('--batch-size', type=int, default=25, help='1 for images that the pipeline leaves unequal')
     parser.add_argument('--num-workers', type=int, default=0)
     parser.add_argument('--fp32', action='store_true', help='run the backbone in float32 instead of bfloat16')
     parser.add_argument(
@@ -52,8 +52,8 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-class Pictures(Dataset):
-    """(name, picture (C, H, W)) through a pipeline; (name, the reason) for a file that cannot be read."""
+class Images(Dataset):
+    """(name, image (C, H, W)) through a pipeline; (name, the reason) for a file that cannot be read."""
 
     def __init__(self, paths: list[Path], pipeline: list[dict]) -> None:
         self.paths, self.pipeline = paths, Compose(pipeline)
@@ -71,16 +71,16 @@ class Pictures(Dataset):
             return path.name, f'{type(error).__name__}: {error}'
 
 
-def find_pictures(folder: str) -> list[Path]:
+def find_images(folder: str) -> list[Path]:
     if not os.path.isdir(folder):
-        raise UserError(f"the folder of pictures '{folder}' does not exist")
+        raise UserError(f"the folder of images '{folder}' does not exist")
     entries = sorted(Path(folder).iterdir())
     paths = [path for path in entries if path.suffix.lower() in SUFFIXES]
     others = [path.name for path in entries if path.suffix.lower() not in SUFFIXES]
     if others:
-        print(printable(f'{len(others):,} entries of {folder} are no pictures by their names: {", ".join(others[:3])}'))
+        print(printable(f'{len(others):,} entries of {folder} are no images by their names: {", ".join(others[:3])}'))
     if not paths:
-        raise UserError(f"the folder '{folder}' holds no pictures ({', '.join(SUFFIXES)})")
+        raise UserError(f"the folder '{folder}' holds no images ({', '.join(SUFFIXES)})")
     named: dict[str, Path] = {}
     for path in paths:
         if path.stem in named:
@@ -127,7 +127,7 @@ def with_progress(batches: Iterable[list], total: int) -> Iterator[list]:
         if now - shown >= 30 and done < total:
             shown = now
             left = (now - start) / done * (total - done) / 60
-            print(f'{done:,} of {total:,} pictures, {left:.0f} min left', flush=True)
+            print(f'{done:,} of {total:,} images, {left:.0f} min left', flush=True)
 
 
 @torch.inference_mode()
@@ -137,19 +137,19 @@ def compute(batches: Iterator[list], preprocessor, image_encoder, dtype: torch.d
     device = next(image_encoder.parameters()).device
     for batch in batches:
         broken |= {name: reason for name, reason in batch if isinstance(reason, str)}
-        batch = [(name, picture) for name, picture in batch if not isinstance(picture, str)]
-        shapes = {tuple(picture.shape): name for name, picture in batch}
+        batch = [(name, image) for name, image in batch if not isinstance(image, str)]
+        shapes = {tuple(image.shape): name for name, image in batch}
         if len(shapes) > 1:
             pairs = ', '.join(f'{name} {shape}' for shape, name in shapes.items())
-            raise UserError(f'pictures of unequal size in a batch ({pairs}): resize them alike, or use --batch-size 1')
+            raise UserError(f'images of unequal size in a batch ({pairs}): resize them alike, or use --batch-size 1')
         if not batch:
             continue
-        images = preprocessor(dict(inputs=[picture for _, picture in batch]), False)['inputs']
+        images = preprocessor(dict(inputs=[image for _, image in batch]), False)['inputs']
         stages = image_encoder(images.to(device, dtype, memory_format=torch.channels_last))
         if getattr(stages, 'sizes', None) is not None:
             raise UserError(
-                "tokens that were merged (guide='similarity') cannot be stored: how many each stands for would be lost; "
-                "image_encoder.guide='class' drops some instead"
+                'tokens that were merged cannot be stored: how many each stands for would be lost; '
+                'use a backbone that keeps all tokens (image_encoder.keep_rate=1.0)'
             )
         if stages[-1].ndim not in (3, 4):
             shape = tuple(stages[-1].shape)
@@ -169,12 +169,12 @@ def main() -> None:
     check_config(cfg, args.cfg_options)
     cfg.merge_from_dict(args.cfg_options or {})
     load_mmpretrain()
-    paths = find_pictures(cfg.images)
+    paths = find_images(cfg.images)
     folder = Path(args.out_folder)
     folder.mkdir(parents=True, exist_ok=True)
     keep_config(cfg, folder)
     missing = [path for path in paths if not (folder / f'{path.stem}.npy').exists()]
-    print(f'{len(paths):,} pictures in {cfg.images}, {len(missing):,} without a grid', flush=True)
+    print(f'{len(paths):,} images in {cfg.images}, {len(missing):,} without a grid', flush=True)
     dtype = torch.float32 if args.fp32 else torch.bfloat16
     broken = {}
     if missing:
@@ -184,15 +184,15 @@ def main() -> None:
             image_encoder.init_weights()
             image_encoder.to('cuda' if torch.cuda.is_available() else 'cpu').eval()
             image_encoder.to(dtype=dtype, memory_format=torch.channels_last)
-            pictures = Pictures(missing, cfg.pipeline)
-            loader = DataLoader(pictures, args.batch_size, num_workers=args.num_workers, collate_fn=list)
+            images = Images(missing, cfg.pipeline)
+            loader = DataLoader(images, args.batch_size, num_workers=args.num_workers, collate_fn=list)
             broken = compute(with_progress(loader, len(missing)), preprocessor, image_encoder, dtype, folder)
     size = sum(path.stat().st_size for path in folder.glob('*.npy')) / 1e9
     new, kept = len(missing) - len(broken), len(paths) - len(missing)
     print(f'{folder}: {new:,} new grids, {kept:,} were there already, {size:.2f} GB in all')
     if broken:
         named = '; '.join(f'{name} ({" ".join(reason.split())})' for name, reason in list(broken.items())[:5])
-        raise UserError(f'{len(broken)} pictures cannot be read and have no grid: {named}')
+        raise UserError(f'{len(broken)} images cannot be read and have no grid: {named}')
 
 
 if __name__ == '__main__':

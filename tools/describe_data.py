@@ -1,7 +1,7 @@
 #!/usr/bin/env python
-"""What a configuration's datasets hold, without opening a picture: `python tools/describe_data.py CONFIG`.
+"""What a configuration's datasets hold, without opening an image: `python tools/describe_data.py CONFIG`.
 
-A table of each split's samples, texts and pictures, how many of these are on disk, the first sample, what was repaired or
+A table of each split's samples, texts and images, how many of these are on disk, the first sample, what was repaired or
 skipped in the files, and what the tokenizer makes of the texts: a look before a training whether one's own files are read
 as they were meant. Of questions also what is right by always giving the answer
 that is most frequent in training.
@@ -27,7 +27,7 @@ from sacl_mm.user_error import UserError, printable
 
 SPLITS = ('train', 'val', 'test')
 _SAMPLES_TOKENIZED = 2000
-COUNTS = ('samples', 'texts', 'pictures', 'on disk')
+COUNTS = ('samples', 'texts', 'images', 'on disk')
 
 
 def parse_args() -> argparse.Namespace:
@@ -78,7 +78,7 @@ def describe(dataset: dict) -> dict:
         return dict(type=types, first=parts[0]['first'], answers=answers, notes=notes) | numbers
     built = dict(dataset, pipeline=[])
     if 'lazy_init' in inspect.signature(DATASETS.get(dataset['type'])).parameters:
-        built['lazy_init'] = True  # pictures may be missing: that is what is to be told
+        built['lazy_init'] = True  # images may be missing: that is what is to be told
     try:
         read = DATASETS.build(built)
         items = read.load_data_list()
@@ -114,7 +114,7 @@ def _about_texts(pipeline: Sequence[dict], items: list[dict]) -> list[str]:
 
 
 def paths_of(item: dict) -> list[str]:
-    """None of a picture that is drawn."""
+    """None of an image that is drawn."""
     paths = item.get('img_path', [])
     return paths if isinstance(paths, list) else [paths]
 

@@ -14,6 +14,7 @@ default_hooks = dict(
     # Beginnings of keys that a checkpoint need not fit.
     loading=dict(type='TolerantLoadingHook', allow=[]),
     progress=dict(type='ProgressHook'),
+    cpu=dict(type='CPUKernelsHook'),  # does nothing on GPUs
 )
 
 env_cfg = dict(

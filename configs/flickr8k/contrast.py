@@ -23,7 +23,7 @@ train_dataloader = dict(batch_size=256)
 optim_wrapper = dict(
     optimizer=dict(lr=1e-3),
     clip_grad=dict(max_norm=3.0),
-    paramwise_cfg=dict(custom_keys={'towers.text_encoder': dict(lr_mult=0.1)}),
+    paramwise_cfg=dict(custom_keys={'towers.text_backbone': dict(lr_mult=0.1)}),
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=30, by_epoch=False),

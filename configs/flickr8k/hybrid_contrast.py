@@ -4,14 +4,14 @@
     python tools/train.py configs/flickr8k/hybrid_contrast.py --amp
     python tools/train.py configs/flickr8k/hybrid_retrieval.py --amp             # second stage
 
-Half of the tokens, twice: --cfg-options model.towers.backbone.keep_rate=0.5. Results: docs/results.md.
+Half of the tokens, twice: --cfg-options model.towers.vision_backbone.keep_rate=0.5. Results: docs/results.md.
 """
 
 _base_ = ['./contrast.py', '../_base_/models/hybrid_vit.py']
 
 model = {{_base_.hybrid}}
 # The schedule gives backbones five times the rate, for those that are trained already; this one is new.
-optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'towers.backbone': dict(lr_mult=1.0)}))
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'towers.vision_backbone': dict(lr_mult=1.0)}))
 train_cfg = dict(max_epochs=2, val_interval=2)
 
 flip = dict(type='mmpretrain.RandomFlip', prob=0.5, direction='horizontal')

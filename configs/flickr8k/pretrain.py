@@ -15,7 +15,7 @@ _base_ = [
 model = dict(
     data_preprocessor=dict(mean=[103.939, 116.779, 123.68], std=[1.0, 1.0, 1.0], bgr_to_rgb=False),
     towers=dict(
-        backbone=dict(
+        vision_backbone=dict(
             _delete_=True,
             type='mmpretrain.ResNet',
             depth=50,
@@ -26,9 +26,9 @@ model = dict(
             init_cfg=dict(type='Pretrained', checkpoint='{{$RESNET50:checkpoints/resnet50_caffe_imagenet.pth}}'),
         ),
         neck=dict(in_channels=2048, out_channels=384),
-        text_encoder=dict(checkpoint={{_base_.minilm}}),
+        text_backbone=dict(checkpoint={{_base_.minilm}}),
     ),
-    fusion=dict(checkpoint={{_base_.minilm}}),
+    multimodal_backbone=dict(checkpoint={{_base_.minilm}}),
     queue_size=4096,
 )
 param_scheduler = [

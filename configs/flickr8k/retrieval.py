@@ -19,14 +19,14 @@ _base_ = [
 ]
 
 load_from = '{{$CONTRAST:work_dirs/flickr8k/contrast/epoch_3.pth}}'
-default_hooks = dict(loading=dict(allow=['fusion.', 'matching_head.']))  # new in this stage
+default_hooks = dict(loading=dict(allow=['multimodal_backbone.', 'matching_head.']))  # new in this stage
 train_dataloader = dict(batch_size=128)
 optim_wrapper = dict(
     optimizer=dict(lr=5e-4),
     clip_grad=dict(max_norm=3.0),
     paramwise_cfg=dict(
         custom_keys={
-            'towers.text_encoder': dict(lr_mult=0.1),
+            'towers.text_backbone': dict(lr_mult=0.1),
             # Learned in the first stage, from batches twice as large.
             'towers.image_projection': dict(lr_mult=0.2),
             'towers.text_projection': dict(lr_mult=0.2),

@@ -17,7 +17,10 @@ _base_ = [
 
 load_from = '{{$ASSIGNED:work_dirs/sacl/nlvr2_pretrain/epoch_1.pth}}'
 model = dict(
-    towers=dict(embed_dims=None, backbone=dict(img_size=384, init_cfg=None)), fusion=dict(type='PairedFusionEncoder')
+    towers=dict(embed_dims=None, vision_backbone=dict(img_size=384, init_cfg=None)),
+    multimodal_backbone=dict(type='PairedFusionEncoder'),
 )
-optim_wrapper = dict(optimizer=dict(lr=5e-6), paramwise_cfg=dict(custom_keys={'towers.backbone': dict(lr_mult=10.0)}))
+optim_wrapper = dict(
+    optimizer=dict(lr=5e-6), paramwise_cfg=dict(custom_keys={'towers.vision_backbone': dict(lr_mult=10.0)})
+)
 train_cfg = dict(max_epochs=15)

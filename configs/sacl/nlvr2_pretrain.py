@@ -15,11 +15,12 @@ _base_ = [
 load_from = '{{$PRETRAINED:work_dirs/sacl/pretrain/epoch_30.pth}}'
 model = dict(
     type='TextAssignment',
-    towers=dict(embed_dims=None, backbone=dict(init_cfg=None)),
-    fusion=dict(type='PairedFusionEncoder'),
+    towers=dict(embed_dims=None, vision_backbone=dict(init_cfg=None)),
+    multimodal_backbone=dict(type='PairedFusionEncoder'),
 )
 optim_wrapper = dict(
-    optimizer=dict(lr=2e-5, weight_decay=0.02), paramwise_cfg=dict(custom_keys={'towers.backbone': dict(lr_mult=1.0)})
+    optimizer=dict(lr=2e-5, weight_decay=0.02),
+    paramwise_cfg=dict(custom_keys={'towers.vision_backbone': dict(lr_mult=1.0)}),
 )
 train_cfg = dict(max_epochs=1)
 # What the next step makes of it is what counts.

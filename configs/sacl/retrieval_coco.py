@@ -15,6 +15,6 @@ _base_ = [
 ]
 
 load_from = '{{$PRETRAINED:work_dirs/sacl/pretrain/epoch_30.pth}}'
-model = dict(towers=dict(backbone=dict(img_size=384, init_cfg=None)))
+model = dict(towers=dict(vision_backbone=dict(img_size=384, init_cfg=None)))
 val_cfg = dict(_delete_=True, type='RerankingValLoop', k=256)
 test_cfg = dict(_delete_=True, type='RerankingTestLoop', k=256)

@@ -14,7 +14,9 @@ _base_ = [
 ]
 
 load_from = '{{$PRETRAINED:work_dirs/sacl/pretrain/epoch_30.pth}}'
-model = dict(towers=dict(backbone=dict(img_size=384, init_cfg=None)), contrastive_loss=dict(policy=dict(ramp=1 / 10)))
+model = dict(
+    towers=dict(vision_backbone=dict(img_size=384, init_cfg=None)), contrastive_loss=dict(policy=dict(ramp=1 / 10))
+)
 train_cfg = dict(max_epochs=10)
 val_cfg = dict(_delete_=True, type='RerankingValLoop', k=128)
 test_cfg = dict(_delete_=True, type='RerankingTestLoop', k=128)

@@ -17,13 +17,13 @@ _base_ = [
 
 load_from = '{{$PRETRAINED:work_dirs/sacl/pretrain/epoch_30.pth}}'
 model = dict(
-    towers=dict(embed_dims=None, backbone=dict(img_size=384, init_cfg=None)),
+    towers=dict(embed_dims=None, vision_backbone=dict(img_size=384, init_cfg=None)),
     answers='{{$DATA:data/}}/vqa/answer_list.json',
     tokenizer={{_base_.tokenizer}},
 )
 optim_wrapper = dict(
     accumulative_counts=4,
     optimizer=dict(lr=5e-6),
-    paramwise_cfg=dict(custom_keys={'towers.backbone': dict(lr_mult=4.0)}),
+    paramwise_cfg=dict(custom_keys={'towers.vision_backbone': dict(lr_mult=4.0)}),
 )
 train_cfg = dict(max_epochs=8)

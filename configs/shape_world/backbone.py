@@ -12,7 +12,7 @@ model = dict(
     _delete_=True,
     type='mmpretrain.ImageClassifier',
     data_preprocessor=dict(type='mmpretrain.ClsDataPreprocessor', mean=[127.5] * 3, std=[64.0] * 3, to_rgb=True),
-    backbone={{_base_.model.towers.backbone}},
+    backbone={{_base_.model.towers.vision_backbone}},
     head=dict(type='CellAttributeHead', in_channels=128, num_values=[6, 8, 2, 4]),
 )
 pack = dict(type='mmpretrain.PackInputs', algorithm_keys=['cell_labels'])

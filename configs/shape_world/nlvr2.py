@@ -19,8 +19,8 @@ words = 120
 load_from = '{{$ASSIGNED:work_dirs/shape_world/nlvr2_pretrain/epoch_2.pth}}'
 model = dict(
     data_preprocessor=dict(vocab_size=words),
-    towers=dict(embed_dims=None, freeze_backbone=True, text_encoder=dict(vocab_size=words)),
-    fusion=dict(type='PairedFusionEncoder'),
+    towers=dict(embed_dims=None, freeze_backbone=True, text_backbone=dict(vocab_size=words)),
+    multimodal_backbone=dict(type='PairedFusionEncoder'),
 )
 optim_wrapper = dict(optimizer=dict(lr=3e-4))
 train_cfg = dict(max_epochs=2, val_interval=1)

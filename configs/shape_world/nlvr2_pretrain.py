@@ -17,8 +17,8 @@ load_from = '{{$PRETRAINED:work_dirs/shape_world/pretrain/epoch_8.pth}}'
 model = dict(
     type='TextAssignment',
     data_preprocessor=dict(vocab_size=words),
-    towers=dict(embed_dims=None, freeze_backbone=True, text_encoder=dict(vocab_size=words)),
-    fusion=dict(type='PairedFusionEncoder'),
+    towers=dict(embed_dims=None, freeze_backbone=True, text_backbone=dict(vocab_size=words)),
+    multimodal_backbone=dict(type='PairedFusionEncoder'),
 )
 optim_wrapper = dict(optimizer=dict(lr=3e-4))
 train_cfg = dict(max_epochs=2)

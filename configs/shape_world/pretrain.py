@@ -18,7 +18,7 @@ words = 120  # of captions, questions, answers and statements
 model = dict(
     data_preprocessor=dict(vocab_size=words),
     towers=dict(
-        backbone=dict(
+        vision_backbone=dict(
             init_cfg=dict(
                 type='Pretrained',
                 checkpoint='{{$BACKBONE:work_dirs/shape_world/backbone/epoch_16.pth}}',
@@ -26,7 +26,7 @@ model = dict(
             )
         ),
         freeze_backbone=True,
-        text_encoder=dict(vocab_size=words),
+        text_backbone=dict(vocab_size=words),
     ),
     masked_language_head=dict(vocab_size=words),
     # Almost any other pair is a negative: from hard ones alone this small a model learns nothing for thousands of steps.

@@ -17,7 +17,7 @@ _base_ = [
 words = 120
 model = dict(
     data_preprocessor=dict(vocab_size=words),
-    towers=dict(freeze_backbone=True, text_encoder=dict(vocab_size=words)),
+    towers=dict(freeze_backbone=True, text_backbone=dict(vocab_size=words)),
     negative_temperature=1.0,
 )
 load_from = '{{$PRETRAINED:work_dirs/shape_world/pretrain/epoch_8.pth}}'

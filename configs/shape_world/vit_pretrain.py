@@ -2,7 +2,7 @@
 
     python tools/train.py configs/shape_world/vit_backbone.py --amp
     python tools/train.py configs/shape_world/vit_pretrain.py --amp
-    python tools/train.py configs/shape_world/vit_pretrain.py --amp --cfg-options model.towers.backbone.keep_rate=0.5
+    python tools/train.py configs/shape_world/vit_pretrain.py --amp --cfg-options model.towers.vision_backbone.keep_rate=0.5
 
 The last with the share of tokens that pretrain_light.py keeps. $BACKBONE: another checkpoint of the ViT.
 """
@@ -11,7 +11,7 @@ _base_ = ['./pretrain.py', '../_base_/models/tiny_vit.py']
 
 model = dict(
     towers=dict(
-        backbone=dict(
+        vision_backbone=dict(
             _delete_=True,
             type='TokenReducedViT',
             arch={{_base_.vit.arch}},
@@ -31,4 +31,4 @@ model = dict(
         freeze_backbone=False,  # nothing has taught its class token yet
     )
 )
-optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.3)}))
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'vision_backbone': dict(lr_mult=0.3)}))

@@ -18,7 +18,7 @@ words = 120  # of captions, questions, answers and statements
 load_from = '{{$PRETRAINED:work_dirs/shape_world/pretrain/epoch_8.pth}}'
 model = dict(
     data_preprocessor=dict(vocab_size=words),
-    towers=dict(embed_dims=None, freeze_backbone=True, text_encoder=dict(vocab_size=words)),
+    towers=dict(embed_dims=None, freeze_backbone=True, text_backbone=dict(vocab_size=words)),
     answer_decoder=dict(vocab_size=words),
     answers={{_base_.answers}},
     tokenizer={{_base_.tokenizer}},

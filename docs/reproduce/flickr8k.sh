@@ -30,7 +30,7 @@ for seed in $SEEDS; do
     fused="model.towers.neck.type=TokenReductionNeck model.towers.neck.keep_rate=0.7"
     $second --work-dir "$W/$seed/retrieval" --cfg-options randomness.seed="$seed"
     $second --work-dir "$W/$seed/fused" --cfg-options randomness.seed="$seed" $fused
-    $second --work-dir "$W/$seed/one_layer" --cfg-options randomness.seed="$seed" $fused model.fusion.num_layers=1
+    $second --work-dir "$W/$seed/one_layer" --cfg-options randomness.seed="$seed" $fused model.multimodal_backbone.num_layers=1
 done
 python tools/compare_runs.py first="$(runs contrast)" second="$(runs retrieval)" fused="$(runs fused)" one="$(runs one_layer)"
 python tools/train.py configs/flickr8k/contrast.py --amp --work-dir "$W/0/contrast_0.3" \

@@ -14,10 +14,10 @@ export BACKBONE=$W/backbone/epoch_16.pth
 for seed in $SEEDS; do
     for layers in 2 1; do
         python tools/train.py configs/shape_world/pretrain.py --work-dir "$W/pretrain_${layers}_$seed" \
-            --cfg-options randomness.seed="$seed" model.fusion.num_layers=$layers
+            --cfg-options randomness.seed="$seed" model.multimodal_backbone.num_layers=$layers
         PRETRAINED=$W/pretrain_${layers}_$seed/epoch_8.pth \
             python tools/train.py configs/shape_world/vqa.py --work-dir "$W/vqa_${layers}_$seed" \
-            --cfg-options randomness.seed="$seed" model.fusion.num_layers=$layers
+            --cfg-options randomness.seed="$seed" model.multimodal_backbone.num_layers=$layers
     done
 done
 python tools/compare_runs.py two="$(runs 2)" one="$(runs 1)"

@@ -7,7 +7,7 @@ export OMP_NUM_THREADS=1
 W=${W:-work_dirs/results/token_reduction}
 SEEDS=${SEEDS:-0 1}
 export BACKBONE=$W/backbone/epoch_4.pth
-TEXT="model.towers.backbone.guide=text model.towers.backbone.keep_rate=0.7"
+TEXT="model.towers.vision_backbone.guide=text model.towers.vision_backbone.keep_rate=0.7"
 
 for seed in $SEEDS; do
     # Retrieval can't be validated while texts guide images.

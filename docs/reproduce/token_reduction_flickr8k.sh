@@ -16,9 +16,9 @@ for seed in $SEEDS; do
     export CONTRAST=$W/first_$seed/epoch_2.pth
     second="python tools/train.py configs/flickr8k/hybrid_retrieval.py --amp"
     epoch="randomness.seed=$seed train_cfg.max_epochs=1 train_cfg.val_interval=1"
-    half=model.towers.backbone.keep_rate=0.5
+    half=model.towers.vision_backbone.keep_rate=0.5
     $second --work-dir "$W/all_$seed" --cfg-options $epoch
     $second --work-dir "$W/half_$seed" --cfg-options $epoch $half
-    $second --work-dir "$W/half_one_layer_$seed" --cfg-options $epoch $half model.fusion.num_layers=1
+    $second --work-dir "$W/half_one_layer_$seed" --cfg-options $epoch $half model.multimodal_backbone.num_layers=1
 done
 python tools/compare_runs.py first="$(runs first)" all="$(runs all)" half="$(runs half)" one="$(runs half_one_layer)"

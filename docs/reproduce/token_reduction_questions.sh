@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.."
 export OMP_NUM_THREADS=1
 W=${W:-work_dirs/results/token_reduction}
 SEEDS=${SEEDS:-0 1 4 7}
-BACKBONE=model.towers.backbone
+BACKBONE=model.towers.vision_backbone
 VQA="python tools/train.py configs/shape_world/vit_vqa.py --amp"
 FOUR="train_cfg.max_epochs=4 train_cfg.val_interval=4"
 

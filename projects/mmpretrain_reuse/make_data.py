@@ -3,8 +3,8 @@
 
 python projects/mmpretrain_reuse/make_data.py data/mmpretrain_reuse writes there
 
-    train/three/00017.png    a picture with three objects (`CustomDataset`: folders are classes); val/ likewise
-    train.json, val.json     five captions a picture, as COCO's annotation files (`COCORetrieval`)
+    train/three/00017.png    an image with three objects (`CustomDataset`: folders are classes); val/ likewise
+    train.json, val.json     five captions an image, as COCO's annotation files (`COCORetrieval`)
     tokenizer/vocab.txt      the world's words (`BlipTokenizer`)
 """
 
@@ -36,8 +36,8 @@ def write_split(folder: Path, split: str, world: ShapeWorld) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('folder', type=Path, help='where to')
-    parser.add_argument('--train', type=int, default=4096, help='number of training pictures')
-    parser.add_argument('--val', type=int, default=200, help='number of validation pictures')
+    parser.add_argument('--train', type=int, default=4096, help='number of training images')
+    parser.add_argument('--val', type=int, default=200, help='number of validation images')
     args = parser.parse_args()
     for split, count, start in (('train', args.train, 0), ('val', args.val, 1_000_000)):
         write_split(args.folder, split, ShapeWorld(num_images=count, image_size=64, start=start, test_mode=True))

@@ -66,12 +66,14 @@ def albef_to_ours(state: State, allow: Sequence[str] = ()) -> Converted:
 def ours_to_albef(state: State, allow: Sequence[str] = ()) -> Converted:
     """The way back, for ALBEF's `load_state_dict(..., strict=False)`; arguments and errors as in `albef_to_ours`."""
     layers = _Layers(
-        image=count_layers(state, 'towers.backbone.layers.'),
-        text=count_layers(state, 'towers.text_encoder.bert.encoder.layer.'),
-        fusion=count_layers(state, 'fusion.layers.'),
+        image=count_layers(state, 'towers.vision_backbone.layers.'),
+        text=count_layers(state, 'towers.text_backbone.bert.encoder.layer.'),
+        fusion=count_layers(state, 'multimodal_backbone.layers.'),
         decoder=count_layers(state, 'answer_decoder.layers.'),
     )
-    teacher, teacher_fuses = (any(key.startswith(start) for key in state) for start in ('teacher.', 'teacher.fusion.'))
+    teacher, teacher_fuses = (
+        any(key.startswith(start) for key in state) for start in ('teacher.', 'teacher.multimodal_backbone.')
+    )
     return _key_map(_task(state, _OURS), layers, teacher, teacher_fuses).to_theirs(state, allow)
 
 
@@ -100,8 +102,8 @@ def _key_map(task: str, layers: _Layers, teacher: bool, teacher_fuses: bool) -> 
 
 
 def _towers(task: str, layers: _Layers, end: str = '', start: str = '') -> list[Entry]:
-    bert, ours = _bert(task, end), f'{start}towers.text_encoder.bert'
-    entries = parts.vision_transformer(f'visual_encoder{end}', f'{start}towers.backbone', layers.image)
+    bert, ours = _bert(task, end), f'{start}towers.text_backbone.bert'
+    entries = parts.vision_transformer(f'visual_encoder{end}', f'{start}towers.vision_backbone', layers.image)
     entries += parts.text_embeddings(f'{bert}.embeddings', f'{ours}.embeddings')
     for i in range(layers.text):
         entries += parts.text_layer(f'{bert}.encoder.layer.{i}', f'{ours}.encoder.layer.{i}')
@@ -116,9 +118,9 @@ def _fusion(task: str, layers: _Layers, end: str = '', start: str = '') -> list[
     entries = []
     for i in range(layers.fusion):
         theirs = f'{_bert(task, end)}.encoder.layer.{layers.text + i}'
-        entries += parts.fusion_layer(theirs, f'{start}fusion.layers.{i}')
+        entries += parts.fusion_layer(theirs, f'{start}multimodal_backbone.layers.{i}')
     if task == 'pretrain':
-        words = f'{start}towers.text_encoder.bert.embeddings.word_embeddings.weight'
+        words = f'{start}towers.text_backbone.bert.embeddings.word_embeddings.weight'
         entries += parts.language_head(f'text_encoder{end}.cls.predictions', f'{start}masked_language_head', words)
     return entries
 

@@ -6,7 +6,6 @@
 * `launch`: from a command line to a Runner
 """
 
-from sacl_mm.engine.freed_memory import FreedMemoryHook
 from sacl_mm.engine.hooks.checkpoint_hook import CheckpointHook
 from sacl_mm.engine.hooks.checkpoint_loading import TolerantLoadingHook  # importing it, MMEngine reads files as data
 from sacl_mm.engine.hooks.plain_checkpoint_hook import PlainCheckpointHook
@@ -19,7 +18,6 @@ from sacl_mm.engine.runner.train_loop import ResumableTrainLoop
 __all__ = [
     'BFloat16OptimWrapper',
     'CheckpointHook',
-    'FreedMemoryHook',
     'PlainCheckpointHook',
     'ProgressHook',
     'RerankingTestLoop',

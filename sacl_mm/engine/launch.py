@@ -20,7 +20,6 @@ from sacl_mm.engine.checks.config_options import OptionAction
 from sacl_mm.engine.checks.config_values import LOADERS
 from sacl_mm.engine.checks.files import check_folder, file_mistake
 from sacl_mm.engine.checks.weights import check_checkpoint
-from sacl_mm.engine.freed_memory import FreedMemoryHook, map_blocks_apart
 from sacl_mm.engine.interruption import EXIT_CTRL_C, ToBeContinued, end_with_launcher
 from sacl_mm.user_error import BrokenSampleError, UserError, printable
 
@@ -102,9 +101,6 @@ def build_runner(cfg: Config) -> Runner | FlexibleRunner:
     shares the weights out among the processes (`ShardingRunner`)."""
     if cfg.get('shard', False) is not False:
         check_sharding(cfg)
-    on_cpu = not torch.cuda.is_available() and not cfg.get('shard')  # which is for want of memory
-    if on_cpu:
-        map_blocks_apart()
     if cfg.launcher != 'none':
         end_with_launcher()
         dist_cfg = cfg.setdefault('env_cfg', {}).setdefault('dist_cfg', dict(backend='nccl'))
@@ -124,10 +120,7 @@ def build_runner(cfg: Config) -> Runner | FlexibleRunner:
             return ShardingRunner.from_cfg(cfg)
     cfg.setdefault('runner_type', 'sacl_mm.ResumableRunner')
     with building_from_configuration():
-        runner = RUNNERS.build(cfg)
-    if on_cpu:
-        runner.register_hook(FreedMemoryHook())
-    return runner
+        return RUNNERS.build(cfg)
 
 
 def check_sharding(cfg: Config) -> None:

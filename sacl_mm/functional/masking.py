@@ -1,6 +1,6 @@
 """Which tokens a masked language model has to predict.
 
-Shapes: B texts, L tokens, T of all tokens to be predicted, P at most in a text, C width. Masks are True = keep.
+Shapes: B texts, L tokens. Masks are True = keep.
 """
 
 from typing import NamedTuple
@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from sacl_mm.functional.keyed_random import keyed_uniform
-from sacl_mm.functional.picking import pick
 
 
 class MaskedTokens(NamedTuple):
@@ -42,28 +41,3 @@ def mask_tokens(
     masked_BL = token_ids_BL.masked_fill(predict_BL & (kind < 0.8), mask_token)
     random_BL = (token * vocab_size).long().clamp(max=vocab_size - 1)
     return MaskedTokens(torch.where(predict_BL & (kind >= 0.9), random_BL, masked_BL), predict_BL)
-
-
-class PredictedFirst:
-    """Texts' tokens in another order, those to be predicted first, so that a last layer need not make the others.
-
-    Layers that know nothing of positions (attention without masks of its own, feed-forward) take them in any order. Padding
-    stays last. How many there are is asked of the device here, and not again.
-    """
-
-    def __init__(self, predict_BL: Tensor) -> None:
-        count_B1 = predict_BL.sum(dim=1, keepdim=True)
-        order_BL = predict_BL.byte().argsort(dim=1, descending=True, stable=True)
-        row_B1 = torch.arange(len(predict_BL), device=predict_BL.device)[:, None]
-        self.order_BL = row_B1 * predict_BL.shape[1] + order_BL  # among all texts' tokens
-        self.most = max(1, int(count_B1.max()))  # P
-        is_predicted_BP = torch.arange(self.most, device=predict_BL.device) < count_B1
-        self.index_T = is_predicted_BP.flatten().nonzero()[:, 0]
-
-    def sort(self, x_BLC: Tensor) -> Tensor:
-        """All tokens, (B, L, C), in this order."""
-        return pick(x_BLC.flatten(0, 1), self.order_BL.flatten()).view(x_BLC.shape)
-
-    def take(self, first_BPC: Tensor) -> Tensor:
-        """The tokens to be predicted, (T, C), out of each text's first P."""
-        return pick(first_BPC.flatten(0, 1), self.index_T)

@@ -1,6 +1,6 @@
-"""Embed, search, match, ask: what a trained model says of your own pictures and texts.
+"""Embed, search, match, ask: what a trained model says of your own images and texts.
 
-Shapes: N pictures, T texts, E embedding, Q queries, M items of a gallery.
+Shapes: N images, T texts, E embedding, Q queries, M items of a gallery.
 """
 
 import os
@@ -20,15 +20,15 @@ from sacl_mm.inference.sample_preparation import (
     ImageSource,
     SamplePreparation,
     check_finite,
-    check_pictures,
+    check_images,
     check_same_length,
     check_texts,
 )
 from sacl_mm.inference.trained_model import load_model, read_config
 from sacl_mm.models import DualEncoder, ImagePairReasoning, ImageTextRetrieval, VisualQuestionAnswering
 
-# A sample has a picture and texts; where a tower is used alone, this stands for the other one's input.
-_NO_PICTURE = np.zeros((32, 32, 3), np.uint8)
+# A sample has an image and texts; where a tower is used alone, this stands for the other one's input.
+_NO_IMAGE = np.zeros((32, 32, 3), np.uint8)
 _NO_TEXT = ['']
 
 _CONFIGURATIONS = {
@@ -47,9 +47,9 @@ class Hit(NamedTuple):
 
 
 class ImageTextInferencer:
-    """A model with the preparation of pictures and texts that its configuration tests it with.
+    """A model with the preparation of images and texts that its configuration tests it with.
 
-    A picture is a path, an array as cv2 loads it (BGR) or a PIL image, of any kind: the three give the same pixels, by the
+    An image is a path, an array as cv2 loads it (BGR) or a PIL image, of any kind: the three give the same pixels, by the
     rule of `sacl_mm.datasets.pixels`. Tensors that are returned are float32 on the CPU. Results do not depend on
     `batch_size`, beyond rounding.
 
@@ -57,11 +57,11 @@ class ImageTextInferencer:
         config: a file or a `Config`. Of the files that it names only vocabulary and list of answers are read.
         checkpoint: the weights, of this configuration.
         device: by default a GPU if there is one.
-        batch_size: pictures (or texts) at a time.
+        batch_size: images (or texts) at a time.
 
     Raises:
         UserError: configuration or checkpoint are missing, broken or do not fit.
-        ValueError: the model's input is cached features instead of pictures. Methods: bad pictures or texts, or a task that
+        ValueError: the model's input is cached features instead of images. Methods: bad images or texts, or a task that
             the model was not trained for.
         NonFiniteError: methods: features or scores that are NaN or infinite.
     """
@@ -82,13 +82,13 @@ class ImageTextInferencer:
         self.prepare = SamplePreparation(cfg, pairs=isinstance(self.model, ImagePairReasoning))
 
     # ------------------------------------------------------------------------------------------------ features
-    def embed_images(self, pictures: Sequence[ImageSource]) -> Tensor:
+    def embed_images(self, images: Sequence[ImageSource]) -> Tensor:
         """Features (N, E) of unit length; their products with `embed_texts` are cosines."""
         self._require(DualEncoder, 'embedding')
-        check_pictures(pictures)
+        check_images(images)
         # Concatenated out of inference mode: the result can be trained on.
-        features = torch.cat([self._image_features(some) for some in self._chunks(pictures)])
-        check_finite(features, 'features of pictures')
+        features = torch.cat([self._image_features(some) for some in self._chunks(images)])
+        check_finite(features, 'features of images')
         return features
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
@@ -102,58 +102,58 @@ class ImageTextInferencer:
         return features
 
     @torch.inference_mode()
-    def _image_features(self, pictures: Sequence[ImageSource]) -> Tensor:
-        batch = self._batch(pictures, [_NO_TEXT] * len(pictures))
+    def _image_features(self, images: Sequence[ImageSource]) -> Tensor:
+        batch = self._batch(images, [_NO_TEXT] * len(images))
         return self.model.towers.encode_image(batch['images']).feature.float().cpu()
 
     @torch.inference_mode()
     def _text_features(self, texts: list[str]) -> Tensor:
-        batch = self._batch([_NO_PICTURE], [texts])
+        batch = self._batch([_NO_IMAGE], [texts])
         return self.model.towers.encode_text(batch['token_ids'], batch['text_mask']).feature.float().cpu()
 
     # ------------------------------------------------------------------------------------------------ search
     def search(
         self,
         texts: Sequence[str],
-        pictures: Sequence[ImageSource],
+        images: Sequence[ImageSource],
         k: int = 5,
         rerank: bool | None = None,
         candidates: int | None = None,
         features: Tensor | np.ndarray | None = None,
     ) -> list[list[Hit]]:
-        """The `k` best pictures of each text, best first.
+        """The `k` best images of each text, best first.
 
         Args:
             texts: the queries.
-            pictures: the gallery.
+            images: the gallery.
             k: hits per query; all, if the gallery is smaller.
             rerank: whether the matching head re-ranks the best by cosine; None: if the model has one.
             candidates: how many, per query; None: as in the configuration's `RerankingTestLoop`, or 128.
-            features: the gallery's, of `embed_images`, as a tensor or an array; then only pictures to re-rank are opened.
+            features: the gallery's, of `embed_images`, as a tensor or an array; then only images to re-rank are opened.
         """
         check_texts(texts)
-        check_pictures(pictures)
+        check_images(images)
         rerank = self._check_search(k, rerank, candidates)
-        gallery = self.embed_images(pictures) if features is None else self._check_features(features, pictures)
-        second = (lambda chosen: self._matching_scores(pictures, texts, chosen.t()).t()) if rerank else None
+        gallery = self.embed_images(images) if features is None else self._check_features(features, images)
+        second = (lambda chosen: self._matching_scores(images, texts, chosen.t()).t()) if rerank else None
         return self._hits(self.embed_texts(texts) @ gallery.t(), k, candidates, second)
 
     def search_texts(
         self,
-        pictures: Sequence[ImageSource],
+        images: Sequence[ImageSource],
         texts: Sequence[str],
         k: int = 5,
         rerank: bool | None = None,
         candidates: int | None = None,
         features: Tensor | np.ndarray | None = None,
     ) -> list[list[Hit]]:
-        """The `k` best texts of each picture, best first; `features` are the texts', of `embed_texts`. See `search`."""
-        check_pictures(pictures)
+        """The `k` best texts of each image, best first; `features` are the texts', of `embed_texts`. See `search`."""
+        check_images(images)
         check_texts(texts)
         rerank = self._check_search(k, rerank, candidates)
         gallery = self.embed_texts(texts) if features is None else self._check_features(features, texts)
-        second = (lambda chosen: self._matching_scores(pictures, texts, chosen)) if rerank else None
-        return self._hits(self.embed_images(pictures) @ gallery.t(), k, candidates, second)
+        second = (lambda chosen: self._matching_scores(images, texts, chosen)) if rerank else None
+        return self._hits(self.embed_images(images) @ gallery.t(), k, candidates, second)
 
     def _check_search(self, k: int, rerank: bool | None, candidates: int | None) -> bool:
         """Whether to re-rank."""
@@ -199,34 +199,34 @@ class ImageTextInferencer:
         ]
 
     @torch.inference_mode()
-    def _matching_scores(self, pictures: Sequence[ImageSource], texts: Sequence[str], chosen_NT: Tensor) -> Tensor:
-        """(N, T): the logit of "matches" of the chosen pairs, 0 elsewhere; pictures without any are not opened."""
+    def _matching_scores(self, images: Sequence[ImageSource], texts: Sequence[str], chosen_NT: Tensor) -> Tensor:
+        """(N, T): the logit of "matches" of the chosen pairs, 0 elsewhere; images without any are not opened."""
         used_n, used_t = chosen_NT.any(dim=1).nonzero()[:, 0], chosen_NT.any(dim=0).nonzero()[:, 0]
-        (sample,) = self._batch([_NO_PICTURE], [[texts[t] for t in used_t]])['data_samples']
+        (sample,) = self._batch([_NO_IMAGE], [[texts[t] for t in used_t]])['data_samples']
         encoded = EncodedTexts(self.model, [torch.as_tensor(tokens) for tokens in sample.token_ids])
         scores_NT = torch.zeros(chosen_NT.shape)
         for some in used_n.split(self.batch_size):
-            images = self._batch([pictures[n] for n in some], [_NO_TEXT] * len(some))['images']
-            image = self.model.towers.encode_image(images)
-            keys_values = self.model.fusion.project(image.tokens, image.sizes)
-            picture_R, text_R = chosen_NT[some][:, used_t].nonzero(as_tuple=True)
-            scores_NT[some[picture_R], used_t[text_R]] = encoded.match(self.model, keys_values, text_R, picture_R)
+            batch = self._batch([images[n] for n in some], [_NO_TEXT] * len(some))
+            image = self.model.towers.encode_image(batch['images'])
+            keys_values = self.model.multimodal_backbone.project(image.tokens, image.sizes)
+            image_index, text_R = chosen_NT[some][:, used_t].nonzero(as_tuple=True)
+            scores_NT[some[image_index], used_t[text_R]] = encoded.match(self.model, keys_values, text_R, image_index)
         return scores_NT
 
     # ------------------------------------------------------------------------------------------------ tasks
     @torch.inference_mode()
-    def match(self, pictures: Sequence[ImageSource], texts: Sequence[str]) -> Tensor:
-        """Probabilities (N,) that text i matches picture i."""
+    def match(self, images: Sequence[ImageSource], texts: Sequence[str]) -> Tensor:
+        """Probabilities (N,) that text i matches image i."""
         self._require(ImageTextRetrieval, 'match()')
-        check_pictures(pictures)
+        check_images(images)
         check_texts(texts)
-        check_same_length(pictures=pictures, texts=texts)
+        check_same_length(images=images, texts=texts)
         parts = []
         for some in self._chunks(range(len(texts))):
-            batch = self._batch([pictures[i] for i in some], [[texts[i]] for i in some])
-            image, text = self.model.encode(batch)
+            batch = self._batch([images[i] for i in some], [[texts[i]] for i in some])
+            image, text = self.model.extract_feat(batch)
             each = torch.arange(len(some), device=image.tokens.device)
-            keys_values = self.model.fusion.project(image.tokens, image.sizes)
+            keys_values = self.model.multimodal_backbone.project(image.tokens, image.sizes)
             logits = self.model.matching_logits(keys_values, text.tokens, batch['text_mask'], each)
             parts.append(logits.float().softmax(dim=1)[:, 1].cpu())
         probabilities = torch.cat(parts)
@@ -234,23 +234,23 @@ class ImageTextInferencer:
         return probabilities
 
     def answer(
-        self, pictures: Sequence[ImageSource], questions: Sequence[str], return_scores: bool = False
+        self, images: Sequence[ImageSource], questions: Sequence[str], return_scores: bool = False
     ) -> list[str] | list[tuple[str, float]]:
-        """The best answer of the model's list to question i about picture i; with `return_scores`, (answer, its
+        """The best answer of the model's list to question i about image i; with `return_scores`, (answer, its
         log-likelihood in nats)."""
         self._require(VisualQuestionAnswering, 'answer()')
-        check_pictures(pictures)
+        check_images(images)
         check_texts(questions, 'questions')
-        check_same_length(pictures=pictures, questions=questions)
-        samples = self._predict(pictures, questions)
+        check_same_length(images=images, questions=questions)
+        samples = self._predict(images, questions)
         check_finite(torch.tensor([float(sample.pred_score) for sample in samples]), 'scores of answers')
         return [(sample.pred_answer, sample.pred_score) if return_scores else sample.pred_answer for sample in samples]
 
     def is_true(self, left: Sequence[ImageSource], right: Sequence[ImageSource], statements: Sequence[str]) -> Tensor:
-        """Probabilities (N,) that statement i is true of the pictures left i and right i."""
+        """Probabilities (N,) that statement i is true of the images left i and right i."""
         self._require(ImagePairReasoning, 'is_true()')
-        check_pictures(left, 'left')
-        check_pictures(right, 'right')
+        check_images(left, 'left')
+        check_images(right, 'right')
         check_texts(statements, 'statements')
         check_same_length(left=left, right=right, statements=statements)
         pairs = [list(pair) for pair in zip(left, right, strict=True)]
@@ -259,16 +259,16 @@ class ImageTextInferencer:
         return probabilities
 
     @torch.inference_mode()
-    def _predict(self, pictures: Sequence, texts: Sequence[str]) -> list[BaseDataElement]:
+    def _predict(self, images: Sequence, texts: Sequence[str]) -> list[BaseDataElement]:
         return [
             sample
             for some in self._chunks(range(len(texts)))
-            for sample in self.model.predict(self._batch([pictures[i] for i in some], [[texts[i]] for i in some]))
+            for sample in self.model.predict(self._batch([images[i] for i in some], [[texts[i]] for i in some]))
         ]
 
     # ------------------------------------------------------------------------------------------------ common
-    def _batch(self, pictures: Sequence, texts: Sequence[Sequence[str]]) -> dict:
-        return self.model.data_preprocessor(self.prepare(pictures, texts), False)
+    def _batch(self, images: Sequence, texts: Sequence[Sequence[str]]) -> dict:
+        return self.model.data_preprocessor(self.prepare(images, texts), False)
 
     def _chunks(self, items: Sequence) -> Iterator[Sequence]:
         return (items[start : start + self.batch_size] for start in range(0, len(items), self.batch_size))

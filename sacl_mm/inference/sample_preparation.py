@@ -1,4 +1,4 @@
-"""Pictures and texts from anywhere, prepared by the pipeline that a configuration tests with."""
+"""Images and texts from anywhere, prepared by the pipeline that a configuration tests with."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from sacl_mm.datasets.pixels import check_array, check_mode
 from sacl_mm.datasets.transforms.load_image import ImageSource
 from sacl_mm.user_error import NonFiniteError, printable
 
-_NEEDED = 'give a configuration whose model sees pictures'
+_NEEDED = 'give a configuration whose model sees images'
 _LOADERS = ('LoadImage', 'LoadImageFromFile')
 # Of mmcv's loader: how a file is opened and by which library it is decoded. Others would change the pixels.
 _HARMLESS = ('backend_args', 'ignore_empty', 'imdecode_backend')
@@ -25,36 +25,36 @@ _HARMLESS = ('backend_args', 'ignore_empty', 'imdecode_backend')
 class SamplePreparation:
     """What a test data loader does, for samples that are in no dataset.
 
-    The pipeline is that of `test_dataloader` (or `val_dataloader`); where it does not load pictures, since the dataset
+    The pipeline is that of `test_dataloader` (or `val_dataloader`); where it does not load images, since the dataset
     draws them, they are loaded and resized to the dataset's `image_size`.
 
     Args:
         cfg: the configuration.
-        pairs: a sample has two pictures.
+        pairs: a sample has two images.
 
     Raises:
-        ValueError: the model's input is no pictures but cached features, or the pipeline loads them in its own way.
+        ValueError: the model's input is no images but cached features, or the pipeline loads them in its own way.
     """
 
     def __init__(self, cfg: Config, pairs: bool = False) -> None:
         loader = cfg.get('test_dataloader') or cfg.get('val_dataloader') or {}
         dataset = loader.get('dataset', {})
         if not dataset.get('pipeline'):
-            raise ValueError(f'the test dataset ({dataset.get("type")}) has no pipeline for pictures: {_NEEDED}')
+            raise ValueError(f'the test dataset ({dataset.get("type")}) has no pipeline for images: {_NEEDED}')
         pipeline, loads = _replace_loader(dataset['pipeline'])
         if not loads:
             pipeline = [*_load_and_resize(dataset, pairs), *pipeline]
         with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'sacl_mm'):
             self.pipeline = Compose(pipeline)
 
-    def __call__(self, pictures: Sequence, texts: Sequence[Sequence[str]]) -> dict:
-        """What a model's data preprocessor takes: sample i is picture i (or a list of two) with `texts[i]`."""
-        return pseudo_collate([self._sample(picture, list(own)) for picture, own in zip(pictures, texts, strict=True)])
+    def __call__(self, images: Sequence, texts: Sequence[Sequence[str]]) -> dict:
+        """What a model's data preprocessor takes: sample i is image i (or a list of two) with `texts[i]`."""
+        return pseudo_collate([self._sample(image, list(own)) for image, own in zip(images, texts, strict=True)])
 
-    def _sample(self, picture: ImageSource | list[ImageSource], texts: list[str]) -> dict:
+    def _sample(self, image: ImageSource | list[ImageSource], texts: list[str]) -> dict:
         nothing_known = dict(answers=[], answer_weights=[], label=-1)
         return self.pipeline(
-            dict(img_path=picture, text=texts, image_id=0, text_ids=list(range(len(texts))), **nothing_known)
+            dict(img_path=image, text=texts, image_id=0, text_ids=list(range(len(texts))), **nothing_known)
         )
 
 
@@ -65,7 +65,7 @@ def _replace_loader(pipeline: Sequence[dict]) -> tuple[list[dict], bool]:
         kind = step['type'] if isinstance(step['type'], str) else step['type'].__name__
         kind = kind.split('.')[-1]
         if kind in ('LoadImageGrid', 'LoadImageTokens'):
-            raise ValueError(f'the model sees stored features ({kind}), not pictures: {_NEEDED}')
+            raise ValueError(f'the model sees stored features ({kind}), not images: {_NEEDED}')
         if kind in _LOADERS:
             step, loads = _load_image(dict(step), kind), True
         elif 'transforms' in step:
@@ -82,7 +82,7 @@ def _load_image(step: dict, kind: str) -> dict:
     other = [key for key in step if key not in ('type', *_HARMLESS) and step[key] != defaults.get(key)]
     if other:
         raise ValueError(
-            f'the test pipeline has LoadImageFromFile with {", ".join(other)}, but pictures are loaded by LoadImage, which '
+            f'the test pipeline has LoadImageFromFile with {", ".join(other)}, but images are loaded by LoadImage, which '
             'has no such option'
         )
     return dict(type=LoadImage, backend_args=step.get('backend_args'))
@@ -92,7 +92,7 @@ def _load_and_resize(dataset: dict, pairs: bool) -> list[dict]:
     size = dataset.get('image_size')
     if size is None:
         raise ValueError(
-            f'the pipeline of the test dataset ({dataset.get("type")}) loads no pictures, and the dataset has no image_size '
+            f'the pipeline of the test dataset ({dataset.get("type")}) loads no images, and the dataset has no image_size '
             'to resize them to: set test_dataloader.dataset.image_size'
         )
     steps = [
@@ -104,20 +104,20 @@ def _load_and_resize(dataset: dict, pairs: bool) -> list[dict]:
     return steps
 
 
-def check_pictures(pictures: Sequence[ImageSource], name: str = 'pictures') -> None:
-    """Raises ValueError or FileNotFoundError that names the item, unless all can be pictures; files are not opened."""
-    _check_list(pictures, name, 'paths, arrays or PIL images')
-    for number, picture in enumerate(pictures):
+def check_images(images: Sequence[ImageSource], name: str = 'images') -> None:
+    """Raises ValueError or FileNotFoundError that names the item, unless all can be images; files are not opened."""
+    _check_list(images, name, 'paths, arrays or PIL images')
+    for number, image in enumerate(images):
         item = f'{name}[{number}]'
-        if isinstance(picture, (str, os.PathLike)):
-            _check_path(os.fspath(picture), item)
-        elif isinstance(picture, np.ndarray):
-            _named(check_array, picture, item)
-        elif isinstance(picture, Image.Image):
-            _named(check_mode, picture, item)
+        if isinstance(image, (str, os.PathLike)):
+            _check_path(os.fspath(image), item)
+        elif isinstance(image, np.ndarray):
+            _named(check_array, image, item)
+        elif isinstance(image, Image.Image):
+            _named(check_mode, image, item)
         else:
             raise ValueError(
-                f'{item} must be a path, an array (H, W, 3) in BGR or a PIL image, got {type(picture).__name__}'
+                f'{item} must be a path, an array (H, W, 3) in BGR or a PIL image, got {type(image).__name__}'
             )
 
 
@@ -135,9 +135,9 @@ def _check_path(path: str | bytes, item: str) -> None:
         raise ValueError(f'{shown} cannot be read: {getattr(error, "strerror", None) or error}') from error
 
 
-def _named(check: Callable, picture: np.ndarray | Image.Image, item: str) -> None:
+def _named(check: Callable, image: np.ndarray | Image.Image, item: str) -> None:
     try:
-        check(picture)
+        check(image)
     except ValueError as error:
         raise ValueError(f'{item} {error}') from error
 

@@ -1,9 +1,8 @@
 """Multi-head attention over PyTorch's fused kernel.
 
-Shapes: B rows (texts), L text tokens, P pictures, N image tokens, C width, H heads, D = C / H. Masks are True = attend.
+Shapes: B rows (texts), L text tokens, P images, N image tokens, C width, H heads, D = C / H. Masks are True = attend.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -11,7 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sacl_mm.functional.picking import pick
-from sacl_mm.layers.recomputation import recomputable
 
 
 class KeyValue(NamedTuple):
@@ -23,21 +21,12 @@ class KeyValue(NamedTuple):
     """How many tokens each stands for, (P, N); None: one each."""
 
     def rows(self, index_B: Tensor) -> 'KeyValue':
-        """Those of the pictures in `index_B`, which may repeat and permute."""
-        key, value = (recomputable(pick(x, index_B), partial(pick, x, index_B)) for x in (self.key, self.value))
-        return KeyValue(key, value, None if self.size is None else pick(self.size, index_B))
+        """Those of the images in `index_B`, which may repeat and permute."""
+        return KeyValue(*(None if x is None else pick(x, index_B) for x in self))
 
-    def part(self, rows: slice) -> 'KeyValue':
-        """Those of some pictures in a row, without a copy."""
-        return KeyValue(self.key[rows], self.value[rows], None if self.size is None else self.size[rows])
-
-    def parted(self, last: int) -> tuple['KeyValue', 'KeyValue']:
-        """Those of all but the last pictures, and of these."""
-        # Not by `part`: `split` has one gradient, two slices would add up two as large as all.
-        counts = [len(self.key) - last, last]
-        sizes = (None, None) if self.size is None else self.size.split(counts)
-        first, second = map(KeyValue, self.key.split(counts), self.value.split(counts), sizes)
-        return first, second
+    def append(self, other: 'KeyValue') -> 'KeyValue':
+        """Those of both, this one's images first."""
+        return KeyValue(*(None if x is None else torch.cat([x, y]) for x, y in zip(self, other, strict=True)))
 
     def mask(self, seen_PN: Tensor | None) -> Tensor | None:
         """What attention adds to scores, or where it looks, (P, 1, 1, N). A token that stands for s counts as s alike ones:
@@ -84,7 +73,7 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Text tokens attend to another sequence's tokens (a picture's; in a decoder a question's), whose keys and values were
+    """Text tokens attend to another sequence's tokens (an image's; in a decoder a question's), whose keys and values were
     projected before, once for all texts."""
 
     def __init__(self, width: int, image_width: int, heads: int, dropout: float = 0.0) -> None:
@@ -100,45 +89,24 @@ class CrossAttention(nn.Module):
         return KeyValue(key, value, size_PN)
 
     def forward(
-        self,
-        x_BLC: Tensor,
-        key_value: KeyValue,
-        picture_R: Tensor | int | None = None,
-        key_mask_PN: Tensor | None = None,
+        self, x_BLC: Tensor, key_value: KeyValue, image_index: Tensor | None = None, key_mask_PN: Tensor | None = None
     ) -> Tensor:
-        """The last R rows attend to the pictures `picture_R`, which may repeat and permute. Those before them, or all (None),
-        attend to the P pictures in turn, row b to picture b mod P: nothing is then copied for each.
+        """Text b attends to image `image_index[b]`, (B,). None: the texts meet the P images in turn, text b image b mod P, for
+        which no keys and values are copied.
 
-        Where `picture_R` is the number R, the last R rows attend to the last R pictures, and those before them to the other
-        pictures in turn. `key_mask_PN` is False where a picture's tokens are padded.
+        `key_mask_PN` is False where an image's tokens are padded.
         """
-        query_BLC = self.query(x_BLC)
-        if picture_R is None:
-            return self.output(self._in_turn(query_BLC, key_value, key_mask_PN))
-        # Each of the last rows has its own picture, so that these are in turn, too.
-        if isinstance(picture_R, int):
-            last = picture_R
-            in_turn, others = key_value.parted(last)
-            masks = (None, None) if key_mask_PN is None else (key_mask_PN[:-last], key_mask_PN[-last:])
-        else:
-            last = len(picture_R)
-            in_turn, others = key_value, key_value.rows(picture_R)
-            masks = (None, None) if key_mask_PN is None else (key_mask_PN, key_mask_PN[picture_R])
-        first_BLC, last_RLC = query_BLC.split([len(query_BLC) - last, last])
-        rows = self._in_turn(last_RLC, others, masks[1])
-        if len(first_BLC):
-            rows = torch.cat([self._in_turn(first_BLC, in_turn, masks[0]), rows])
-        return self.output(rows)
-
-    def _in_turn(self, query_BLC: Tensor, key_value: KeyValue, key_mask_PN: Tensor | None) -> Tensor:
-        batch, length, width = query_BLC.shape
-        pictures = len(key_value.key)
-        if batch % pictures:
-            raise ValueError(f'{batch} texts cannot meet {pictures} pictures in turn: say which meets which')
-        # Tokens don't see each other here: a picture's texts are one long one.
-        query_PKLC = query_BLC.view(-1, pictures, length, width).transpose(0, 1)
-        query_PHKD = split_heads(query_PKLC.reshape(pictures, -1, width), self.heads)
+        if image_index is not None:
+            key_value = key_value.rows(image_index)
+            key_mask_PN = None if key_mask_PN is None else key_mask_PN[image_index]
+        batch, length, width = x_BLC.shape
+        images = len(key_value.key)
+        if batch % images:
+            raise ValueError(f'{batch} texts cannot meet {images} images in turn: say which meets which')
+        # Tokens don't see each other here: an image's texts are one long one.
+        query_PKLC = self.query(x_BLC).view(-1, images, length, width).transpose(0, 1)
+        query_PHKD = split_heads(query_PKLC.reshape(images, -1, width), self.heads)
         dropout = self.dropout if self.training else 0.0
         mask = key_value.mask(key_mask_PN)
-        x_PHKD = F.scaled_dot_product_attention(query_PHKD, key_value.key, key_value.value, mask, dropout)
-        return merge_heads(x_PHKD).view(query_PKLC.shape).transpose(0, 1).reshape(batch, length, width)
+        read_PHKD = F.scaled_dot_product_attention(query_PHKD, key_value.key, key_value.value, mask, dropout)
+        return self.output(merge_heads(read_PHKD).view(query_PKLC.shape).transpose(0, 1).reshape(x_BLC.shape))

@@ -4,8 +4,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sacl_mm.layers.attention import CrossAttention, KeyValue, SelfAttention
-from sacl_mm.layers.cpu_kernels import cpu_kernels
-from sacl_mm.layers.recomputation import recomputed_activations
 
 
 class FusionLayer(nn.Module):
@@ -33,26 +31,24 @@ class FusionLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def project(self, image_PNC: Tensor, size_PN: Tensor | None = None) -> KeyValue:
-        """The keys and values of P pictures, for `forward`; `size_PN`: how many tokens each of theirs stands for."""
-        with cpu_kernels(image_PNC), recomputed_activations():
-            return self.cross_attention.project(image_PNC, size_PN)
+        """The keys and values of P images, for `forward`; `size_PN`: how many tokens each of theirs stands for."""
+        return self.cross_attention.project(image_PNC, size_PN)
 
     def forward(
         self,
         x_BLC: Tensor,
         mask_BL: Tensor,
         key_value: KeyValue,
-        picture_R: Tensor | int | None = None,
+        image_index: Tensor | None = None,
         key_mask_PN: Tensor | None = None,
         first: int | None = None,
     ) -> Tensor:
         """(B, L, C), or for a last layer of which no more is read the `first` tokens alone, (B, first, C).
 
-        `picture_R`, `key_mask_PN`: as in `CrossAttention`.
+        `image_index`, `key_mask_PN`: as in `CrossAttention`.
         """
-        with cpu_kernels(x_BLC), recomputed_activations():
-            attended_BLC = self.self_attention(x_BLC, mask_BL, first)
-            x_BLC = self.self_attention_norm(x_BLC[:, :first] + self.dropout(attended_BLC))
-            read_BLC = self.cross_attention(x_BLC, key_value, picture_R, key_mask_PN)
-            x_BLC = self.cross_attention_norm(x_BLC + self.dropout(read_BLC))
-            return self.feed_forward_norm(x_BLC + self.dropout(self.contract(F.gelu(self.expand(x_BLC)))))
+        attended_BLC = self.self_attention(x_BLC, mask_BL, first)
+        x_BLC = self.self_attention_norm(x_BLC[:, :first] + self.dropout(attended_BLC))
+        read_BLC = self.cross_attention(x_BLC, key_value, image_index, key_mask_PN)
+        x_BLC = self.cross_attention_norm(x_BLC + self.dropout(read_BLC))
+        return self.feed_forward_norm(x_BLC + self.dropout(self.contract(F.gelu(self.expand(x_BLC)))))

@@ -9,7 +9,7 @@ def init_as_bert(module: nn.Module, width: int) -> None:
     """Normal weights and zero biases for every linear map and embedding; BERT's standard deviation of 0.02 at its width of
     768, in proportion to 1 / sqrt(width) elsewhere, so that outputs are as large.
 
-    With 0.02 at width 128 what is read from a picture is a few percent of what it is added to, and attention to the picture
+    With 0.02 at width 128 what is read from an image is a few percent of what it is added to, and attention to the image
     stays uniform for thousands of steps.
     """
     std = _BERT_STD * (_BERT_WIDTH / width) ** 0.5

@@ -1,6 +1,6 @@
 """Fewer image tokens: the ones that matter stay and the others become one, or those that are alike become one.
 
-Shapes: B pictures, N image tokens after the first (for the whole picture), K of them kept, C width, H heads.
+Shapes: B images, N image tokens after the first (for the whole image), K of them kept, C width, H heads.
 """
 
 import math
@@ -102,22 +102,6 @@ def guided_score(guide_BC: Tensor, tokens_BNC: Tensor) -> Tensor:
     """softmax over all but the first token of guide . token / sqrt(C), (B, N)."""
     logits_BN = (tokens_BNC[:, 1:] @ guide_BC[..., None])[..., 0] / guide_BC.shape[1] ** 0.5
     return logits_BN.float().softmax(dim=1)
-
-
-def first_token_attention(qkv: nn.Linear, tokens_BNC: Tensor, heads: int) -> Tensor:
-    """Attention of the first token to the others in a layer with a joint query-key-value projection, (B, N): the mean over
-    heads of softmax(q . k / sqrt(C / H)).
-
-    No token's key is computed for it: q . (W x + b) = (q W) . x + q . b, of which the last is the same for all tokens.
-
-    Args:
-        tokens_BNC: all tokens, (B, 1 + N, C), as the projection gets them.
-    """
-    query_BHD = query(qkv, tokens_BNC[:, 0]).unflatten(-1, (heads, -1))
-    weight_HDC = qkv.weight.unflatten(0, (3, heads, -1))[1]
-    query_BHC = torch.einsum('bhd,hdc->bhc', query_BHD, weight_HDC)
-    logits_BHN = torch.einsum('bhc,bnc->bhn', query_BHC, tokens_BNC) / query_BHD.shape[-1] ** 0.5
-    return logits_BHN.float().softmax(dim=2).mean(dim=1)[:, 1:]
 
 
 def asked_importance(query_BC: Tensor, tokens_BNC: Tensor, sizes_BN: Tensor | None) -> Tensor:

@@ -14,7 +14,7 @@ from sacl_mm.registry import MODELS
 class ImageTextPreprocessor(ImgDataPreprocessor):
     """Stacks and normalises images (as MMEngine's ImgDataPreprocessor), pads texts to the batch's longest.
 
-    Samples with a pair of pictures give 2B images: all first ones, then all second ones.
+    Samples with a pair of images give 2B images: all first ones, then all second ones.
 
     Each data sample carries `token_ids` (a list of texts), `image_id` and `text_ids`. The texts of all samples follow one
     another: `texts_per_image` tells how many belong to each.
@@ -24,7 +24,7 @@ class ImageTextPreprocessor(ImgDataPreprocessor):
         mean, std: of the image channels, in the order that the model sees them.
         bgr_to_rgb: images are loaded as BGR.
         pad_token: id of [PAD].
-        blind: every picture becomes the mean colour: what a model can tell from the text alone.
+        blind: every image becomes the mean colour: what a model can tell from the text alone.
 
     Raises:
         ValueError: mean and std are not both of one or three numbers, a std is not positive, or pad_token is no token.
@@ -66,7 +66,7 @@ class ImageTextPreprocessor(ImgDataPreprocessor):
             )
         inputs = data['inputs']
         if isinstance(inputs[0], (list, tuple)):  # MMEngine's collate function has made two lists of the pairs
-            inputs = [picture for side in inputs for picture in side]
+            inputs = [image for side in inputs for image in side]
         images = super().forward({'inputs': inputs}, training)['inputs']
         if self.blind:
             images = torch.zeros_like(images)

@@ -44,14 +44,14 @@ class DualEncoder(VisionLanguageModel):
         super().__init__(MODELS.build(data_preprocessor))
         self.towers = MODELS.build(towers)
         check_towers(self.data_preprocessor, self.towers)
-        if getattr(self.towers, 'embed_dims', 0) is None:
+        if self.towers.embed_dims is None:
             raise ValueError('a contrastive loss needs a common space: give the towers embed_dims')
         self.contrastive_loss: SACLContrastiveLoss = MODELS.build(contrastive_loss)
         check_count('diagnostics_interval', diagnostics_interval, least=0)
-        if getattr(self.towers, 'is_text_guided', False):
+        if self.towers.is_text_guided:
             print_log(
-                'pictures are encoded with their own texts (guide=text), under a contrastive loss: it can tell pairs by the '
-                'traces that texts leave in their pictures, and hardly learns from what these show (docs/results.md, "Token '
+                'images are encoded with their own texts (guide=text), under a contrastive loss: it can tell pairs by the '
+                'traces that texts leave in their images, and hardly learns from what these show (docs/results.md, "Token '
                 'reduction"). guide=similarity leaves none',
                 logger='current',
                 level=logging.WARNING,
@@ -76,18 +76,16 @@ class DualEncoder(VisionLanguageModel):
             self.reference.load()
 
     def _forward(self, batch: dict) -> tuple[Encoded, Encoded]:
-        """Both towers' outputs."""
-        return self.encode(batch)
+        return self.extract_feat(batch)
 
-    def encode(self, batch: dict, guides: int | None = None) -> tuple[Encoded, Encoded]:
-        """`guides`: as in `TwoTower`."""
-        options = {} if guides is None else dict(guides=guides)  # which towers over cached features don't know
-        return self.towers.encode(batch['images'], batch['token_ids'], batch['text_mask'], **options)
+    def extract_feat(self, batch: dict) -> tuple[Encoded, Encoded]:
+        """Both towers' outputs."""
+        return self.towers(batch['images'], batch['token_ids'], batch['text_mask'])
 
     def loss(self, batch: dict) -> dict[str, Tensor]:
         """An image with k texts counts as k pairs of equal image id: the texts are positives of each other's image. All
         processes must have equally many pairs: where images differ in k, take one of them with `SampleCaption`."""
-        image, text = self.encode(batch)
+        image, text = self.extract_feat(batch)
         repeats = torch.tensor(batch['texts_per_image'], device=batch['image_ids'].device)
         rows = torch.arange(len(repeats), device=repeats.device).repeat_interleave(repeats)
         sides = {}
@@ -122,7 +120,7 @@ class DualEncoder(VisionLanguageModel):
 
     def predict(self, batch: dict) -> list[BaseDataElement]:
         """The samples with `image_feature` (E,), `text_features` (k, E) of the k texts and `input_size`."""
-        image, text = self.encode(batch)
+        image, text = self.extract_feat(batch)
         samples = batch['data_samples']
         for sample, feature, features in zip(
             samples, image.feature, text.feature.split(batch['texts_per_image']), strict=True

@@ -1,6 +1,6 @@
 """Two heads over features that were computed once: training on frozen encoders at the price of the heads.
 
-Shapes: B pictures, T texts, D or D_t features, E embedding.
+Shapes: B images, T texts, D or D_t features, E embedding.
 """
 
 import torch
@@ -26,6 +26,8 @@ class FeatureTowers(BaseModule):
         input_dropout: on the features.
     """
 
+    is_text_guided = False
+
     def __init__(
         self,
         image_dims: int,
@@ -36,11 +38,12 @@ class FeatureTowers(BaseModule):
         input_dropout: float = 0.2,
     ) -> None:
         super().__init__()
+        self.embed_dims = embed_dims
         self.image_head = ResidualHead(image_dims, hidden, embed_dims, dropout, input_dropout)
         self.text_head = ResidualHead(text_dims, hidden, embed_dims, dropout, input_dropout)
 
-    def encode(self, images: Tensor, token_ids: Tensor, mask: Tensor) -> tuple[Encoded, Encoded]:
-        """Pictures and texts, as `TwoTower` encodes them."""
+    def forward(self, images: Tensor, token_ids: Tensor, mask: Tensor) -> tuple[Encoded, Encoded]:
+        """Images and texts, as `TwoTower` encodes them."""
         return self.encode_image(images), self.encode_text(token_ids, mask)
 
     def encode_image(self, features_BD: Tensor) -> Encoded:
@@ -52,7 +55,7 @@ class FeatureTowers(BaseModule):
 
 @MODELS.register_module()
 class FeaturePreprocessor(BaseDataPreprocessor):
-    """What `ImageTextPreprocessor` is for pictures and tokens; the texts' features take the place of the tokens."""
+    """What `ImageTextPreprocessor` is for images and tokens; the texts' features take the place of the tokens."""
 
     def forward(self, data: dict, training: bool = False) -> dict:
         samples = data['data_samples']

@@ -1,4 +1,4 @@
-"""Statements about two pictures. Shapes: B statements, L their tokens, N image tokens, C width."""
+"""Statements about two images. Shapes: B statements, L their tokens, N image tokens, C width."""
 
 import torch
 import torch.nn.functional as F
@@ -13,50 +13,50 @@ from sacl_mm.models.vision_language_model import VisionLanguageModel
 from sacl_mm.registry import MODELS
 
 
-class PicturePairModel(VisionLanguageModel):
-    """A text fused with two pictures; what is then told of its [CLS] is a subclass's matter.
+class ImagePairModel(VisionLanguageModel):
+    """A text fused with two images; what is then told of its [CLS] is a subclass's matter.
 
     Args:
         towers: a `TwoTower` without common space (`embed_dims=None`).
-        fusion: a `PairedFusionEncoder`.
+        multimodal_backbone: a `PairedFusionEncoder`.
         data_preprocessor: an `ImageTextPreprocessor`.
     """
 
-    def __init__(self, towers: dict, fusion: dict, data_preprocessor: dict) -> None:
+    def __init__(self, towers: dict, multimodal_backbone: dict, data_preprocessor: dict) -> None:
         super().__init__(MODELS.build(data_preprocessor))
         self.towers = MODELS.build(towers)
-        self.fusion: PairedFusionEncoder = MODELS.build(fusion)
+        self.multimodal_backbone: PairedFusionEncoder = MODELS.build(multimodal_backbone)
         check_towers(self.data_preprocessor, self.towers)
-        check_widths(self.towers, self.fusion)
+        check_widths(self.towers, self.multimodal_backbone)
 
     def adapt_checkpoint(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """From a model of single pictures each fusion layer becomes two; a head that the checkpoint lacks is new."""
-        layers = {key.split('.')[2] for key in state if key.startswith('fusion.layers.')}
-        if 2 * len(layers) == len(self.fusion.layers):
-            state = self.fusion.doubled(state)
+        """From a model of single images each fusion layer becomes two; a head that the checkpoint lacks is new."""
+        layers = {key.split('.')[2] for key in state if key.startswith('multimodal_backbone.layers.')}
+        if 2 * len(layers) == len(self.multimodal_backbone.layers):
+            state = self.multimodal_backbone.doubled(state)
         own = self.state_dict()
-        heads = {key.split('.')[0] for key in own} - {'towers', 'fusion'}
+        heads = {key.split('.')[0] for key in own} - {'towers', 'multimodal_backbone'}
         for head in heads - {key.split('.')[0] for key in state}:
             state = state | {key: value for key, value in own.items() if key.startswith(f'{head}.')}
         return fit_to_task(state, own)
 
-    def fuse(self, batch: dict, first_B: Tensor, second_B: Tensor) -> Tensor:
-        """The fused [CLS] (B, C) of text b with the batch's pictures `first_B[b]` and `second_B[b]`."""
-        image, text = self.towers.encode(batch['images'], batch['token_ids'], batch['text_mask'])
-        keys_values = self.fusion.projections(image.tokens, image.sizes)
-        return self.fusion(text.tokens, batch['text_mask'], keys_values, first_B, second_B, first=1)[:, 0]
+    def fuse(self, batch: dict, image_index: Tensor) -> Tensor:
+        """The fused [CLS] (B, C) of text b with the batch's images `image_index[b]`, (B, 2)."""
+        image, text = self.towers(batch['images'], batch['token_ids'], batch['text_mask'])
+        keys_values = self.multimodal_backbone.project(image.tokens, image.sizes)
+        return self.multimodal_backbone(text.tokens, batch['text_mask'], keys_values, image_index, first=1)[:, 0]
 
     def _forward(self, batch: dict) -> Tensor:
         return self.logits(batch)
 
 
 @MODELS.register_module()
-class ImagePairReasoning(PicturePairModel):
-    """NLVR2: is a statement true of two pictures? Two layers on the fused [CLS] (ALBEF, arXiv 2107.07651, Sec. 4)."""
+class ImagePairReasoning(ImagePairModel):
+    """NLVR2: is a statement true of two images? Two layers on the fused [CLS] (ALBEF, arXiv 2107.07651, Sec. 4)."""
 
-    def __init__(self, towers: dict, fusion: dict, data_preprocessor: dict) -> None:
-        super().__init__(towers, fusion, data_preprocessor)
-        width = self.fusion.width
+    def __init__(self, towers: dict, multimodal_backbone: dict, data_preprocessor: dict) -> None:
+        super().__init__(towers, multimodal_backbone, data_preprocessor)
+        width = self.multimodal_backbone.width
         self.classifier = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 2))
 
     def logits(self, batch: dict) -> Tensor:
@@ -64,11 +64,11 @@ class ImagePairReasoning(PicturePairModel):
         count = len(batch['token_ids'])
         if len(batch['images']) != 2 * count:
             raise ValueError(
-                f'a sample is one statement about two pictures, the batch has {count} statements and '
-                f'{len(batch["images"])} pictures'
+                f'a sample is one statement about two images, the batch has {count} statements and '
+                f'{len(batch["images"])} images'
             )
         first_B = torch.arange(count, device=batch['images'].device)
-        return self.classifier(self.fuse(batch, first_B, first_B + count)).float()
+        return self.classifier(self.fuse(batch, torch.stack([first_B, first_B + count], dim=1))).float()
 
     def loss(self, batch: dict) -> dict[str, Tensor]:
         logits_B2 = self.logits(batch)

@@ -6,30 +6,32 @@ from sacl_mm.user_error import UserError
 
 
 def check_towers(data_preprocessor: nn.Module, towers: nn.Module) -> None:
-    """Raises ValueError if the preprocessor lets tokens through that the text encoder does not have."""
+    """Raises ValueError if the preprocessor lets tokens through that the text backbone does not have."""
     let_through = getattr(data_preprocessor, 'vocab_size', None)
     known = _vocabulary(towers)
     if let_through is not None and known is not None and let_through > known:
         raise ValueError(
-            f'the data_preprocessor has a vocab_size of {let_through}, the text encoder one of {known}: give both that of the '
-            'tokenizer'
+            f'the data_preprocessor has a vocab_size of {let_through}, the text backbone one of {known}: give both that of '
+            'the tokenizer'
         )
 
 
 def check_vocabulary(name: str, size: int, towers: nn.Module) -> None:
-    """Raises ValueError unless a head that is tied to the text encoder's embeddings has as many words."""
+    """Raises ValueError unless a head that is tied to the text backbone's embeddings has as many words."""
     known = _vocabulary(towers)
     if known is not None and size != known:
-        raise ValueError(f'{name} has a vocab_size of {size}, the text encoder, to which it is tied, one of {known}')
+        raise ValueError(f'{name} has a vocab_size of {size}, the text backbone, to which it is tied, one of {known}')
 
 
-def check_widths(towers: nn.Module, fusion: nn.Module, **heads: nn.Module) -> None:
-    """Raises ValueError unless fusion takes texts and images as wide as the towers give them, and heads what fusion gives."""
+def check_widths(towers: nn.Module, multimodal_backbone: nn.Module, **heads: nn.Module) -> None:
+    """Raises ValueError unless the multimodal backbone takes texts and images as wide as the towers give them, and the heads
+    what it gives."""
+    ours, fused = "the multimodal_backbone's", multimodal_backbone
     widths = [
-        ("fusion's width", fusion, 'width', "the text encoder's width", getattr(towers, 'text_encoder', None), 'width'),
-        ("fusion's image_width", fusion, 'image_width', "the neck's", getattr(towers, 'neck', None), 'out_channels'),
+        (f'{ours} width', fused, 'width', "the text_backbone's width", getattr(towers, 'text_backbone', None), 'width'),
+        (f'{ours} image_width', fused, 'image_width', "the neck's", getattr(towers, 'neck', None), 'out_channels'),
     ]
-    widths += [(f"{name}'s width", head, 'width', "fusion's", fusion, 'width') for name, head in heads.items()]
+    widths += [(f"{name}'s width", head, 'width', ours, fused, 'width') for name, head in heads.items()]
     for name, part, attribute, other_name, other, other_attribute in widths:
         # A part of another library may not tell.
         size, other_size = getattr(part, attribute, None), getattr(other, other_attribute, None)
@@ -57,7 +59,7 @@ def check_answers_fit(token_ids_AL: Tensor, answer_decoder: nn.Module) -> None:
 def check_longest_text(model: nn.Module, field: str, tokens: int) -> None:
     """Raises UserError if the part that reads a field of the data ('text', 'answers') has fewer positions than its texts."""
     model = getattr(model, 'module', model)  # of a distributed wrapper
-    part = {'text': 'towers.text_encoder.bert', 'answers': 'answer_decoder'}.get(field)
+    part = {'text': 'towers.text_backbone.bert', 'answers': 'answer_decoder'}.get(field)
     try:
         embeddings = model.get_submodule(f'{part}.embeddings')
     except AttributeError:  # a part of another library, or weights that are not shared out yet
@@ -71,4 +73,4 @@ def check_longest_text(model: nn.Module, field: str, tokens: int) -> None:
 
 
 def _vocabulary(towers: nn.Module) -> int | None:
-    return getattr(getattr(towers, 'text_encoder', None), 'vocab_size', None)
+    return getattr(getattr(towers, 'text_backbone', None), 'vocab_size', None)

@@ -11,7 +11,7 @@ from sacl_mm.user_error import UserError
 
 
 class FrozenReference(nn.Module):
-    """Two towers trained elsewhere that only tell how similar a picture and a text are.
+    """Two towers trained elsewhere that only tell how similar an image and a text are.
 
     Args:
         towers: of the same shape as in the checkpoint.
@@ -54,4 +54,4 @@ class FrozenReference(nn.Module):
 
     @torch.no_grad()
     def forward(self, images_BCHW: Tensor, token_ids_TL: Tensor, mask_TL: Tensor) -> FeaturePair:
-        return FeaturePair(*(encoded.feature for encoded in self.towers.encode(images_BCHW, token_ids_TL, mask_TL)))
+        return FeaturePair(*(encoded.feature for encoded in self.towers(images_BCHW, token_ids_TL, mask_TL)))

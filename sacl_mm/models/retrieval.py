@@ -1,16 +1,15 @@
 """Image-text retrieval: two towers for the many, a fusion encoder that looks closely at the few.
 
-Shapes: B pairs in the local batch, G = B * processes, N image tokens, L text tokens, C width, R rows of the fusion encoder.
+Shapes: B pairs in the local batch, G = B * processes, N image tokens, L text tokens, C width, R texts to be matched.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sacl_mm.functional.distributed import gather, gather_with_gradient, largest, mean_over_processes, world_size
+from sacl_mm.functional.distributed import gather, gather_with_gradient, largest, rank, world_size
 from sacl_mm.functional.keyed_random import has_negative, sample_hard_negatives
 from sacl_mm.functional.picking import pick
 from sacl_mm.functional.settings import check_count, first_and_last
@@ -22,24 +21,6 @@ from sacl_mm.models.negative_queue import NegativeQueue
 from sacl_mm.models.part_sizes import check_widths
 from sacl_mm.models.two_tower import Encoded
 from sacl_mm.registry import MODELS
-
-
-@dataclass
-class MatchingRows:
-    """Texts that are matched with pictures: 3 B rows, of which the first B match and the others do not."""
-
-    pictures: Tensor
-    """(P, N, C)"""
-    sizes: Tensor | None
-    """(P, N), as in `Encoded`."""
-    tokens: Tensor
-    """(3 B, L, C), of the texts."""
-    mask: Tensor
-    """(3 B, L)"""
-    picture: Tensor | int
-    """Of the last B rows, as `FusionEncoder` takes it: those before them meet their own pictures, in turn."""
-    counts: Tensor
-    """(3 B,), 0 for what was drawn in vain: a batch of one image has no negatives."""
 
 
 @MODELS.register_module()
@@ -54,7 +35,7 @@ class ImageTextRetrieval(DualEncoder):
 
     Args:
         towers, contrastive_loss, data_preprocessor, reference_checkpoint: as in `DualEncoder`.
-        fusion: a `FusionEncoder`.
+        multimodal_backbone: a `FusionEncoder`.
         matching_head: a `MatchingHead`.
         queue_size: queued pairs; 0 for none. Needs the teacher.
         momentum: options of `MomentumTeacher`; None for no teacher.
@@ -73,7 +54,7 @@ class ImageTextRetrieval(DualEncoder):
         towers: dict,
         contrastive_loss: dict,
         data_preprocessor: dict,
-        fusion: dict,
+        multimodal_backbone: dict,
         matching_head: dict,
         queue_size: int = 0,
         momentum: dict | None = None,
@@ -88,9 +69,9 @@ class ImageTextRetrieval(DualEncoder):
             if negative_temperature is None
             else first_and_last('negative_temperature', negative_temperature, '(0, inf)')
         )
-        self.fusion = MODELS.build(fusion)
+        self.multimodal_backbone = MODELS.build(multimodal_backbone)
         self.matching_head = MODELS.build(matching_head)
-        check_widths(self.towers, self.fusion, matching_head=self.matching_head)
+        check_widths(self.towers, self.multimodal_backbone, matching_head=self.matching_head)
         needed = self.contrastive_loss.policy.needs_evidence
         if queue_size and momentum is None:
             raise ValueError('a queue needs the momentum teacher: give momentum=dict(decay=0.995), or queue_size=0')
@@ -120,14 +101,16 @@ class ImageTextRetrieval(DualEncoder):
         self._to_enqueue = None
 
     def matching_logits(
-        self, keys_values: list[KeyValue], tokens_RLC: Tensor, mask_RL: Tensor, picture_R: Tensor | None = None
+        self, keys_values: list[KeyValue], tokens_RLC: Tensor, mask_RL: Tensor, image_index: Tensor | None = None
     ) -> Tensor:
-        """The matching head's logits (R, 2), "does not match" and "matches", of texts and pictures that meet as in
-        `FusionEncoder`: all texts and the one picture, for instance.
+        """The matching head's logits (R, 2), "does not match" and "matches".
 
-        `keys_values` is `fusion.project(...)` of the pictures' tokens, `tokens_RLC` the text encoder's output.
+        Args:
+            keys_values: `multimodal_backbone.project(...)` of the images' tokens.
+            tokens_RLC, mask_RL: the text backbone's output for R texts.
+            image_index: which image each text meets, (R,); None: in turn, all texts the one image, for instance.
         """
-        return self.matching_head(self.fusion(tokens_RLC, mask_RL, keys_values, picture_R, first=1))
+        return self.matching_head(self.multimodal_backbone(tokens_RLC, mask_RL, keys_values, image_index, first=1))
 
     # ------------------------------------------------------------------------------------------------ objectives
     @property
@@ -145,18 +128,10 @@ class ImageTextRetrieval(DualEncoder):
 
     def loss(self, batch: dict) -> dict[str, Tensor]:
         check_one_text_each(batch)
-        image, text = self.encode(batch)
-        losses = self._contrast(image, text, self._teach(batch), batch)
-        rows = self._matching_rows(image, text, batch, self.draw)
-        keys_values = self.fusion.projections(rows.pictures, rows.sizes)
-        first_R1C = self.fusion(rows.tokens, rows.mask, keys_values, rows.picture, first=1)
-        losses['loss_itm'] = self._matching_loss(first_R1C, rows)
-        return losses
-
-    def _matching_loss(self, first_R1C: Tensor, rows: MatchingRows) -> Tensor:
-        matches_R = torch.arange(len(first_R1C), device=first_R1C.device) < len(first_R1C) // 3
-        each_R = self.matching_head.loss(first_R1C, matches_R)
-        return mean_over_processes((each_R * rows.counts).sum(), rows.counts.sum())
+        image, text = self.extract_feat(batch)
+        keys_values = self.multimodal_backbone.project(image.tokens, image.sizes)
+        contrast = self._contrast(image, text, self._teach(batch), batch)
+        return contrast | self._match(image, text, keys_values, batch)
 
     def _contrast(self, image: Encoded, text: Encoded, teacher, batch: dict) -> dict[str, Tensor]:
         evidence, sides = {}, {}
@@ -182,48 +157,55 @@ class ImageTextRetrieval(DualEncoder):
         return entries
 
     @torch.no_grad()
-    def _teach(self, batch: dict, guides: int | None = None) -> tuple[Encoded, Encoded] | None:
+    def _teach(self, batch: dict) -> tuple[Encoded, Encoded] | None:
         if self.teacher is None:
             return None
-        return self.teacher.towers.encode(batch['images'], batch['token_ids'], batch['text_mask'], guides)
+        return self.teacher.towers(batch['images'], batch['token_ids'], batch['text_mask'])
 
-    def _matching_rows(self, image: Encoded, text: Encoded, batch: dict, seed: int) -> MatchingRows:
-        """B matching pairs, B images with a hard negative text, B texts with a hard negative image."""
-        mask_BL = batch['text_mask']
-        with torch.no_grad():
-            temperature = self.negative_temperature
-            image_ids_G, text_ids_G = gather(batch['image_ids']), gather(batch['text_ids'])
-            positive_BG = batch['image_ids'][:, None] == image_ids_G[None, :]
-            negatives = [
-                sample_hard_negatives(
-                    anchor.feature @ gather(candidate.feature).t() / temperature,
-                    positive_BG,
-                    batch['text_ids'],
-                    text_ids_G,
-                    2 * seed + direction,
-                )
-                for direction, (anchor, candidate) in enumerate(((image, text), (text, image)))
-            ]
-        negative_text_B, negative_image_B = negatives
-        tokens_GLC, mask_GL = self._all_texts(text.tokens, mask_BL)
-        length = tokens_GLC.shape[1] - mask_BL.shape[1]
-        own_tokens, own_mask = F.pad(text.tokens, (0, 0, 0, length)), F.pad(mask_BL, (0, length))
-        own, negative = (own_tokens, own_mask), (pick(tokens_GLC, negative_text_B), mask_GL[negative_text_B])
-        pictures, sizes, picture = image.tokens, image.sizes, negative_image_B
+    def _match(self, image: Encoded, text: Encoded, keys_values: list[KeyValue], batch: dict) -> dict[str, Tensor]:
+        """Image-text matching: B pairs that match, B images with a hard negative text, B texts with a hard negative
+        image, in one pass."""
+        negative_text_B, negative_image_B, has_negative_B = self._hard_negatives(image, text, batch)
+        own_B = torch.arange(len(negative_text_B), device=negative_text_B.device)
         if world_size() > 1:
-            # Only the chosen pictures of other processes are projected to keys and values here.
-            pictures = torch.cat([image.tokens, pick(gather_with_gradient(image.tokens), negative_image_B)])
-            if sizes is not None:
-                sizes = torch.cat([sizes, pick(gather_with_gradient(sizes), negative_image_B)])
-            picture = len(negative_image_B)
-        counts_B = has_negative(positive_BG).float()
-        return MatchingRows(
-            pictures,
-            sizes,
-            *(torch.cat(parts) for parts in zip(own, negative, own, strict=True)),
-            picture,
-            torch.cat([torch.ones_like(counts_B), counts_B, counts_B]),
+            keys_values = self._with_chosen_images(keys_values, image, negative_image_B)
+            negative_image_B = own_B + len(own_B)
+        tokens_GLC, mask_GL = self._all_texts(text.tokens, batch['text_mask'])
+        start = rank() * len(own_B)
+        text_index = torch.cat([own_B + start, negative_text_B, own_B + start])
+        image_index = torch.cat([own_B, own_B, negative_image_B])
+        fused_R1C = self.multimodal_backbone(
+            pick(tokens_GLC, text_index), mask_GL[text_index], keys_values, image_index, first=1
         )
+        matches_R = torch.arange(len(text_index), device=own_B.device) < len(own_B)
+        weight_R = torch.cat([torch.ones_like(has_negative_B), has_negative_B, has_negative_B])
+        return self.matching_head.loss(fused_R1C, matches_R, weight_R)
+
+    @torch.no_grad()
+    def _hard_negatives(self, image: Encoded, text: Encoded, batch: dict) -> tuple[Tensor, Tensor, Tensor]:
+        """For each image the number of a text among all processes', for each text that of an image, and 1 where there is a
+        negative at all, else 0 (a batch of one image has none); each (B,)."""
+        image_ids_G, text_ids_G = gather(batch['image_ids']), gather(batch['text_ids'])
+        positive_BG = batch['image_ids'][:, None] == image_ids_G[None, :]
+        text_B, image_B = (
+            sample_hard_negatives(
+                anchor.feature @ gather(candidate.feature).t() / self.negative_temperature,
+                positive_BG,
+                batch['text_ids'],
+                text_ids_G,
+                2 * self.draw + direction,
+            )
+            for direction, (anchor, candidate) in enumerate(((image, text), (text, image)))
+        )
+        return text_B, image_B, has_negative(positive_BG).float()
+
+    def _with_chosen_images(self, keys_values: list[KeyValue], image: Encoded, chosen_B: Tensor) -> list[KeyValue]:
+        """Those of the own images, and of the chosen ones of all processes, which alone are projected here."""
+        tokens, sizes = (
+            None if x is None else pick(gather_with_gradient(x), chosen_B) for x in (image.tokens, image.sizes)
+        )
+        others = self.multimodal_backbone.project(tokens, sizes)
+        return [own.append(other) for own, other in zip(keys_values, others, strict=True)]
 
     @staticmethod
     def _all_texts(tokens_BLC: Tensor, mask_BL: Tensor) -> tuple[Tensor, Tensor]:

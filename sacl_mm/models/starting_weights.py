@@ -6,7 +6,7 @@ from torch import Tensor
 
 # Parts of a pre-trained model that a task may have no use for.
 PRETRAINING_PARTS = (
-    'fusion.',
+    'multimodal_backbone.',
     'matching_head.',
     'masked_language_head.',
     'assignment_head.',
@@ -20,7 +20,7 @@ PRETRAINING_PARTS = (
 # Parts that only training needs and that a new training makes anew.
 TRAINING_STATE = ('teacher.', 'queue.', 'reference.')
 # Parts that begin as if they were not there.
-NEUTRAL_PARTS = ('towers.backbone.text_queries.',)
+NEUTRAL_PARTS = ('towers.vision_backbone.text_queries.',)
 
 
 def neutral_parts(state: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str, Tensor]:

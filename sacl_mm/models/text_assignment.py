@@ -7,39 +7,39 @@ from torch import Tensor, nn
 
 from sacl_mm.functional.keyed_random import keyed_uniform, sample_hard_negatives
 from sacl_mm.functional.settings import check_finite
-from sacl_mm.models.nlvr2 import PicturePairModel
+from sacl_mm.models.nlvr2 import ImagePairModel
 from sacl_mm.registry import MODELS
 
 FIRST, SECOND, NEITHER = range(3)
 
 
 @MODELS.register_module()
-class TextAssignment(PicturePairModel):
-    """Which of two pictures does a text belong to: the first, the second, or neither? (ALBEF, arXiv 2107.07651, Sec. 4.)
+class TextAssignment(ImagePairModel):
+    """Which of two images does a text belong to: the first, the second, or neither? (ALBEF, arXiv 2107.07651, Sec. 4.)
 
-    Of the batch's B image-text pairs each text meets two pictures: its own and another, in either order, or two others.
+    Of the batch's B image-text pairs each text meets two images: its own and another, in either order, or two others.
     The three cases are equally likely; what is drawn is a function of (seed, iteration, text id).
     """
 
-    def __init__(self, towers: dict, fusion: dict, data_preprocessor: dict) -> None:
-        super().__init__(towers, fusion, data_preprocessor)
-        self.assignment_head = nn.Linear(self.fusion.width, 3)
+    def __init__(self, towers: dict, multimodal_backbone: dict, data_preprocessor: dict) -> None:
+        super().__init__(towers, multimodal_backbone, data_preprocessor)
+        self.assignment_head = nn.Linear(self.multimodal_backbone.width, 3)
 
-    def draw(self, batch: dict, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-        """The first and second picture of each text, and which of them, or neither, it belongs to; each (B,)."""
+    def draw(self, batch: dict, seed: int) -> tuple[Tensor, Tensor]:
+        """The first and second image of each text, (B, 2), and which of them, or neither, it belongs to, (B,)."""
         image_ids, text_ids = batch['image_ids'], batch['text_ids']
         own_B = torch.arange(len(image_ids), device=image_ids.device)
         case_B = (3 * keyed_uniform(seed, text_ids)).long().clamp(max=NEITHER)
         same_BB = image_ids[:, None] == image_ids[None, :]
         if same_BB.all():
-            raise ValueError('text assignment needs a batch with more than one picture')
+            raise ValueError('text assignment needs a batch with more than one image')
         equal_BB = torch.zeros(same_BB.shape, device=same_BB.device)
         other_B, another_B = (
             sample_hard_negatives(equal_BB, same_BB, text_ids, text_ids, 2 * seed + use) for use in range(2)
         )
         first_B = torch.where(case_B == FIRST, own_B, other_B)
         second_B = torch.where(case_B == SECOND, own_B, torch.where(case_B == FIRST, other_B, another_B))
-        return first_B, second_B, case_B
+        return torch.stack([first_B, second_B], dim=1), case_B
 
     def logits(self, batch: dict) -> Tensor:
         """(B, 3): first, second, neither; for the draw of predictions."""
@@ -51,8 +51,8 @@ class TextAssignment(PicturePairModel):
                 f'text assignment takes one text per image, the batch has {len(batch["token_ids"])} texts for '
                 f"{len(batch['images'])} images: add dict(type='SampleCaption') to the pipeline"
             )
-        first_B, second_B, case_B = self.draw(batch, seed)
-        return self.assignment_head(self.fuse(batch, first_B, second_B)).float(), case_B
+        image_index, case_B = self.draw(batch, seed)
+        return self.assignment_head(self.fuse(batch, image_index)).float(), case_B
 
     def loss(self, batch: dict) -> dict[str, Tensor]:
         logits_B3, case_B = self._assign(batch, self.seed * 1_000_003 + self.iteration)
@@ -60,7 +60,7 @@ class TextAssignment(PicturePairModel):
         return dict(loss_assignment=F.cross_entropy(logits_B3, case_B), accuracy=accuracy)
 
     def predict(self, batch: dict) -> list[BaseDataElement]:
-        """The samples with `pred_score`, `pred_label` and `gt_label`, as mmpretrain's `Accuracy` reads them; the pictures are
+        """The samples with `pred_score`, `pred_label` and `gt_label`, as mmpretrain's `Accuracy` reads them; the images are
         drawn among those of the test batch, the same in each test."""
         logits_B3, case_B = self._assign(batch, seed=-1)
         check_finite(logits_B3, 'logits of the texts, by number in the batch')

@@ -1,6 +1,6 @@
 """The two encoders and their projections to the common space: what pre-training, its teacher and its reference share.
 
-Shapes: B pictures, N image tokens (after a first token for the whole picture), T texts, L text tokens, C width, E embedding.
+Shapes: B images, N image tokens (after a first token for the whole image), T texts, L text tokens, C width, E embedding.
 """
 
 from typing import NamedTuple
@@ -13,8 +13,6 @@ from torch import Tensor, nn
 from sacl_mm.compatibility import load_mmpretrain
 from sacl_mm.functional.settings import check_optional_count
 from sacl_mm.layers.checkpointing import in_checkpointed_chunks
-from sacl_mm.layers.cpu_kernels import cpu_kernels
-from sacl_mm.layers.recomputation import recomputed_activations
 from sacl_mm.models.heads import PooledHead
 from sacl_mm.registry import MODELS
 
@@ -23,11 +21,11 @@ class Encoded(NamedTuple):
     """A batch from one tower."""
 
     tokens: Tensor
-    """(B, 1 + N, C) of pictures or (T, L, C) of texts."""
+    """(B, 1 + N, C) of images or (T, L, C) of texts."""
     feature: Tensor | None
     """(B, E) or (T, E), unit length; None without a common space."""
     sizes: Tensor | None = None
-    """(B, 1 + N): how many of a picture's tokens each stands for, where a backbone merged some; None: one each."""
+    """(B, 1 + N): how many of a image's tokens each stands for, where a backbone merged some; None: one each."""
 
     def rows(self, index: slice | Tensor) -> 'Encoded':
         return Encoded(*(None if x is None else x[index] for x in self))
@@ -35,19 +33,19 @@ class Encoded(NamedTuple):
 
 @MODELS.register_module()
 class TwoTower(BaseModule):
-    """Image encoder = backbone + neck; text encoder; a linear projection of each one's first token, L2-normalised.
+    """Image encoder = vision backbone + neck; text backbone; a linear projection of each one's first token, L2-normalised.
 
     Args:
-        backbone: any of mmpretrain's or timm's (`mmpretrain.TIMMBackbone`), or of ours; None where "images" are what a
+        vision_backbone: any of mmpretrain's or timm's (`mmpretrain.TIMMBackbone`), or of ours; None where "images" are what a
             frozen backbone yielded (`LoadImageGrid`, `LoadImageTokens`).
         neck: makes tokens of what the backbone yields; has `out_channels`.
-        text_encoder: has `width`.
+        text_backbone: has `width`.
         embed_dims: E; None for tasks without contrast: no projections.
         image_head, text_head: options of a `PooledHead` (all but its sizes) that takes the place of the projection of the
             first token; the image's reads what the backbone yields.
         freeze_backbone: keep the backbone's weights and statistics as they are; only neck and projection learn. That goes for
             the `text_queries` of a `TokenReducedViT` with `guide='both'`, too: untrained, they let texts guide nothing.
-        checkpoint_rows: pictures, and texts, encoded at a time in training; their activations are made again in the backward
+        checkpoint_rows: images, and texts, encoded at a time in training; their activations are made again in the backward
             pass. A batch then needs the memory of a few rows and one more forward pass, and gives the same loss and gradient.
 
     Raises:
@@ -56,9 +54,9 @@ class TwoTower(BaseModule):
 
     def __init__(
         self,
-        backbone: dict | None,
+        vision_backbone: dict | None,
         neck: dict,
-        text_encoder: dict,
+        text_backbone: dict,
         embed_dims: int | None = 256,
         image_head: dict | None = None,
         text_head: dict | None = None,
@@ -69,9 +67,9 @@ class TwoTower(BaseModule):
         check_optional_count('embed_dims', embed_dims)
         check_optional_count('checkpoint_rows', checkpoint_rows)
         load_mmpretrain()
-        self.backbone = nn.Identity() if backbone is None else MODELS.build(backbone)
+        self.vision_backbone = nn.Identity() if vision_backbone is None else MODELS.build(vision_backbone)
         self.neck = MODELS.build(neck)
-        self.text_encoder = MODELS.build(text_encoder)
+        self.text_backbone = MODELS.build(text_backbone)
         self.image_projection = self.text_projection = None
         self.embed_dims = embed_dims
         if embed_dims is not None:
@@ -81,40 +79,37 @@ class TwoTower(BaseModule):
                 else PooledHead(self.neck.in_channels, embed_dims, **image_head)
             )
             self.text_projection = (
-                nn.Linear(self.text_encoder.width, embed_dims)
+                nn.Linear(self.text_backbone.width, embed_dims)
                 if text_head is None
-                else PooledHead(self.text_encoder.width, embed_dims, **text_head)
+                else PooledHead(self.text_backbone.width, embed_dims, **text_head)
             )
         self.freeze_backbone = freeze_backbone
         self.checkpoint_rows = checkpoint_rows
         if freeze_backbone:
-            self.backbone.requires_grad_(False)
+            self.vision_backbone.requires_grad_(False)
 
     def train(self, mode: bool = True) -> 'TwoTower':
         super().train(mode)
         if self.freeze_backbone:
-            self.backbone.eval()
+            self.vision_backbone.eval()
         return self
 
-    def encode(
-        self, images_BCHW: Tensor, token_ids_TL: Tensor, mask_TL: Tensor, guides: int | None = None
-    ) -> tuple[Encoded, Encoded]:
-        """Pictures and texts. Where texts guide what is kept of pictures (`TokenReducedViT`), picture b is read with text b,
-        and of twice as many pictures each text reads two, b and T + b. Of the texts the first `guides` do, or all (None)."""
+    def forward(self, images_BCHW: Tensor, token_ids_TL: Tensor, mask_TL: Tensor) -> tuple[Encoded, Encoded]:
+        """Images and texts. Where texts guide what is kept of images (`TokenReducedViT`), image b is read with text b, and of
+        twice as many images each text reads two, b and T + b."""
         text = self.encode_text(token_ids_TL, mask_TL)
         guide_BC = None
         if self.is_text_guided:
-            first_BC = text.tokens[:guides, 0]
-            guide_BC = first_BC.repeat(2 if len(images_BCHW) == 2 * len(first_BC) else 1, 1)
+            guide_BC = text.tokens[:, 0].repeat(2 if len(images_BCHW) == 2 * len(token_ids_TL) else 1, 1)
         return self.encode_image(images_BCHW, guide_BC), text
 
     @property
     def is_text_guided(self) -> bool:
-        """Whether pictures are encoded with their texts, and cannot be without."""
-        return getattr(self.backbone, 'text_guided', False)
+        """Whether images are encoded with their texts, and cannot be without."""
+        return getattr(self.vision_backbone, 'text_guided', False)  # others' backbones don't say
 
     def encode_image(self, images_BCHW: Tensor, guide_BC: Tensor | None = None) -> Encoded:
-        """`guide_BC`: first tokens of the pictures' texts, for a text-guided backbone alone."""
+        """`guide_BC`: first tokens of the images' texts, for a text-guided backbone alone."""
         if self.checkpoint_rows is not None and torch.is_grad_enabled():
             self._check_rows_are_independent()
         return Encoded(*in_checkpointed_chunks(self._encode_image, self.checkpoint_rows, images_BCHW, guide_BC))
@@ -124,7 +119,7 @@ class TwoTower(BaseModule):
 
     def _check_rows_are_independent(self) -> None:
         normalised = [
-            m for m in self.backbone.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training
+            m for m in self.vision_backbone.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training
         ]
         if normalised:
             raise ValueError(
@@ -137,10 +132,9 @@ class TwoTower(BaseModule):
         if images_BCHW.ndim == 4:  # else stored tokens (B, 1 + N, C)
             # Convolutions run faster in this layout, on CPUs and in mixed precision on GPUs.
             images_BCHW = images_BCHW.contiguous(memory_format=torch.channels_last)
-        with cpu_kernels(images_BCHW), recomputed_activations():
-            features = self.backbone(images_BCHW, guide_BC) if self.is_text_guided else self.backbone(images_BCHW)
-        tokens_BNC = self.neck(features)
-        sizes_BN = getattr(features, 'sizes', None)
+        features = self.vision_backbone(images_BCHW, *([guide_BC] if self.is_text_guided else []))
+        tokens_BNC = self.neck(features)[-1]
+        sizes_BN = getattr(features, 'sizes', None)  # of `MergedTokens`
         if sizes_BN is not None and sizes_BN.shape[1] != tokens_BNC.shape[1]:
             raise ValueError(
                 f'the backbone merges tokens, of which {sizes_BN.shape[1]} are left, and the neck makes '
@@ -155,7 +149,7 @@ class TwoTower(BaseModule):
         return Encoded(tokens_BNC, feature_BE, sizes_BN)
 
     def _encode_text(self, token_ids_TL: Tensor, mask_TL: Tensor) -> Encoded:
-        tokens_TLC = self.text_encoder(token_ids_TL, mask_TL)
+        tokens_TLC = self.text_backbone(token_ids_TL, mask_TL)
         if isinstance(self.text_projection, PooledHead):
             return Encoded(tokens_TLC, F.normalize(self.text_projection(tokens_TLC, mask_TL), dim=-1))
         return Encoded(tokens_TLC, _of_first_token(tokens_TLC, self.text_projection))

@@ -1,6 +1,6 @@
 """Visual question answering.
 
-Shapes: B questions, each with its picture, N image tokens, L question tokens, A answers of all questions, C width.
+Shapes: B questions, each with its image, N image tokens, L question tokens, A answers of all questions, C width.
 """
 
 import json
@@ -21,16 +21,16 @@ from sacl_mm.registry import MODELS, TASK_UTILS
 
 @MODELS.register_module()
 class VisualQuestionAnswering(VisionLanguageModel):
-    """Picture and question are encoded and fused as in pre-training; a decoder says how likely each answer is (ALBEF,
+    """Image and question are encoded and fused as in pre-training; a decoder says how likely each answer is (ALBEF,
     arXiv 2107.07651, Sec. 4 and App. A).
 
-    Training: -log p(answer | picture, question), weighted by how many annotators gave it. Test: of a closed list the
+    Training: -log p(answer | image, question), weighted by how many annotators gave it. Test: of a closed list the
     `num_candidates` answers with the most probable first token are ranked by their likelihood. (ALBEF adds the first
     token's log-probability a second time.)
 
     Args:
         towers: a `TwoTower` without common space (`embed_dims=None`).
-        fusion: a `FusionEncoder`.
+        multimodal_backbone: a `FusionEncoder`.
         answer_decoder: an `AnswerDecoder`.
         data_preprocessor: an `ImageTextPreprocessor`.
         answers: the closed list: a JSON file with a list of strings, the list itself, or a registered function that
@@ -45,7 +45,7 @@ class VisualQuestionAnswering(VisionLanguageModel):
     def __init__(
         self,
         towers: dict,
-        fusion: dict,
+        multimodal_backbone: dict,
         answer_decoder: dict,
         data_preprocessor: dict,
         answers: str | Sequence[str] | dict,
@@ -54,10 +54,10 @@ class VisualQuestionAnswering(VisionLanguageModel):
     ) -> None:
         super().__init__(MODELS.build(data_preprocessor))
         self.towers = MODELS.build(towers)
-        self.fusion = MODELS.build(fusion)
+        self.multimodal_backbone = MODELS.build(multimodal_backbone)
         self.answer_decoder = MODELS.build(answer_decoder)
         check_towers(self.data_preprocessor, self.towers)
-        check_widths(self.towers, self.fusion, answer_decoder=self.answer_decoder)
+        check_widths(self.towers, self.multimodal_backbone, answer_decoder=self.answer_decoder)
         check_count('num_candidates', num_candidates)
         self.answers = read_answers(answers)
         tokenizer = TASK_UTILS.build(dict(tokenizer, _scope_='sacl_mm')) if isinstance(tokenizer, dict) else tokenizer
@@ -69,11 +69,11 @@ class VisualQuestionAnswering(VisionLanguageModel):
 
     def adapt_checkpoint(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """From a pre-trained model: as in ALBEF the decoder starts from the fusion encoder, its embeddings from the text
-        encoder and its output layer from masked language modelling, where sizes agree."""
+        backbone and its output layer from masked language modelling, where sizes agree."""
         if not any(key.startswith('answer_decoder.') for key in state):
             pretrained = {
-                **_renamed(state, 'fusion.layers.', 'answer_decoder.layers.'),
-                **_renamed(state, 'towers.text_encoder.bert.embeddings.', 'answer_decoder.embeddings.'),
+                **_renamed(state, 'multimodal_backbone.layers.', 'answer_decoder.layers.'),
+                **_renamed(state, 'towers.text_backbone.bert.embeddings.', 'answer_decoder.embeddings.'),
                 **_renamed(state, 'masked_language_head.', 'answer_decoder.head.'),
             }
             own = _renamed(self.state_dict(), 'answer_decoder.', 'answer_decoder.')
@@ -88,11 +88,12 @@ class VisualQuestionAnswering(VisionLanguageModel):
     def fuse(self, batch: dict) -> Tensor:
         if len(batch['token_ids']) != len(batch['images']):
             raise ValueError(
-                f'a sample is one question about one picture, the batch has {len(batch["token_ids"])} questions and '
-                f'{len(batch["images"])} pictures'
+                f'a sample is one question about one image, the batch has {len(batch["token_ids"])} questions and '
+                f'{len(batch["images"])} images'
             )
-        image, text = self.towers.encode(batch['images'], batch['token_ids'], batch['text_mask'])
-        return self.fusion(text.tokens, batch['text_mask'], self.fusion.projections(image.tokens, image.sizes))
+        image, text = self.towers(batch['images'], batch['token_ids'], batch['text_mask'])
+        keys_values = self.multimodal_backbone.project(image.tokens, image.sizes)
+        return self.multimodal_backbone(text.tokens, batch['text_mask'], keys_values)
 
     def loss(self, batch: dict) -> dict[str, Tensor]:
         fused_BLC = self.fuse(batch)

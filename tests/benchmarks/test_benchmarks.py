@@ -16,8 +16,6 @@ import torch
 from mmengine.utils import digit_version
 
 from sacl_mm.engine.launch import run_tool
-from sacl_mm.layers import onednn_linear
-from sacl_mm.layers.cpu_kernels import cpu_kernels
 
 TOOLS = Path(__file__).parents[2] / 'tools' / 'benchmarks'
 CPU = torch.device('cpu')
@@ -64,30 +62,6 @@ print(measure.peak_memory(lambda: None, torch.device("cpu")))
 
 def test_rate_of_matrix_products():
     assert measure.matrix_product_rate(CPU, size=256) > 0.1
-
-
-@pytest.mark.parametrize(
-    'amd',
-    [
-        False,
-        pytest.param(
-            True,
-            marks=pytest.mark.skipif(
-                not torch.backends.mkldnn.is_available(), reason='this PyTorch was built without oneDNN'
-            ),
-        ),
-    ],
-)
-def test_operations_of_linear_layers_whichever_library_computes_them(amd, monkeypatch):
-    monkeypatch.setattr(onednn_linear, '_is_amd', lambda: amd)
-    monkeypatch.setattr(onednn_linear, '_LARGE', 0)
-    layer, x = torch.nn.Linear(5, 7), torch.ones(2, 3, 5, requires_grad=True)
-
-    def run():
-        with cpu_kernels(x):
-            layer(x).sum().backward()
-
-    assert measure.operations(run) == 3 * 2 * (2 * 3 * 5 * 7)  # forward, and a gradient of input and of weight
 
 
 def test_loss(run):

@@ -74,7 +74,7 @@ class Stages(nn.Module):
 def test_in_cache_grids_it_is_named_and_skipped_and_the_rest_kept(cache_grids, spoil, tmp_path):
     paths = images(tmp_path, ['a.png', 'b.png', 'c.png', 'd.png'])
     spoil(paths[1])
-    loader = DataLoader(cache_grids.Pictures(paths, PIPELINE), 2, collate_fn=list)
+    loader = DataLoader(cache_grids.Images(paths, PIPELINE), 2, collate_fn=list)
     preprocess = lambda data, training: dict(inputs=torch.stack(data['inputs']).float())  # noqa: E731
     broken = cache_grids.compute(loader, preprocess, Stages(), torch.float32, tmp_path)
     assert list(broken) == ['b.png']
@@ -86,7 +86,7 @@ def test_in_cache_grids_it_is_named_and_skipped_and_the_rest_kept(cache_grids, s
 def test_in_cache_grids_also_with_mmcvs_loader(cache_grids, name, tmp_path):
     (path,) = images(tmp_path, ['a.png'])
     BAD[name](path)
-    found, reason = cache_grids.Pictures([path], MMCV_PIPELINE)[0]
+    found, reason = cache_grids.Images([path], MMCV_PIPELINE)[0]
     assert found == 'a.png'
     assert isinstance(reason, str)
 
@@ -95,7 +95,7 @@ def test_files_that_are_no_images_are_counted_and_named(cache_grids, tmp_path, c
     images(tmp_path, ['a.png', 'b.tiff', 'c.gif', 'd.jfif'])
     for name in ('notes.txt', 'Thumbs.db', 'x\x1b[2J.doc'):
         (tmp_path / name).write_text('')
-    assert len(cache_grids.find_pictures(str(tmp_path))) == 4
+    assert len(cache_grids.find_images(str(tmp_path))) == 4
     printed = capsys.readouterr().out
     assert '3 entries of' in printed
     assert 'notes.txt' in printed
@@ -104,7 +104,7 @@ def test_files_that_are_no_images_are_counted_and_named(cache_grids, tmp_path, c
 
 @pytest.mark.parametrize('value', [np.nan, np.inf, 1e6])
 def test_grids_that_float16_cannot_hold_are_refused(cache_grids, value, tmp_path):
-    loader = DataLoader(cache_grids.Pictures(images(tmp_path, ['a.png']), PIPELINE), 1, collate_fn=list)
+    loader = DataLoader(cache_grids.Images(images(tmp_path, ['a.png']), PIPELINE), 1, collate_fn=list)
     preprocess = lambda data, training: dict(inputs=torch.stack(data['inputs']).float() * value)  # noqa: E731
     with pytest.raises(UserError, match=r'a\.png: the backbone yields values that float16 cannot hold'):
         cache_grids.compute(loader, preprocess, Stages(), torch.float32, tmp_path)
@@ -195,7 +195,7 @@ def test_an_image_that_is_missing_is_told_before_anything_is_computed(cache_feat
     def build(config):
         order.append(config)
         if config == 2:
-            raise FileNotFoundError('1 of 2 pictures are missing: x.png')
+            raise FileNotFoundError('1 of 2 images are missing: x.png')
         return []
 
     model = SimpleNamespace(init_weights=lambda: None, to=lambda *a, **o: model, eval=lambda: model)

@@ -157,7 +157,7 @@ OPTIONS = {
         ['model.towers.backbon.depth=18'],
         "'model.towers' has no 'backbon'; did you mean 'backbone'?",
     ),
-    'a misspelt last key': (['model.towers.backbone.dept=18'], "did you mean 'depth'?"),
+    'a misspelt last key': (['model.towers.vision_backbone.dept=18'], "did you mean 'depth'?"),
     'a part and the whole': (['model.towers=3', 'model.towers.neck=4'], 'override each other'),
     'inside a string': (
         ['model.type.name=x'],
@@ -165,12 +165,12 @@ OPTIONS = {
     ),
     'inside a number': (['train_cfg.max_epochs.x=1'], "'train_cfg.max_epochs' is 8"),
     'inside None': (['load_from.x=1'], "'load_from' is None"),
-    'inside a tuple': (['model.towers.backbone.strides.0=1'], 'can only be overridden as a whole'),
+    'inside a tuple': (['model.towers.vision_backbone.strides.0=1'], 'can only be overridden as a whole'),
     'beyond a list': (['param_scheduler.9.type=X'], "'param_scheduler' is a list of 2, it has no '9'"),
     'no index': (['param_scheduler.first.type=X'], "it has no 'first'"),
     'a superscript index': (['param_scheduler.².type=X'], "it has no '²'"),
     'an entry of a list': (['param_scheduler.0=X'], 'give the whole list'),
-    'brackets that do not match': (['model.towers.backbone.strides=(1,2'], 'the brackets of'),
+    'brackets that do not match': (['model.towers.vision_backbone.strides=(1,2'], 'the brackets of'),
     'nested without end': (['model.x=' + '[' * 2000], 'the brackets of'),
 }
 

@@ -92,7 +92,7 @@ def test_a_model_whose_features_are_nan_finds_nothing(tmp_path):
     with torch.no_grad():  # a checkpoint of such weights is refused
         for weight in broken.model.parameters():
             weight.fill_(np.nan)
-    with pytest.raises(NonFiniteError, match='features of pictures: 6 of 6 rows'):
+    with pytest.raises(NonFiniteError, match='features of images: 6 of 6 rows'):
         broken.search(TEXTS, arrays())
     with pytest.raises(NonFiniteError, match='features of texts: 2 of 2 rows'):
         broken.embed_texts(TEXTS)
@@ -120,20 +120,20 @@ def test_path_array_and_pil_have_the_same_features(inferencer, array, tmp_path):
 
 
 BAD_IMAGES = {
-    'float array': (np.zeros((8, 8, 3)), r'pictures\[1\] must be uint8, uint16 or bool, got float64'),
-    'int array': (np.zeros((8, 8, 3), int), r'pictures\[1\] must be uint8.* got int64'),
-    'a batch': (np.zeros((1, 8, 8, 3), np.uint8), r'pictures\[1\] must be an array'),
-    'channels first': (np.zeros((3, 8, 8), np.uint8), r'pictures\[1\] must be an array .* \(3, 8, 8\)'),
-    'no pixels': (np.zeros((0, 8, 3), np.uint8), r'pictures\[1\] must be an array'),
-    'mode F': (Image.new('F', (8, 8)), r'pictures\[1\] is of mode F'),
-    'mode I': (Image.new('I', (8, 8)), r'pictures\[1\] is of mode I'),
-    'a tensor': (torch.zeros(3, 8, 8), r'pictures\[1\] must be a path, .* got Tensor'),
-    'bytes': (b'a.png', r'pictures\[1\] must be a path, .* got bytes'),
-    'a list': ([GREY], r'pictures\[1\] must be a path, .* got list'),
-    'a folder': ('/tmp', r"pictures\[1\] '/tmp' cannot be read: not a regular file but a folder"),
-    '/dev/zero': ('/dev/zero', r'pictures\[1\] .* not a regular file but a device'),
-    'a NUL byte': ('a\0.png', r"pictures\[1\] 'a\\x00.png' cannot be read: embedded null byte"),
-    'a lone surrogate': ('a\ud800.png', r"pictures\[1\] 'a\\ud800.png' cannot be read"),
+    'float array': (np.zeros((8, 8, 3)), r'images\[1\] must be uint8, uint16 or bool, got float64'),
+    'int array': (np.zeros((8, 8, 3), int), r'images\[1\] must be uint8.* got int64'),
+    'a batch': (np.zeros((1, 8, 8, 3), np.uint8), r'images\[1\] must be an array'),
+    'channels first': (np.zeros((3, 8, 8), np.uint8), r'images\[1\] must be an array .* \(3, 8, 8\)'),
+    'no pixels': (np.zeros((0, 8, 3), np.uint8), r'images\[1\] must be an array'),
+    'mode F': (Image.new('F', (8, 8)), r'images\[1\] is of mode F'),
+    'mode I': (Image.new('I', (8, 8)), r'images\[1\] is of mode I'),
+    'a tensor': (torch.zeros(3, 8, 8), r'images\[1\] must be a path, .* got Tensor'),
+    'bytes': (b'a.png', r'images\[1\] must be a path, .* got bytes'),
+    'a list': ([GREY], r'images\[1\] must be a path, .* got list'),
+    'a folder': ('/tmp', r"images\[1\] '/tmp' cannot be read: not a regular file but a folder"),
+    '/dev/zero': ('/dev/zero', r'images\[1\] .* not a regular file but a device'),
+    'a NUL byte': ('a\0.png', r"images\[1\] 'a\\x00.png' cannot be read: embedded null byte"),
+    'a lone surrogate': ('a\ud800.png', r"images\[1\] 'a\\ud800.png' cannot be read"),
     'too large': (Image.new('1', (20_000, 20_000)), r'20,000 x 20,000 pixels are more than max_pixels'),
 }
 

@@ -140,7 +140,7 @@ def test_many_rows_are_counted_and_some_named():
 # ------------------------------------------------------------------------------------------------ models' predictions
 def diverged(model):
     with torch.no_grad():
-        next(model.fusion.parameters()).fill_(NAN)
+        next(model.multimodal_backbone.parameters()).fill_(NAN)
     return model.eval()
 
 
@@ -150,7 +150,7 @@ def test_answers_are_not_ranked_by_nan():
             type='VisualQuestionAnswering',
             data_preprocessor=dict(type='ImageTextPreprocessor', vocab_size=VOCAB),
             towers=dict(TOWERS, embed_dims=None),
-            fusion=model_config()['fusion'],
+            multimodal_backbone=model_config()['multimodal_backbone'],
             answer_decoder=dict(type='AnswerDecoder', vocab_size=200, width=32, num_layers=1, num_heads=2),
             answers=['yes', 'no', 'red'],
             tokenizer=QUESTIONS,
@@ -164,7 +164,9 @@ def test_answers_are_not_ranked_by_nan():
 @pytest.mark.parametrize('kind', ['ImagePairReasoning', 'TextAssignment'])
 def test_statements_are_not_judged_by_nan(kind):
     fusion = dict(type='PairedFusionEncoder', width=32, image_width=32, num_layers=1, num_heads=2)
-    config = dict(type=kind, data_preprocessor=dict(type='ImageTextPreprocessor', vocab_size=VOCAB), fusion=fusion)
+    config = dict(
+        type=kind, data_preprocessor=dict(type='ImageTextPreprocessor', vocab_size=VOCAB), multimodal_backbone=fusion
+    )
     model = MODELS.build(config | dict(towers=dict(TOWERS, embed_dims=None))).eval()
     data = batch(model, 4)
     if kind == 'ImagePairReasoning':

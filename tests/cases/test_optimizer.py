@@ -29,7 +29,10 @@ OPTIMIZERS = [
     *[(dict(wrapper(), accumulative_counts=value), 'accumulative_counts must be') for value in (0, -1, 1.5, None)],
     *[(dict(wrapper(), paramwise_cfg=dict(bias_lr_mult=value)), 'paramwise_cfg.bias_lr_mult') for value in (-1, NAN)],
     *[
-        (dict(wrapper(), paramwise_cfg=dict(custom_keys={'towers.backbone': {key: -1.0}})), f'towers.backbone.{key}')
+        (
+            dict(wrapper(), paramwise_cfg=dict(custom_keys={'towers.vision_backbone': {key: -1.0}})),
+            f'towers.vision_backbone.{key}',
+        )
         for key in ('lr_mult', 'decay_mult')
     ],
 ]

@@ -26,7 +26,7 @@ FUSION = dict(type='FusionEncoder', width=16, image_width=12, num_layers=1, num_
 DECODER = dict(type='AnswerDecoder', vocab_size=20, width=16, num_layers=1, num_heads=2, max_length=9)
 NECK = dict(type='ImageTokenNeck', in_channels=8, out_channels=16)
 REDUCTION = dict(type='TokenReductionNeck', in_channels=8)
-VIT = dict(TOWERS['backbone'], type='TokenReducedViT', reduction_layers=(1,), keep_rate=0.5)
+VIT = dict(TOWERS['vision_backbone'], type='TokenReducedViT', reduction_layers=(1,), keep_rate=0.5)
 POOLED = dict(type='PooledHead', in_channels=8, embed_dims=4)
 FEATURES = dict(type='FeatureTowers', image_dims=8, text_dims=8, hidden=4, embed_dims=4)
 BLIP_HEAD = dict(type='ImageTextContrastiveHead', embed_dim=4, queue_size=4)
@@ -123,9 +123,18 @@ MODEL = [
         dict(masked_language_head=dict(type='MaskedLanguageHead', width=16, vocab_size=VOCAB)),
         "masked_language_head's width",
     ),
-    (dict(matching_head=dict(type='MatchingHead', width=16)), "matching_head's width is 16, fusion's is 32"),
-    (dict(fusion=dict(model_config()['fusion'], width=16)), "fusion's width is 16"),
-    (dict(fusion=dict(model_config()['fusion'], image_width=16)), "fusion's image_width is 16"),
+    (
+        dict(matching_head=dict(type='MatchingHead', width=16)),
+        "matching_head's width is 16, the multimodal_backbone's is 32",
+    ),
+    (
+        dict(multimodal_backbone=dict(model_config()['multimodal_backbone'], width=16)),
+        "the multimodal_backbone's width is 16",
+    ),
+    (
+        dict(multimodal_backbone=dict(model_config()['multimodal_backbone'], image_width=16)),
+        "the multimodal_backbone's image_width is 16",
+    ),
 ]
 PAIRED = dict(type='PairedFusionEncoder', width=32, image_width=32, num_layers=1, num_heads=2)
 DOWNSTREAM = {
@@ -133,13 +142,16 @@ DOWNSTREAM = {
         type='VisualQuestionAnswering',
         data_preprocessor=PREPROCESSOR,
         towers=dict(TOWERS, embed_dims=None),
-        fusion=model_config()['fusion'],
+        multimodal_backbone=model_config()['multimodal_backbone'],
         answer_decoder=dict(DECODER, vocab_size=200, width=32),
         answers=['yes', 'no'],
         tokenizer=dict(type='WordPieceTokenizer', vocab=dict(type='shape_world_vocabulary', questions=True)),
     ),
     'pairs': dict(
-        type='ImagePairReasoning', data_preprocessor=PREPROCESSOR, towers=dict(TOWERS, embed_dims=None), fusion=PAIRED
+        type='ImagePairReasoning',
+        data_preprocessor=PREPROCESSOR,
+        towers=dict(TOWERS, embed_dims=None),
+        multimodal_backbone=PAIRED,
     ),
 }
 OTHER_MODELS = [
@@ -152,8 +164,12 @@ OTHER_MODELS = [
     ),
     ('answers', dict(answer_decoder=dict(DECODER, vocab_size=200)), "answer_decoder's width is 16"),
     ('answers', dict(data_preprocessor=dict(PREPROCESSOR, vocab_size=500)), 'vocab_size of 500'),
-    ('pairs', dict(fusion=dict(PAIRED, width=16)), "fusion's width is 16"),
-    ('pairs', dict(fusion=dict(PAIRED, num_layers=0)), 'num_layers must be a whole number of at least 1, got 0'),
+    ('pairs', dict(multimodal_backbone=dict(PAIRED, width=16)), "the multimodal_backbone's width is 16"),
+    (
+        'pairs',
+        dict(multimodal_backbone=dict(PAIRED, num_layers=0)),
+        'num_layers must be a whole number of at least 1, got 0',
+    ),
     ('pairs', dict(data_preprocessor=dict(PREPROCESSOR, vocab_size=500)), 'vocab_size of 500'),
 ]
 

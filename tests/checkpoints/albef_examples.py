@@ -109,7 +109,7 @@ def our_model(task: str, grid: int = 2, **changes) -> nn.Module:
     paired = task in ('nlvr2', 'text_assignment')
     towers = dict(
         type='TwoTower',
-        backbone=dict(
+        vision_backbone=dict(
             type='mmpretrain.VisionTransformer',
             arch=dict(embed_dims=C, num_layers=IMAGE_LAYERS, num_heads=2, feedforward_channels=F),
             img_size=PATCH * grid,
@@ -117,7 +117,7 @@ def our_model(task: str, grid: int = 2, **changes) -> nn.Module:
             out_type='raw',
         ),
         neck=dict(type='ImageTokenNeck', in_channels=C),
-        text_encoder=dict(
+        text_backbone=dict(
             type='BertTextEncoder', vocab_size=VOCAB, width=C, num_layers=TEXT_LAYERS, num_heads=2, max_length=POSITIONS
         ),
         embed_dims=EMBED if task in ('pretrain', 'retrieval') else None,
@@ -152,4 +152,4 @@ def our_model(task: str, grid: int = 2, **changes) -> nn.Module:
         num_heads=2,
     )
     preprocessor = dict(type='ImageTextPreprocessor', vocab_size=VOCAB)
-    return MODELS.build(dict(own, towers=towers, fusion=fusion, data_preprocessor=preprocessor, **changes))
+    return MODELS.build(dict(own, towers=towers, multimodal_backbone=fusion, data_preprocessor=preprocessor, **changes))

@@ -70,16 +70,18 @@ def test_some_tensors_by_name():
     ours = albef_to_ours(theirs).state
     layer = f'text_encoder.bert.encoder.layer.{TEXT_LAYERS + 1}'
     for our_key, their_key in {
-        'towers.backbone.ln1.weight': 'visual_encoder.norm.weight',
-        'towers.backbone.layers.1.ln1.bias': 'visual_encoder.blocks.1.norm1.bias',
-        'towers.backbone.layers.1.ffn.layers.1.bias': 'visual_encoder.blocks.1.mlp.fc2.bias',
+        'towers.vision_backbone.ln1.weight': 'visual_encoder.norm.weight',
+        'towers.vision_backbone.layers.1.ln1.bias': 'visual_encoder.blocks.1.norm1.bias',
+        'towers.vision_backbone.layers.1.ffn.layers.1.bias': 'visual_encoder.blocks.1.mlp.fc2.bias',
         'towers.image_projection.weight': 'vision_proj.weight',
-        'fusion.layers.1.cross_attention.value.weight': f'{layer}.crossattention.self.value.weight',
-        'fusion.layers.1.cross_attention_norm.bias': f'{layer}.crossattention.output.LayerNorm.bias',
-        'fusion.layers.1.self_attention_norm.bias': f'{layer}.attention.output.LayerNorm.bias',
-        'fusion.layers.1.feed_forward_norm.bias': f'{layer}.output.LayerNorm.bias',
+        'multimodal_backbone.layers.1.cross_attention.value.weight': f'{layer}.crossattention.self.value.weight',
+        'multimodal_backbone.layers.1.cross_attention_norm.bias': f'{layer}.crossattention.output.LayerNorm.bias',
+        'multimodal_backbone.layers.1.self_attention_norm.bias': f'{layer}.attention.output.LayerNorm.bias',
+        'multimodal_backbone.layers.1.feed_forward_norm.bias': f'{layer}.output.LayerNorm.bias',
         'masked_language_head.transform.2.weight': 'text_encoder.cls.predictions.transform.LayerNorm.weight',
-        'teacher.fusion.layers.0.expand.bias': f'text_encoder_m.bert.encoder.layer.{TEXT_LAYERS}.intermediate.dense.bias',
+        'teacher.multimodal_backbone.layers.0.expand.bias': (
+            f'text_encoder_m.bert.encoder.layer.{TEXT_LAYERS}.intermediate.dense.bias'
+        ),
         'teacher.towers.text_projection.bias': 'text_proj_m.bias',
         'matching_head.classifier.bias': 'itm_head.bias',
     }.items():
@@ -116,7 +118,7 @@ def test_what_does_not_fit_is_listed_all_at_once():
     allowed = ['text_encoder.pooler.', 'visual_encoder.blocks.1.attn.qkv.bias', 'itm_head.weight']
     ours, left_out = albef_to_ours(state, allow=allowed)
     assert {'text_encoder.pooler.dense.weight', 'itm_head.weight'} <= set(left_out)
-    assert {'matching_head.classifier.weight', 'towers.backbone.layers.1.attn.qkv.bias'}.isdisjoint(ours)
+    assert {'matching_head.classifier.weight', 'towers.vision_backbone.layers.1.attn.qkv.bias'}.isdisjoint(ours)
     assert 'matching_head.classifier.bias' in ours
 
 
@@ -149,7 +151,7 @@ def test_tied_tensors_that_differ_are_refused():
     with pytest.raises(ValueError, match=rf'layer.{TEXT_LAYERS + 2}.crossattention.self.value.bias and .* differ'):
         albef_to_ours(state)
     ours = our_model('nlvr2').state_dict()
-    ours['fusion.layers.1.cross_attention.key.weight'] = torch.zeros(C, C)
+    ours['multimodal_backbone.layers.1.cross_attention.key.weight'] = torch.zeros(C, C)
     with pytest.raises(ValueError, match='differ, which are one tensor'):
         ours_to_albef(ours)
 
@@ -174,7 +176,7 @@ def test_position_embeddings_are_resized_on_loading_as_albef_does():
     resized = F.interpolate(grid, size=(3, 3), mode='bicubic', align_corners=False).permute(0, 2, 3, 1).flatten(1, 2)
     model = our_model('retrieval', grid=3, momentum=None)
     model.load_state_dict(albef_to_ours(theirs).state, strict=True)
-    assert torch.equal(model.towers.backbone.pos_embed, torch.cat([before[:, :1], resized], dim=1))
+    assert torch.equal(model.towers.vision_backbone.pos_embed, torch.cat([before[:, :1], resized], dim=1))
 
 
 def test_a_split_bert_is_what_the_encoders_load_themselves(tmp_path):
@@ -193,7 +195,7 @@ def test_a_split_bert_is_what_the_encoders_load_themselves(tmp_path):
     ours = albef_to_ours(theirs).state
     text = BertTextEncoder(50, C, TEXT_LAYERS, 2, 20, checkpoint=str(tmp_path))
     fusion = FusionEncoder(C, C, FUSION_LAYERS, 2, checkpoint=str(tmp_path), first_bert_layer=TEXT_LAYERS)
-    for prefix, encoder in (('towers.text_encoder.', text), ('fusion.', fusion)):
+    for prefix, encoder in (('towers.text_backbone.', text), ('multimodal_backbone.', fusion)):
         encoder.init_weights()
         for key, value in encoder.state_dict().items():
             if 'cross_attention' not in key:

@@ -32,19 +32,19 @@ def shrink(model) -> None:
     towers = model.towers
     if towers.type == 'FeatureTowers':
         return
-    vit = towers.backbone is not None and towers.backbone.type.endswith('VisionTransformer')
-    if vit and isinstance(towers.backbone.arch, str):  # a named one is large
-        towers.backbone.arch = SMALL_VIT
+    vit = towers.vision_backbone is not None and towers.vision_backbone.type.endswith('VisionTransformer')
+    if vit and isinstance(towers.vision_backbone.arch, str):  # a named one is large
+        towers.vision_backbone.arch = SMALL_VIT
         towers.neck.in_channels = 32
-    if towers.backbone is not None and towers.backbone.type.endswith('ResNet'):
-        towers.backbone.update(depth=18, stem_channels=8, base_channels=8)
+    if towers.vision_backbone is not None and towers.vision_backbone.type.endswith('ResNet'):
+        towers.vision_backbone.update(depth=18, stem_channels=8, base_channels=8)
         towers.neck.update(in_channels=64, out_channels=32)
     width = towers.neck.get('out_channels') or towers.neck.in_channels
-    for part in (towers.text_encoder, model.get('fusion'), model.get('answer_decoder')):
+    for part in (towers.text_backbone, model.get('multimodal_backbone'), model.get('answer_decoder')):
         if part is not None:
             part.update(width=32, num_layers=1, num_heads=2)
-    if 'fusion' in model:
-        model.fusion.image_width = width
+    if 'multimodal_backbone' in model:
+        model.multimodal_backbone.image_width = width
     for head in ('matching_head', 'masked_language_head'):
         if head in model:
             model[head].width = 32
@@ -155,7 +155,7 @@ def test_misspelt_keys_are_found():
 
 @pytest.fixture
 def small_files(tmp_path):
-    """Eight generated pictures, ALBEF-style lists, a COCO captions file, a BERT with its vocabulary."""
+    """Eight generated images, ALBEF-style lists, a COCO captions file, a BERT with its vocabulary."""
     from transformers import BertConfig, BertModel
 
     random = np.random.default_rng(0)
@@ -187,19 +187,19 @@ def small_files(tmp_path):
 def test_the_papers_recipe_trains_on_small_files(small_files, name):
     """Two iterations of a recipe and validation, from files alone, with a narrower and shallower model."""
     folder, words = small_files
-    vit = {f'model.towers.backbone.arch.{key}': value for key, value in SMALL_VIT.items()}
+    vit = {f'model.towers.vision_backbone.arch.{key}': value for key, value in SMALL_VIT.items()}
     options = vit | {
-        'model.towers.backbone.init_cfg': None,
+        'model.towers.vision_backbone.init_cfg': None,
         'model.towers.neck.in_channels': 32,
-        'model.towers.text_encoder.width': 32,
-        'model.towers.text_encoder.num_layers': 1,
-        'model.towers.text_encoder.num_heads': 2,
-        'model.towers.text_encoder.vocab_size': words,
-        'model.fusion.width': 32,
-        'model.fusion.image_width': 32,
-        'model.fusion.num_layers': 1,
-        'model.fusion.num_heads': 2,
-        'model.fusion.first_bert_layer': 1,
+        'model.towers.text_backbone.width': 32,
+        'model.towers.text_backbone.num_layers': 1,
+        'model.towers.text_backbone.num_heads': 2,
+        'model.towers.text_backbone.vocab_size': words,
+        'model.multimodal_backbone.width': 32,
+        'model.multimodal_backbone.image_width': 32,
+        'model.multimodal_backbone.num_layers': 1,
+        'model.multimodal_backbone.num_heads': 2,
+        'model.multimodal_backbone.first_bert_layer': 1,
         'model.matching_head.width': 32,
         'model.masked_language_head.width': 32,
         'model.masked_language_head.vocab_size': words,
@@ -223,9 +223,9 @@ def test_the_papers_recipe_trains_on_small_files(small_files, name):
     config = folder / 'small.py'
     config.write_text(
         f"_base_ = ['{ROOT}/configs/sacl/{name}.py']\n"
-        f'model = dict(towers=dict(backbone=dict({shallow}arch=dict(_delete_=True, **{SMALL_VIT}), init_cfg=None)))\n'
+        f'model = dict(towers=dict(vision_backbone=dict({shallow}arch=dict(_delete_=True, **{SMALL_VIT}), init_cfg=None)))\n'
     )
-    options = {key: value for key, value in options.items() if '.backbone.' not in key}
+    options = {key: value for key, value in options.items() if '.vision_backbone.' not in key}
     command = [sys.executable, 'tools/train.py', str(config), '--work-dir', str(folder / 'work'), '--cfg-options']
     done = subprocess.run(
         [*command, *(f'{key}={value}' for key, value in options.items())],

@@ -49,9 +49,7 @@ def test_an_unknown_type():
 
 def test_a_refused_value():
     config = dict(type='TokenReducedViT', arch='deit-t', img_size=32, guide='sound')
-    message = (
-        "the configuration's type 'TokenReducedViT': guide must be 'similarity', 'class', 'text' or 'both', got 'sound'"
-    )
+    message = "the configuration's type 'TokenReducedViT': guide must be 'similarity', 'text' or 'both', got 'sound'"
     assert mistake_of(ValueError, config) == message
 
 

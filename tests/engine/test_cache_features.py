@@ -1,4 +1,4 @@
-"""From pictures to cached features to a trained pair of heads, through the tools."""
+"""From images to cached features to a trained pair of heads, through the tools."""
 
 import cv2
 import numpy as np
@@ -8,7 +8,7 @@ from transformers import BertConfig, BertModel
 
 from sacl_mm.datasets import CachedFeatures
 
-WORDS = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'dark', 'bright', 'picture', 'a']
+WORDS = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'dark', 'bright', 'image', 'a']
 
 
 def test_features_are_cached_once_and_train_heads(tmp_path):
@@ -17,10 +17,10 @@ def test_features_are_cached_once_and_train_heads(tmp_path):
     lines = []
     for number in range(24):
         level = 200 if number % 2 else 40
-        picture = np.clip(rng.normal(level, 20, (40, 40, 3)), 0, 255).astype(np.uint8)
-        cv2.imwrite(str(tmp_path / f'images/{number}.jpg'), picture)
+        image = np.clip(rng.normal(level, 20, (40, 40, 3)), 0, 255).astype(np.uint8)
+        cv2.imwrite(str(tmp_path / f'images/{number}.jpg'), image)
         word = 'bright' if number % 2 else 'dark'
-        lines += [f'{number}.jpg#{k}\ta {word} picture' for k in range(2)]
+        lines += [f'{number}.jpg#{k}\ta {word} image' for k in range(2)]
     (tmp_path / 'Flickr8k.token.txt').write_text('\n'.join(lines) + '\n')
     for name, numbers in (('train', range(16)), ('dev', range(16, 24))):
         (tmp_path / f'Flickr_8k.{name}Images.txt').write_text(''.join(f'{n}.jpg\n' for n in numbers))
@@ -69,7 +69,7 @@ def test_features_are_cached_once_and_train_heads(tmp_path):
     assert torch.equal(features['text_features'][0], features['text_features'][1])  # the same words
     block = features['image_features'].float()[:, :32]  # the mean of stage 3
     torch.testing.assert_close(block.mean(1), torch.zeros(16), atol=1e-3, rtol=0)
-    assert features['texts'][:3] == ['a dark picture', 'a dark picture', 'a bright picture']
+    assert features['texts'][:3] == ['a dark image', 'a dark image', 'a bright image']
     assert features['img_paths'][1].endswith('1.jpg')
     again = tool('cache_features.py', tmp_path / 'features.py', tmp_path / 'out', env=environment)
     assert again.stdout.count('is there already') == 2

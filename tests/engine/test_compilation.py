@@ -7,7 +7,7 @@ from tiny import MERGING, TOWERS, batch, build
 from sacl_mm.engine.runner.resumable_runner import compile_layers
 
 
-@pytest.mark.parametrize('changes', [dict(), dict(towers=dict(TOWERS, backbone=dict(MERGING, guide='both')))])
+@pytest.mark.parametrize('changes', [dict(), dict(towers=dict(TOWERS, vision_backbone=dict(MERGING, guide='both')))])
 def test_compiled_layers_give_the_same_loss_and_gradient(changes):
     models = build(**changes), build(**changes)
     names = list(models[1].state_dict())

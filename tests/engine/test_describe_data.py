@@ -1,4 +1,4 @@
-"""`tools/describe_data.py` on files whose pictures are partly missing, and on the embedded world."""
+"""`tools/describe_data.py` on files whose images are partly missing, and on the embedded world."""
 
 import json
 
@@ -9,7 +9,7 @@ def described(config):
     return tool('describe_data.py', config).stdout
 
 
-def test_counts_and_missing_pictures(tmp_path):
+def test_counts_and_missing_images(tmp_path):
     pairs = [dict(image=f'{number}.jpg', caption=[f'caption {number}', 'another']) for number in range(3)]
     (tmp_path / 'pairs.json').write_text(json.dumps(pairs))
     (tmp_path / '1.jpg').write_bytes(b'')
@@ -23,7 +23,7 @@ def test_counts_and_missing_pictures(tmp_path):
     assert 'val, first sample: 0.jpg | caption 0' in described(config)
 
 
-def test_drawn_pictures_and_equal_splits(tmp_path):
+def test_drawn_images_and_equal_splits(tmp_path):
     small = {'train': 250, 'val': 20, 'test': 20}
     loaders = [f'{name}_dataloader = dict(dataset=dict(num_images={images}))' for name, images in small.items()]
     base = f"_base_ = ['{ROOT}/configs/shape_world/vqa.py']"

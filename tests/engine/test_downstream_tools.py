@@ -7,8 +7,8 @@ import torch
 from command_line import tool
 
 TINY_TOWERS = [
-    'model.towers.backbone.base_channels=8',
-    'model.towers.backbone.stem_channels=8',
+    'model.towers.vision_backbone.base_channels=8',
+    'model.towers.vision_backbone.stem_channels=8',
     'model.towers.neck.in_channels=64',
 ]
 LOGGING = ['default_hooks.logger.interval=1', 'train_cfg.max_epochs=1', 'train_cfg.val_interval=1']
@@ -104,7 +104,7 @@ def test_a_blind_twin_needs_one_option(trained, tmp_path):
 @pytest.mark.parametrize(
     ('task', 'start', 'options', 'message'),
     [
-        ('vqa', 'pretrain', ['model.towers.text_encoder.max_length=50'], 'of another shape'),
+        ('vqa', 'pretrain', ['model.towers.text_backbone.max_length=50'], 'of another shape'),
         ('nlvr2', 'vqa', [], 'unknown: answer_decoder.'),
         ('retrieval', 'vqa', [], 'missing: '),
         # A training may start from it with a new decoder; a test would measure random weights.

@@ -23,7 +23,7 @@ class Model(BaseModule):
     def __init__(self, **init_cfg):
         super().__init__()
         self.towers = BaseModule()
-        self.towers.backbone = Part(dict(type='Pretrained', **init_cfg))
+        self.towers.vision_backbone = Part(dict(type='Pretrained', **init_cfg))
 
 
 NEEDED = {
@@ -45,7 +45,7 @@ def check(tmp_path):
         check_pretrained_parts(model)
         torch.testing.assert_close(dict(model.state_dict()), before)  # nothing is changed
         model.init_weights()
-        torch.testing.assert_close(model.towers.backbone.layer.weight, NEEDED['layer.weight'])
+        torch.testing.assert_close(model.towers.vision_backbone.layer.weight, NEEDED['layer.weight'])
 
     return call
 

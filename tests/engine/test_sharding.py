@@ -23,12 +23,12 @@ FULL = dict(
     queue_size=32,
     momentum=dict(decay=0.9, mlm_distillation=0.4),
 )
-REDUCED = dict(TOWERS['backbone'], type='TokenReducedViT', reduction_layers=(1,), guide='class')
-MERGING = dict(FULL, towers=dict(TOWERS, backbone=dict(REDUCED, guide='both', keep_rate=0.5)))
+REDUCED = dict(TOWERS['vision_backbone'], type='TokenReducedViT', reduction_layers=(1,), guide='similarity')
+MERGING = dict(FULL, towers=dict(TOWERS, vision_backbone=dict(REDUCED, guide='both', keep_rate=0.5)))
 FROZEN_AND_CHECKPOINTED = dict(
     FULL,
-    towers=dict(TOWERS, backbone=REDUCED, freeze_backbone=True, checkpoint_rows=2),
-    fusion=dict(model_config()['fusion'], checkpoint_rows=3),
+    towers=dict(TOWERS, vision_backbone=REDUCED, freeze_backbone=True, checkpoint_rows=2),
+    multimodal_backbone=dict(model_config()['multimodal_backbone'], checkpoint_rows=3),
 )
 
 
@@ -63,7 +63,7 @@ def train_sharded(rank: int, changes: dict) -> tuple[int, float, list, dict]:
     ('changes', 'layers'),
     # Two layers each of image, text and fusion encoder, and of the teacher's; a layer that reduces tokens is called in parts,
     # and one that reads merged ones.
-    [(FULL, 12), (FROZEN_AND_CHECKPOINTED, 10), (MERGING, 8)],
+    [(FULL, 12), (FROZEN_AND_CHECKPOINTED, 8), (MERGING, 8)],
 )
 def test_two_sharded_processes_train_as_one_plain_one(changes, layers):
     curve, weights = train(build(**changes))
@@ -85,8 +85,10 @@ def evaluate(rank: int) -> tuple[int, list]:
     fingerprint_of(model.towers)  # as the re-ranking loop does
     with torch.no_grad():
         for _ in range(rank + 1):  # not as often on each process, and past the model's own forward pass
-            image, text = model.encode(samples := batch(model))
-            logits = model.matching_logits(model.fusion.project(image.tokens), text.tokens, samples['text_mask'])
+            image, text = model.extract_feat(samples := batch(model))
+            logits = model.matching_logits(
+                model.multimodal_backbone.project(image.tokens), text.tokens, samples['text_mask']
+            )
     release_weights(model)
     return len(logits), train(model, rank, 2, steps=1)[0]
 
@@ -105,8 +107,8 @@ def read_pairs(rank: int) -> tuple[int, torch.Tensor, torch.Tensor]:
         layers = shard(encoder, 'cpu') if sharded else 0
         if sharded:
             gather_weights(encoder)
-        text, pictures, mask = torch.randn(2, 5, 32), torch.randn(4, 6, 32), torch.ones(2, 5, dtype=torch.bool)
-        outputs.append(encoder(text, mask, encoder.project(pictures), torch.tensor([0, 1]), torch.tensor([2, 3])))
+        text, images, mask = torch.randn(2, 5, 32), torch.randn(4, 6, 32), torch.ones(2, 5, dtype=torch.bool)
+        outputs.append(encoder(text, mask, encoder.project(images), torch.tensor([[0, 2], [1, 3]])))
     return layers, *(output.detach() for output in outputs)
 
 
@@ -122,7 +124,7 @@ def prepared(folder: str, image_size: int = 32) -> ShardingStrategy:
         env_kwargs=dict(launcher='pytorch', randomness=dict(seed=0)),
         log_kwargs=dict(log_level='ERROR'),
     )
-    towers = dict(TOWERS, backbone=dict(TOWERS['backbone'], img_size=image_size))
+    towers = dict(TOWERS, vision_backbone=dict(TOWERS['vision_backbone'], img_size=image_size))
     optimizer = dict(type='AdamW', lr=1e-3, fused=True)
     strategy.prepare(build(**FULL, towers=towers), optim_wrapper=dict(type='OptimWrapper', optimizer=optimizer))
     return strategy
@@ -141,7 +143,7 @@ def whole_weights(strategy: ShardingStrategy) -> dict:
 
 
 def save_and_load(rank: int, folder: str) -> list[dict]:
-    """The weights of a training, of one that is resumed, and of a model for larger pictures that starts from them."""
+    """The weights of a training, of one that is resumed, and of a model for larger images that starts from them."""
     strategy, path = prepared(folder), f'{folder}/checkpoint.pth'
     advance(strategy, rank, 0)
     strategy.save_checkpoint(path, extra_ckpt=dict(meta=dict(iter=1)))
@@ -158,9 +160,9 @@ def test_a_checkpoint_is_whole_and_goes_on_bit_for_bit(tmp_path):
     (uninterrupted, resumed, larger), _ = run_on_processes(2, save_and_load, str(tmp_path))
     assert all(torch.equal(value, resumed[name]) for name, value in uninterrupted.items())
     saved = torch.load(tmp_path / 'checkpoint.pth', weights_only=True)
-    plain = build(**FULL, towers=dict(TOWERS, backbone=dict(TOWERS['backbone'], img_size=48)))
+    plain = build(**FULL, towers=dict(TOWERS, vision_backbone=dict(TOWERS['vision_backbone'], img_size=48)))
     plain.load_state_dict(saved['state_dict'])
-    assert larger['towers.backbone.pos_embed'].shape[1] == 37  # resized, as without sharding
+    assert larger['towers.vision_backbone.pos_embed'].shape[1] == 37  # resized, as without sharding
     assert all(torch.equal(value, larger[name]) for name, value in plain.state_dict().items())
 
 

@@ -15,8 +15,8 @@ from mmengine.utils import digit_version
 from sacl_mm.engine.launch import run_tool
 
 SMALL = [
-    'model.towers.backbone.base_channels=8',
-    'model.towers.backbone.stem_channels=8',
+    'model.towers.vision_backbone.base_channels=8',
+    'model.towers.vision_backbone.stem_channels=8',
     'model.towers.neck.in_channels=64',
     'train_dataloader.dataset.num_images=48',
     'train_dataloader.batch_size=16',

@@ -1,6 +1,6 @@
 import torch
 
-from sacl_mm.functional.masking import PredictedFirst, mask_tokens
+from sacl_mm.functional.masking import mask_tokens
 
 
 def texts(count=400, length=22):
@@ -43,22 +43,3 @@ def test_the_draw_follows_the_text_not_its_place_or_padding():
     assert torch.equal(longer.token_ids_BL[:, :22], whole.token_ids_BL)
     other = mask_tokens(ids, mask, torch.arange(50), seed=4, mask_token=4, vocab_size=89)
     assert not torch.equal(other.predict_BL, whole.predict_BL)
-
-
-def test_what_is_predicted_comes_first_and_is_found_again():
-    ids, mask = texts(50)
-    predict = mask_tokens(ids, mask, torch.arange(50), seed=1, mask_token=4, vocab_size=89).predict_BL
-    predict[3] = False
-    predicted = PredictedFirst(predict)
-    x = torch.randn(50, 22, 3)
-    sorted_x = predicted.sort(x)
-    assert predicted.most == predict.sum(dim=1).max()
-    assert torch.equal(predicted.take(sorted_x[:, : predicted.most]), x[predict])
-    for row, is_predicted, before in zip(sorted_x, predict, x, strict=True):
-        assert torch.equal(row, torch.cat([before[is_predicted], before[~is_predicted]]))
-
-
-def test_where_nothing_is_predicted_there_is_still_a_token():
-    predicted = PredictedFirst(torch.zeros(4, 6, dtype=torch.bool))
-    assert predicted.most == 1
-    assert predicted.take(predicted.sort(torch.ones(4, 6, 3))[:, :1]).shape == (0, 3)

@@ -1,4 +1,4 @@
-"""Questions and statements about pictures."""
+"""Questions and statements about images."""
 
 import pytest
 import torch
@@ -28,8 +28,8 @@ def test_answers_are_those_of_the_test_loop(tmp_path):
 
 
 @pytest.mark.parametrize('loads', [False, True])
-def test_statements_about_two_pictures(tmp_path, loads):
-    """Drawn pictures that are resized, and a pipeline that loads both in `ApplyToList`."""
+def test_statements_about_two_images(tmp_path, loads):
+    """Drawn images that are resized, and a pipeline that loads both in `ApplyToList`."""
     pipeline = [TOKENIZE, PIPELINE[-1]]
     options = dict(num_groups=2, image_size=32, test_mode=True)
     dataset = dict(type='ShapeWorldPairs', **options, pipeline=pipeline)

@@ -1,4 +1,4 @@
-"""Bad checkpoints, pictures and texts are named; no part of a model is random; the example runs."""
+"""Bad checkpoints, images and texts are named; no part of a model is random; the example runs."""
 
 import textwrap
 from pathlib import Path
@@ -18,8 +18,8 @@ from sacl_mm.user_error import UserError
 def test_weights_come_from_the_checkpoint_alone(tmp_path):
     config, checkpoint, _ = saved(tmp_path, 'SACLPretrain')
     cfg = Config.fromfile(config)
-    cfg.model.towers.text_encoder.checkpoint = cfg.model.fusion.checkpoint = str(tmp_path / 'no_bert')
-    cfg.model.towers.backbone.init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'no_vit.pth'))
+    cfg.model.towers.text_backbone.checkpoint = cfg.model.multimodal_backbone.checkpoint = str(tmp_path / 'no_bert')
+    cfg.model.towers.vision_backbone.init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'no_vit.pth'))
     cfg.model.reference_checkpoint = str(tmp_path / 'no_reference.pth')
     cfg.model.contrastive_loss.policy.alpha = 0.0
     before = cfg.pretty_text
@@ -33,7 +33,9 @@ def test_weights_come_from_the_checkpoint_alone(tmp_path):
 def test_no_part_of_the_model_is_left_at_random(tmp_path):
     config, _, _ = saved(tmp_path, 'ImageTextRetrieval')
     _, checkpoint, _ = saved(tmp_path, 'DualEncoder')
-    with pytest.raises(UserError, match=r'DualEncoder.pth.*missing: fusion\..* Is it of this configuration'):
+    with pytest.raises(
+        UserError, match=r'DualEncoder.pth.*missing: .*multimodal_backbone\..* Is it of this configuration'
+    ):
         ImageTextInferencer(config, checkpoint)
 
 
@@ -98,7 +100,7 @@ def test_bad_configurations(tmp_path):
 @pytest.mark.parametrize(
     ('dataset', 'message'),
     [
-        (dict(type='CachedFeatures', ann_file='x.pt'), r'\(CachedFeatures\) has no pipeline for pictures'),
+        (dict(type='CachedFeatures', ann_file='x.pt'), r'\(CachedFeatures\) has no pipeline for images'),
         *(
             (dict(WORLD, pipeline=[dict(type=kind, root='x'), *PIPELINE]), rf'stored features \({kind}\)')
             for kind in ('LoadImageGrid', 'LoadImageTokens')
@@ -106,7 +108,7 @@ def test_bad_configurations(tmp_path):
         (dict(type='ShapeWorld', num_images=6, pipeline=PIPELINE), 'set test_dataloader.dataset.image_size'),
     ],
 )
-def test_models_that_see_no_pictures(tmp_path, dataset, message):
+def test_models_that_see_no_images(tmp_path, dataset, message):
     with pytest.raises(ValueError, match=message):
         load(tmp_path, 'DualEncoder', dataset=dataset)
 
@@ -121,38 +123,38 @@ def test_a_configuration_without_a_test_loader_is_used_as_in_validation(tmp_path
 # ------------------------------------------------------------------------------------------------ mistakes
 def test_wrong_tasks_are_named(tmp_path):
     inferencer, _ = load(tmp_path, 'DualEncoder')
-    picture = arrays()[0]
+    image = arrays()[0]
     for call, message in (
-        (lambda: inferencer.match([picture], ['a']), r'match\(\) needs .* ImageTextRetrieval .*is of type DualEncoder'),
-        (lambda: inferencer.answer([picture], ['a']), r'answer\(\) needs .*vqa.py'),
-        (lambda: inferencer.is_true([picture], [picture], ['a']), r'is_true\(\) needs .*nlvr2.py'),
-        (lambda: inferencer.search(['a'], [picture], rerank=True), r're-ranking \(rerank=True\) needs'),
-        (lambda: inferencer.search(['a'], [picture], k=0), 'k must be a whole number of at least 1, got 0'),
-        (lambda: inferencer.search(['a'], [picture], k=1.5), 'k must be a whole number'),
-        (lambda: inferencer.search(['a'], [picture], candidates='2'), 'candidates must be a whole number'),
+        (lambda: inferencer.match([image], ['a']), r'match\(\) needs .* ImageTextRetrieval .*is of type DualEncoder'),
+        (lambda: inferencer.answer([image], ['a']), r'answer\(\) needs .*vqa.py'),
+        (lambda: inferencer.is_true([image], [image], ['a']), r'is_true\(\) needs .*nlvr2.py'),
+        (lambda: inferencer.search(['a'], [image], rerank=True), r're-ranking \(rerank=True\) needs'),
+        (lambda: inferencer.search(['a'], [image], k=0), 'k must be a whole number of at least 1, got 0'),
+        (lambda: inferencer.search(['a'], [image], k=1.5), 'k must be a whole number'),
+        (lambda: inferencer.search(['a'], [image], candidates='2'), 'candidates must be a whole number'),
         (lambda: inferencer.embed_texts(['\ud800 red']), r'texts.0. has half a character'),
     ):
         with pytest.raises(ValueError, match=message):
             call()
-    assert len(inferencer.search(['a'], [picture], k=3)[0]) == 1
+    assert len(inferencer.search(['a'], [image], k=3)[0]) == 1
 
 
-def test_bad_pictures_and_texts_are_named(tmp_path):
+def test_bad_images_and_texts_are_named(tmp_path):
     inferencer, _ = load(tmp_path, 'ImageTextRetrieval')
     good = arrays()[0]
-    (tmp_path / 'text.png').write_text('no picture')
-    for pictures, message in (
-        ([], 'pictures is empty'),
-        ('a.png', 'pictures must be a list of paths.* got a str'),
+    (tmp_path / 'text.png').write_text('no image')
+    for images, message in (
+        ([], 'images is empty'),
+        ('a.png', 'images must be a list of paths.* got a str'),
         (good, 'must be a list .* got a ndarray'),
         ([good, str(tmp_path / 'text.png')], r'text.png: no image of a format that is read'),
-        ([good, good[..., :2]], r'pictures\[1\] must be an array .* got uint8 of shape \(32, 32, 2\)'),
-        ([good.astype(np.float32)], r'pictures\[0\] must be .* got float32'),
-        ([good, None], r'pictures\[1\] must be a path, .* got NoneType'),
+        ([good, good[..., :2]], r'images\[1\] must be an array .* got uint8 of shape \(32, 32, 2\)'),
+        ([good.astype(np.float32)], r'images\[0\] must be .* got float32'),
+        ([good, None], r'images\[1\] must be a path, .* got NoneType'),
     ):
         with pytest.raises(ValueError, match=message):
-            inferencer.embed_images(pictures)
-    with pytest.raises(FileNotFoundError, match=r"pictures\[1\] 'nowhere.png' does not exist"):
+            inferencer.embed_images(images)
+    with pytest.raises(FileNotFoundError, match=r"images\[1\] 'nowhere.png' does not exist"):
         inferencer.embed_images([good, 'nowhere.png'])
     for texts, message in (
         ([], 'texts is empty'),
@@ -162,7 +164,7 @@ def test_bad_pictures_and_texts_are_named(tmp_path):
     ):
         with pytest.raises(ValueError, match=message):
             inferencer.embed_texts(texts)
-    with pytest.raises(ValueError, match='there are 2 pictures, 1 texts'):
+    with pytest.raises(ValueError, match='there are 2 images, 1 texts'):
         inferencer.match([good, good], ['a'])
     with pytest.raises(ValueError, match='batch_size must be a whole number of at least 1'):
         ImageTextInferencer('x.py', 'x.pth', batch_size=0)

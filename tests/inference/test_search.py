@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from inferencers import FILES, PICTURES, arrays, captions, encoded, load, plain_logits, write
+from inferencers import FILES, IMAGES, arrays, captions, encoded, load, plain_logits, write
 from mmengine.dataset import pseudo_collate
 from PIL import Image
 from tiny import MERGING, PIPELINE, TOWERS
@@ -19,30 +19,30 @@ def test_features_are_those_of_the_test_loop(tmp_path, kind):
     inferencer, model = load(tmp_path, kind)
     batch, _, _ = encoded(model)
     samples = model.predict(batch)
-    images, texts = inferencer.embed_images(arrays()), inferencer.embed_texts(captions())
-    torch.testing.assert_close(images, torch.stack([sample.image_feature for sample in samples]).detach())
+    features, texts = inferencer.embed_images(arrays()), inferencer.embed_texts(captions())
+    torch.testing.assert_close(features, torch.stack([sample.image_feature for sample in samples]).detach())
     torch.testing.assert_close(texts, torch.cat([sample.text_features for sample in samples]).detach())
-    (images.sum() * torch.nn.Parameter(torch.ones(1))).backward()  # no tensors of inference mode
+    (features.sum() * torch.nn.Parameter(torch.ones(1))).backward()  # no tensors of inference mode
 
 
-def test_features_do_not_depend_on_batches_or_on_the_form_of_a_picture(tmp_path):
+def test_features_do_not_depend_on_batches_or_on_the_form_of_an_image(tmp_path):
     inferencer, _ = load(tmp_path, 'DualEncoder', batch_size=100)
-    images, texts = inferencer.embed_images(arrays()), inferencer.embed_texts(captions())
+    features, texts = inferencer.embed_images(arrays()), inferencer.embed_texts(captions())
     inferencer.batch_size = 1
-    torch.testing.assert_close(inferencer.embed_images(arrays()), images)
+    torch.testing.assert_close(inferencer.embed_images(arrays()), features)
     torch.testing.assert_close(inferencer.embed_texts(captions()), texts)
     inferencer.batch_size = 100
     paths = write(tmp_path, arrays())
-    pil = [Image.fromarray(picture[..., ::-1]) for picture in arrays()]
-    for pictures in (paths, [Path(path) for path in paths], pil, [Image.open(path).convert('RGBA') for path in paths]):
-        assert torch.equal(inferencer.embed_images(pictures), images)
+    pil = [Image.fromarray(image[..., ::-1]) for image in arrays()]
+    for images in (paths, [Path(path) for path in paths], pil, [Image.open(path).convert('RGBA') for path in paths]):
+        assert torch.equal(inferencer.embed_images(images), features)
     assert torch.equal(inferencer.embed_images([pil[0], paths[1], arrays()[2]]), inferencer.embed_images(paths[:3]))
 
 
 def test_a_photograph_taken_sideways_is_turned_in_every_form(tmp_path):
-    picture, exif = Image.fromarray(np.random.default_rng(0).integers(0, 255, (8, 12, 3), np.uint8)), Image.Exif()
+    image, exif = Image.fromarray(np.random.default_rng(0).integers(0, 255, (8, 12, 3), np.uint8)), Image.Exif()
     exif[0x0112] = 6
-    picture.save(tmp_path / 'sideways.png', exif=exif)
+    image.save(tmp_path / 'sideways.png', exif=exif)
     by_path = LoadImage()(dict(img_path=str(tmp_path / 'sideways.png')))['img']
     assert by_path.shape == (12, 8, 3)
     assert np.array_equal(LoadImage()(dict(img_path=Image.open(tmp_path / 'sideways.png')))['img'], by_path)
@@ -62,8 +62,8 @@ def test_files_go_through_the_configurations_own_pipeline(tmp_path):
     del dataset['type']
     samples = model.predict(model.data_preprocessor(pseudo_collate(list(ImageTextPairs(**dataset))), False))
     expected = torch.stack([sample.image_feature for sample in samples]).detach()
-    for pictures in (paths, [cv2.imread(path) for path in paths]):
-        torch.testing.assert_close(inferencer.embed_images(pictures), expected)
+    for images in (paths, [cv2.imread(path) for path in paths]):
+        torch.testing.assert_close(inferencer.embed_images(images), expected)
     expected = torch.cat([sample.text_features for sample in samples]).detach()
     torch.testing.assert_close(inferencer.embed_texts(texts), expected)
     assert torch.equal(inferencer.embed_images(paths[:1]), inferencer.embed_images([Image.open(paths[0])]))
@@ -84,21 +84,21 @@ def assert_hits(got, expected):
         assert [hit.score for hit in ours] == pytest.approx([score for _, score in theirs], abs=1e-4)
 
 
-@pytest.mark.parametrize('backbone', [TOWERS['backbone'], MERGING], ids=['all tokens', 'merged'])
+@pytest.mark.parametrize('backbone', [TOWERS['vision_backbone'], MERGING], ids=['all tokens', 'merged'])
 @pytest.mark.parametrize('score', ['itm', 'itm+itc', 'itm+itc/temperature'])
 def test_search_reranks_each_querys_candidates(tmp_path, score, backbone):
     loop = dict(type='RerankingTestLoop', k=3, score=score)
-    inferencer, model = load(tmp_path, 'ImageTextRetrieval', test_cfg=loop, backbone=backbone)
+    inferencer, model = load(tmp_path, 'ImageTextRetrieval', test_cfg=loop, vision_backbone=backbone)
     _, image, text = encoded(model)
     cosine, matches = image.feature @ text.feature.t(), plain_logits(model)[..., 1]
     second = matches + {'itm': 0, 'itm+itc': 1, 'itm+itc/temperature': 1 / 0.07}[score] * cosine
-    pictures, texts = arrays(), captions()
-    assert_hits(inferencer.search(texts, pictures, k=2), plain_hits(cosine.t(), second.t(), 2, 3))
-    assert_hits(inferencer.search_texts(pictures, texts, k=2), plain_hits(cosine, second, 2, 3))
-    assert_hits(inferencer.search(texts, pictures, 2, candidates=5), plain_hits(cosine.t(), second.t(), 2, 5))
-    assert_hits(inferencer.search_texts(pictures, texts, k=5), plain_hits(cosine, second, 5, 5))
-    assert_hits(inferencer.search(texts, pictures, 2, rerank=False), plain_hits(cosine.t(), cosine.t(), 2, 99))
-    assert_hits(inferencer.search_texts(pictures, texts, 99, rerank=False), plain_hits(cosine, cosine, 99, 99))
+    images, texts = arrays(), captions()
+    assert_hits(inferencer.search(texts, images, k=2), plain_hits(cosine.t(), second.t(), 2, 3))
+    assert_hits(inferencer.search_texts(images, texts, k=2), plain_hits(cosine, second, 2, 3))
+    assert_hits(inferencer.search(texts, images, 2, candidates=5), plain_hits(cosine.t(), second.t(), 2, 5))
+    assert_hits(inferencer.search_texts(images, texts, k=5), plain_hits(cosine, second, 5, 5))
+    assert_hits(inferencer.search(texts, images, 2, rerank=False), plain_hits(cosine.t(), cosine.t(), 2, 99))
+    assert_hits(inferencer.search_texts(images, texts, 99, rerank=False), plain_hits(cosine, cosine, 99, 99))
 
 
 def test_of_a_gallery_with_features_only_candidates_are_opened(tmp_path):
@@ -107,8 +107,8 @@ def test_of_a_gallery_with_features_only_candidates_are_opened(tmp_path):
     features, text_features = inferencer.embed_images(paths), inferencer.embed_texts(texts)
     expected = inferencer.search(texts[:1], paths, k=1, candidates=2)
     by_cosine = inferencer.search(texts[:1], paths, k=2, rerank=False)
-    for number in set(range(PICTURES)) - {hit.index for hit in by_cosine[0]}:
-        Path(paths[number]).write_text('no picture')
+    for number in set(range(IMAGES)) - {hit.index for hit in by_cosine[0]}:
+        Path(paths[number]).write_text('no image')
     assert inferencer.search(texts[:1], paths, k=1, candidates=2, features=features) == expected
     assert inferencer.search(texts[:1], paths, k=2, rerank=False, features=features) == by_cosine
     with pytest.raises(ValueError, match='png: no image of a format'):
@@ -120,12 +120,12 @@ def test_of_a_gallery_with_features_only_candidates_are_opened(tmp_path):
 
 
 # ------------------------------------------------------------------------------------------------ tasks
-@pytest.mark.parametrize('backbone', [TOWERS['backbone'], MERGING], ids=['all tokens', 'merged'])
+@pytest.mark.parametrize('backbone', [TOWERS['vision_backbone'], MERGING], ids=['all tokens', 'merged'])
 def test_match_is_the_matching_heads_probability(tmp_path, backbone):
-    inferencer, model = load(tmp_path, 'SACLPretrain', backbone=backbone)
+    inferencer, model = load(tmp_path, 'SACLPretrain', vision_backbone=backbone)
     probabilities = plain_logits(model).softmax(dim=-1)[..., 1]
-    pictures, texts = arrays(), captions()
-    pairs = [(n, (5 * n + 1) % len(texts)) for n in range(PICTURES)]
-    got = inferencer.match([pictures[n] for n, _ in pairs], [texts[t] for _, t in pairs])
+    images, texts = arrays(), captions()
+    pairs = [(n, (5 * n + 1) % len(texts)) for n in range(IMAGES)]
+    got = inferencer.match([images[n] for n, _ in pairs], [texts[t] for _, t in pairs])
     torch.testing.assert_close(got, torch.stack([probabilities[n, t] for n, t in pairs]))
     assert got.std() > 0.01

@@ -32,11 +32,11 @@ def test_pretraining_has_the_same_loss_and_gradients(rows, length_buckets):
     """The contrastive loss still compares all pairs of the batch."""
     model = build().double()
     data = batch(model, count=7)
-    model.towers.text_encoder.length_buckets = model.fusion.length_buckets = length_buckets
+    model.towers.text_backbone.length_buckets = model.multimodal_backbone.length_buckets = length_buckets
     data['images'] = data['images'].double()
     results = []
     for checkpoint_rows in (None, rows):
-        model.towers.checkpoint_rows = model.fusion.checkpoint_rows = checkpoint_rows
+        model.towers.checkpoint_rows = model.multimodal_backbone.checkpoint_rows = checkpoint_rows
         model.zero_grad()
         loss, _ = model.parse_losses(model.loss(data))
         loss.backward()
@@ -47,7 +47,7 @@ def test_pretraining_has_the_same_loss_and_gradients(rows, length_buckets):
 def test_batch_normalisation_would_see_a_chunk_alone():
     resnet = dict(type='mmpretrain.ResNet', depth=18, out_indices=(3,))
     towers = TOWERS | dict(
-        backbone=resnet, neck=dict(type='ImageTokenNeck', in_channels=512, out_channels=32), checkpoint_rows=2
+        vision_backbone=resnet, neck=dict(type='ImageTokenNeck', in_channels=512, out_channels=32), checkpoint_rows=2
     )
     model, images = MODELS.build(dict(towers, _scope_='sacl_mm')), torch.zeros(4, 3, 32, 32)
     with pytest.raises(ValueError, match='norm_eval=True'):

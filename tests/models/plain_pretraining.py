@@ -1,6 +1,6 @@
 """A pre-training loss in the order of operations of ALBEF's equations (arXiv 2107.07651, Sec. 3), which nothing makes fast:
 
-every text of a pass gets its own copy of the picture and of its keys and values; matching and not matching pairs are two
+every text of a pass gets its own copy of the image and of its keys and values; matching and not matching pairs are two
 passes over all layers and tokens; attention is written out; the vocabulary is predicted at every position, and what was not
 masked is left out afterwards; the contrast has all its similarities at once.
 """
@@ -16,21 +16,21 @@ from sacl_mm.functional.masking import mask_tokens
 def plain_losses(model, batch: dict) -> dict[str, Tensor]:
     """`loss_itc`, `loss_itm` and `loss_mlm` of a `SACLPretrain` with InfoNCE's weights, on one process, with dropout off."""
     teacher = model.teacher
-    pictures, features, texts, text_features = towers(model.towers, batch, batch['token_ids'])
+    images, features, texts, text_features = towers(model.towers, batch, batch['token_ids'])
     with torch.no_grad():
         taught, taught_features, _, taught_text_features = towers(teacher.towers, batch, batch['token_ids'])
     return dict(
         loss_itc=contrast(model, batch, features, text_features, taught_features, taught_text_features),
-        loss_itm=matching(model, batch, pictures, features, texts, text_features),
-        loss_mlm=masked_language(model, batch, pictures, taught),
+        loss_itm=matching(model, batch, images, features, texts, text_features),
+        loss_mlm=masked_language(model, batch, images, taught),
     )
 
 
 def towers(model, batch: dict, token_ids_BL: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    pictures_BNC = model.neck(model.backbone(batch['images']))
-    texts_BLC = model.text_encoder(token_ids_BL, batch['text_mask'])
-    features = F.normalize(model.image_projection(pictures_BNC[:, 0]), dim=-1)
-    return pictures_BNC, features, texts_BLC, F.normalize(model.text_projection(texts_BLC[:, 0]), dim=-1)
+    images_BNC = model.neck(model.vision_backbone(batch['images']))[-1]
+    texts_BLC = model.text_backbone(token_ids_BL, batch['text_mask'])
+    features = F.normalize(model.image_projection(images_BNC[:, 0]), dim=-1)
+    return images_BNC, features, texts_BLC, F.normalize(model.text_projection(texts_BLC[:, 0]), dim=-1)
 
 
 def contrast(model, batch: dict, image_BE, text_BE, taught_image_BE, taught_text_BE) -> Tensor:
@@ -52,35 +52,35 @@ def contrast(model, batch: dict, image_BE, text_BE, taught_image_BE, taught_text
     return sum(losses) / 2
 
 
-def matching(model, batch: dict, pictures_BNC, image_BE, texts_BLC, text_BE) -> Tensor:
+def matching(model, batch: dict, images_BNC, image_BE, texts_BLC, text_BE) -> Tensor:
     mask_BL, ids = batch['text_mask'], batch['image_ids']
     similarity_BB = (image_BE @ text_BE.t() / model.contrastive_loss.temperature).detach()
     same_BB = ids[:, None] == ids[None]
-    text_of_B, picture_of_B = (
+    text_of_B, image_of_B = (
         sample_hard_negatives(scores, same_BB, batch['text_ids'], batch['text_ids'], 2 * model.draw + direction)
         for direction, scores in enumerate((similarity_BB, similarity_BB.t()))
     )
-    positive_BLC = fuse(model.fusion, texts_BLC, mask_BL, pictures_BNC)
+    positive_BLC = fuse(model.multimodal_backbone, texts_BLC, mask_BL, images_BNC)
     negative_RLC = fuse(
-        model.fusion,
+        model.multimodal_backbone,
         torch.cat([texts_BLC[text_of_B], texts_BLC]),
         torch.cat([mask_BL[text_of_B], mask_BL]),
-        torch.cat([pictures_BNC, pictures_BNC[picture_of_B]]),
+        torch.cat([images_BNC, images_BNC[image_of_B]]),
     )
     logits_R2 = model.matching_head.classifier(torch.cat([positive_BLC, negative_RLC])[:, 0])
     return F.cross_entropy(logits_R2, torch.tensor([1] * len(ids) + [0] * 2 * len(ids)))
 
 
-def masked_language(model, batch: dict, pictures_BNC, taught_BNC) -> Tensor:
+def masked_language(model, batch: dict, images_BNC, taught_BNC) -> Tensor:
     mask_BL, size = batch['text_mask'], model.data_preprocessor.vocab_size
     masked = mask_tokens(batch['token_ids'], mask_BL, batch['text_ids'], model.draw, model.mask_token, size)
 
-    def log_probability(side, pictures_BNC: Tensor) -> Tensor:
-        texts_BLC = side.towers.text_encoder(masked.token_ids_BL, mask_BL)
-        fused_BLC = fuse(side.fusion, texts_BLC, mask_BL, pictures_BNC)
-        return side.masked_language_head(fused_BLC, side.towers.text_encoder.word_embeddings.weight).log_softmax(dim=2)
+    def log_probability(side, images_BNC: Tensor) -> Tensor:
+        texts_BLC = side.towers.text_backbone(masked.token_ids_BL, mask_BL)
+        fused_BLC = fuse(side.multimodal_backbone, texts_BLC, mask_BL, images_BNC)
+        return side.masked_language_head(fused_BLC, side.towers.text_backbone.word_embeddings.weight).log_softmax(dim=2)
 
-    log_p_BLV = log_probability(model, pictures_BNC)
+    log_p_BLV = log_probability(model, images_BNC)
     with torch.no_grad():
         soft_BLV = log_probability(model.teacher, taught_BNC).exp()
     target_BL = batch['token_ids'].masked_fill(~masked.predict_BL, -100)
@@ -90,12 +90,12 @@ def masked_language(model, batch: dict, pictures_BNC, taught_BNC) -> Tensor:
     return (1 - share) * hard + share * soft
 
 
-def fuse(fusion, text_RLC: Tensor, mask_RL: Tensor, picture_RNC: Tensor) -> Tensor:
-    """BERT's layers with cross-attention; row r reads picture r."""
+def fuse(fusion, text_RLC: Tensor, mask_RL: Tensor, image_RNC: Tensor) -> Tensor:
+    """BERT's layers with cross-attention; row r reads image r."""
     for layer in fusion.layers:
         for attention, norm, context, seen in (
             (layer.self_attention, layer.self_attention_norm, text_RLC, mask_RL),
-            (layer.cross_attention, layer.cross_attention_norm, picture_RNC, None),
+            (layer.cross_attention, layer.cross_attention_norm, image_RNC, None),
         ):
             context = text_RLC if attention is layer.self_attention else context
             text_RLC = norm(text_RLC + attend(attention, text_RLC, context, seen))

@@ -55,9 +55,9 @@ def test_the_gradient_of_what_is_asked_for():
     """Through means and sizes, in the transformer and in the fusion encoder: as finite differences have it."""
     torch.manual_seed(0)
     model = build_vqa()
-    model.towers.backbone = MODELS.build(dict(MERGING, guide='both', keep_rate=0.5, reduction_layers=(1, 2)))
+    model.towers.vision_backbone = MODELS.build(dict(MERGING, guide='both', keep_rate=0.5, reduction_layers=(1, 2)))
     model.double().eval()
-    for weight in model.parameters():  # so that pictures matter
+    for weight in model.parameters():  # so that images matter
         torch.nn.init.normal_(weight, std=0.3)
     data = questions(model)
     data |= dict(images=data['images'].double())
@@ -67,7 +67,7 @@ def test_the_gradient_of_what_is_asked_for():
         return (model.fuse(data) * reading).sum()
 
     read().backward()
-    for layer in model.towers.backbone.text_queries.values():
+    for layer in model.towers.vision_backbone.text_queries.values():
         way, step = torch.randn_like(layer.weight), 1e-6
         layer.weight.data += step * way
         more = read().item()
@@ -83,9 +83,11 @@ def asked_gradients(rows):
     """Of a step on the pairs `rows` of a batch, averaged over processes."""
     torch.manual_seed(0)
     model = (
-        build(towers=copy.deepcopy(dict(TOWERS, backbone=dict(MERGING, guide='both', keep_rate=0.5)))).double().eval()
+        build(towers=copy.deepcopy(dict(TOWERS, vision_backbone=dict(MERGING, guide='both', keep_rate=0.5))))
+        .double()
+        .eval()
     )
-    layer = model.towers.backbone.text_queries['1']
+    layer = model.towers.vision_backbone.text_queries['1']
     torch.nn.init.normal_(layer.weight)
     dataset = world(8)
     data = model.data_preprocessor(pseudo_collate([dataset[row] for row in rows]))

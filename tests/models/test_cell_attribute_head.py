@@ -22,8 +22,8 @@ def test_loss_is_the_cross_entropy_at_labelled_cells():
     samples = samples_with([[[2, 1], [-1, -1]], [[0, 0], [1, 1]]])
     cells = [(0, 0, 2, 1), (1, 0, 0, 0), (1, 1, 1, 1)]
     expected = 0.0
-    for picture, cell, first, second in cells:
-        logits = head.classifier(features[picture, :, 0, cell])
+    for image, cell, first, second in cells:
+        logits = head.classifier(features[image, :, 0, cell])
         expected = expected + F.cross_entropy(logits[:3], torch.tensor(first)) / len(cells)
         expected = expected + F.cross_entropy(logits[3:], torch.tensor(second)) / len(cells)
     torch.testing.assert_close(head.loss((features,), samples)['loss'], expected)

@@ -1,16 +1,13 @@
-"""Question answering, reasoning over picture pairs, text assignment: the models of the downstream tasks."""
+"""Question answering, reasoning over image pairs, text assignment: the models of the downstream tasks."""
 
 import copy
 import json
-from contextlib import nullcontext
 
 import pytest
 import torch
-import torch.nn.functional as F
 from mmengine.structures import BaseDataElement
 from tiny import TOWERS, VOCAB, batch, build, model_config
 
-from sacl_mm.layers.tied_embedding import TiedEmbedding
 from sacl_mm.models.fusion import PairedFusionEncoder
 from sacl_mm.models.text_assignment import FIRST, NEITHER, SECOND
 from sacl_mm.models.vqa import read_answers
@@ -18,7 +15,7 @@ from sacl_mm.registry import MODELS
 
 NO_SPACE = dict(TOWERS, embed_dims=None)
 PREPROCESSOR = model_config()['data_preprocessor']
-FUSION = model_config()['fusion']
+FUSION = model_config()['multimodal_backbone']
 TOKENIZER = dict(type='WordPieceTokenizer', vocab=dict(type='shape_world_vocabulary'))
 ANSWERS = ['one', 'two', 'a red star', 'a', 'red', 'two red circles']
 
@@ -30,7 +27,7 @@ def build_task(seed=0, **config):
 
 def build_vqa(seed=0, **changes):
     decoder = dict(type='AnswerDecoder', vocab_size=VOCAB, width=32, num_layers=2, num_heads=2, dropout=0.0)
-    options = dict(fusion=FUSION, answer_decoder=decoder, answers=ANSWERS, tokenizer=TOKENIZER)
+    options = dict(multimodal_backbone=FUSION, answer_decoder=decoder, answers=ANSWERS, tokenizer=TOKENIZER)
     return build_task(seed, type='VisualQuestionAnswering', **options | changes)
 
 
@@ -44,7 +41,7 @@ def questions(model, answers=(('one', 'two'), ('a red star',), ()), weights=((0.
 
 
 def build_pair(seed=0, type='ImagePairReasoning'):
-    return build_task(seed, type=type, fusion=dict(FUSION, type='PairedFusionEncoder'))
+    return build_task(seed, type=type, multimodal_backbone=dict(FUSION, type='PairedFusionEncoder'))
 
 
 def pairs(model, count=3):
@@ -87,18 +84,6 @@ def test_vqa_loss_is_the_weighted_likelihood_of_the_answers():
     assert model.loss(data)['loss_answer'].item() == pytest.approx(expected / 3, rel=1e-5)
 
 
-def test_the_vocabulary_of_answers_has_one_gradient(monkeypatch):
-    """That of the look-up and that of the head, made in one tensor (`TiedEmbedding`), is PyTorch's."""
-    model = build_vqa()
-    model.loss(questions(model))['loss_answer'].backward()
-    words = model.answer_decoder.embeddings.word_embeddings.weight
-    tied, words.grad = words.grad, None
-    monkeypatch.setattr(TiedEmbedding, 'looked_up', lambda self: nullcontext())
-    monkeypatch.setattr(TiedEmbedding, 'linear', lambda self, x, bias: F.linear(x, self.embedding.weight, bias))
-    model.loss(questions(model))['loss_answer'].backward()
-    torch.testing.assert_close(tied, words.grad)
-
-
 def test_vqa_ranks_by_likelihood_among_the_most_probable_first_tokens():
     model = build_vqa(num_candidates=4).eval()
     data = questions(model)
@@ -133,12 +118,12 @@ def test_vqa_starts_from_a_pretrained_model():
     assert state.keys() == model.state_dict().keys()
     model.load_state_dict(state)
     for ours, theirs in (
-        ('fusion.layers.1.expand.weight', 'fusion.layers.1.expand.weight'),
-        ('answer_decoder.layers.0.expand.weight', 'fusion.layers.0.expand.weight'),
+        ('multimodal_backbone.layers.1.expand.weight', 'multimodal_backbone.layers.1.expand.weight'),
+        ('answer_decoder.layers.0.expand.weight', 'multimodal_backbone.layers.0.expand.weight'),
         ('answer_decoder.head.bias', 'masked_language_head.bias'),
         (
             'answer_decoder.embeddings.word_embeddings.weight',
-            'towers.text_encoder.bert.embeddings.word_embeddings.weight',
+            'towers.text_backbone.bert.embeddings.word_embeddings.weight',
         ),
     ):
         assert torch.equal(model.state_dict()[ours], pretrained[theirs])
@@ -170,32 +155,32 @@ def test_answer_lists_from_files(tmp_path):
     assert read_answers(str(tmp_path / 'answers.json')) == ANSWERS
 
 
-def test_questions_without_their_picture_are_refused():
+def test_questions_without_their_image_are_refused():
     model = build_vqa()
     data = batch(model, count=2, captions=2)
-    with pytest.raises(ValueError, match='4 questions and 2 pictures'):
+    with pytest.raises(ValueError, match='4 questions and 2 images'):
         model.fuse(data)
     with pytest.raises(ValueError, match='is this a test split'):
         model.loss(questions(model, answers=((), ()), weights=((), ())))
 
 
-# ------------------------------------------------------------------------------------------------------ picture pairs
-def test_paired_fusion_alternates_pictures_and_shares_their_projection():
+# ------------------------------------------------------------------------------------------------------ image pairs
+def test_paired_fusion_alternates_images_and_shares_their_projection():
     torch.manual_seed(0)
     fusion = PairedFusionEncoder(32, 32, 2, 2, dropout=0.0).eval()
     assert len(fusion.layers) == 4
     assert fusion.layers[1].cross_attention.key is fusion.layers[0].cross_attention.key
     assert fusion.layers[3].cross_attention.value is fusion.layers[2].cross_attention.value
     assert fusion.layers[1].cross_attention.query is not fusion.layers[0].cross_attention.query
-    text, mask, pictures = torch.randn(2, 5, 32), torch.ones(2, 5, dtype=torch.bool), torch.randn(3, 7, 32)
+    text, mask, images = torch.randn(2, 5, 32), torch.ones(2, 5, dtype=torch.bool), torch.randn(3, 7, 32)
     first, second = torch.tensor([0, 2]), torch.tensor([1, 0])
-    fused = fusion(text, mask, fusion.project(pictures), first, second)
+    fused = fusion(text, mask, fusion.project(images), torch.stack([first, second], dim=1))
     expected = text
     for number, layer in enumerate(fusion.layers):
-        seen = pictures[first if number % 2 == 0 else second]
+        seen = images[first if number % 2 == 0 else second]
         expected = layer(expected, mask, layer.cross_attention.project(seen))
     torch.testing.assert_close(fused, expected)
-    swapped = fusion(text, mask, fusion.project(pictures), second, first)
+    swapped = fusion(text, mask, fusion.project(images), torch.stack([second, first], dim=1))
     assert not torch.allclose(fused, swapped, atol=1e-4)
 
 
@@ -214,40 +199,45 @@ def test_pair_model_learns_through_every_parameter_and_predicts():
 
 
 @pytest.mark.parametrize('kind', ['ImagePairReasoning', 'TextAssignment'])
-def test_pair_models_start_from_single_pictures_and_from_each_other(kind):
+def test_pair_models_start_from_single_images_and_from_each_other(kind):
     pretrained = build(seed=1).state_dict()
     model = build_pair(seed=2, type=kind)
     state = model.adapt_checkpoint(pretrained)
     assert state.keys() == model.state_dict().keys()
     for number in range(4):
         key = 'expand.weight'
-        assert torch.equal(state[f'fusion.layers.{number}.{key}'], pretrained[f'fusion.layers.{number // 2}.{key}'])
+        assert torch.equal(
+            state[f'multimodal_backbone.layers.{number}.{key}'],
+            pretrained[f'multimodal_backbone.layers.{number // 2}.{key}'],
+        )
     assignment = build_pair(seed=3, type='TextAssignment').state_dict()
     state = model.adapt_checkpoint(assignment)
-    assert torch.equal(state['fusion.layers.3.expand.weight'], assignment['fusion.layers.3.expand.weight'])
+    assert torch.equal(
+        state['multimodal_backbone.layers.3.expand.weight'], assignment['multimodal_backbone.layers.3.expand.weight']
+    )
     if kind == 'ImagePairReasoning':
         assert 'classifier.0.weight' in state
         assert 'assignment_head.weight' not in state
 
 
-def test_a_pair_needs_two_pictures():
+def test_a_pair_needs_two_images():
     model = build_pair()
     data = batch(model, count=3)
-    with pytest.raises(ValueError, match='3 statements and 3 pictures'):
+    with pytest.raises(ValueError, match='3 statements and 3 images'):
         model.logits(data)
 
 
 def test_text_assignment_draws_what_it_says():
     model = build_pair(type='TextAssignment')
     data = batch(model, count=8)
-    data['image_ids'][5] = data['image_ids'][2]  # two texts of one picture
+    data['image_ids'][5] = data['image_ids'][2]  # two texts of one image
     ids = data['image_ids']
     seen = torch.zeros(3)
     for seed in range(60):
-        first, second, case = model.draw(data, seed)
-        assert all(torch.equal(x, y) for x, y in zip(model.draw(data, seed), (first, second, case), strict=True))
+        image_index, case = model.draw(data, seed)
+        assert all(torch.equal(x, y) for x, y in zip(model.draw(data, seed), (image_index, case), strict=True))
         seen += torch.bincount(case, minlength=3)
-        own = torch.stack([ids[first] == ids, ids[second] == ids])
+        own = (ids[image_index] == ids[:, None]).T
         assert torch.equal(own[0], case == FIRST)
         assert torch.equal(own[1], case == SECOND)
         assert not own[:, case == NEITHER].any()
@@ -259,11 +249,11 @@ def test_text_assignment_draws_what_it_says():
     sample = model.predict(data)[0]
     assert sample.pred_label.shape == sample.gt_label.shape == (1,)
     data['image_ids'][:] = 1
-    with pytest.raises(ValueError, match='more than one picture'):
+    with pytest.raises(ValueError, match='more than one image'):
         model.draw(data, 0)
 
 
-def test_a_blind_model_sees_no_picture():
-    model = build_task(type='ImagePairReasoning', fusion=dict(FUSION, type='PairedFusionEncoder'))
+def test_a_blind_model_sees_no_image():
+    model = build_task(type='ImagePairReasoning', multimodal_backbone=dict(FUSION, type='PairedFusionEncoder'))
     model.data_preprocessor.blind = True
     assert not batch(model, count=2)['images'].any()

@@ -48,7 +48,7 @@ def test_value_and_gradients_are_those_of_itc_head_once_its_queue_is_full(mmpret
     ours = MODELS.build(
         dict(type='sacl_mm.ImageTextContrastiveHead', embed_dim=D, queue_size=8, contrastive_loss=DISTILLED)
     )
-    ids = [[0, 1, 1, 2], [3, 0, 4, 5], [1, 6, 3, 7]]  # pictures that return while they are in the queue
+    ids = [[0, 1, 1, 2], [3, 0, 4, 5], [1, 6, 3, 7]]  # images that return while they are in the queue
     for step, numbers in enumerate(ids):
         values, gradients = [], []
         for head in (theirs, ours):
@@ -194,5 +194,5 @@ def test_policies_that_need_what_mmpretrain_does_not_give_are_refused():
 
 def test_the_first_token_in_a_tuple():
     tokens = torch.randn(2, 5, D)
-    (first,) = FirstTokenNeck()(tokens)
+    (first,) = FirstTokenNeck()((tokens,))
     assert torch.equal(first, tokens[:, 0])

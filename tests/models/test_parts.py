@@ -22,16 +22,16 @@ from sacl_mm.user_error import UserError
 # ------------------------------------------------------------------------------------------------------------ neck
 def test_neck_keeps_or_projects_tokens():
     tokens = torch.randn(2, 5, 8)
-    assert torch.equal(ImageTokenNeck(8)((tokens,)), tokens)
+    assert torch.equal(ImageTokenNeck(8)((tokens,))[0], tokens)
     assert not list(ImageTokenNeck(8).parameters())  # an unused parameter would stop distributed training
-    assert ImageTokenNeck(8, 12)(tokens).shape == (2, 5, 12)
+    assert ImageTokenNeck(8, 12)(tokens)[0].shape == (2, 5, 12)
 
 
 def test_neck_makes_tokens_of_a_grid():
     neck = ImageTokenNeck(6, 8)
-    tokens = neck((torch.randn(2, 6, 9, 9), torch.randn(2, 6, 3, 4)))
+    (tokens,) = neck((torch.randn(2, 6, 9, 9), torch.randn(2, 6, 3, 4)))
     assert tokens.shape == (2, 13, 8)
-    constant = neck(torch.ones(1, 6, 3, 4))
+    (constant,) = neck(torch.ones(1, 6, 3, 4))
     assert not torch.allclose(constant[0, 1], constant[0, 2])  # positions tell equal cells apart
 
 
@@ -40,8 +40,8 @@ def test_layers_let_the_first_token_tell_places_apart():
     left, right = torch.zeros(1, 6, 4, 4), torch.zeros(1, 6, 4, 4)
     left[..., 0], right[..., 3] = 1.0, 1.0
     plain, deep = ImageTokenNeck(6, 8), ImageTokenNeck(6, 8, num_layers=1, num_heads=2)
-    torch.testing.assert_close(plain(left)[:, 0], plain(right)[:, 0])
-    assert (deep(left)[:, 0] - deep(right)[:, 0]).abs().max() > 1e-3
+    torch.testing.assert_close(plain(left)[0][:, 0], plain(right)[0][:, 0])
+    assert (deep(left)[0][:, 0] - deep(right)[0][:, 0]).abs().max() > 1e-3
     with pytest.raises(ValueError, match='num_layers needs out_channels'):
         ImageTokenNeck(8, num_layers=1)
 
@@ -169,30 +169,36 @@ def test_a_frozen_backbone_stays_as_it_is():
     resnet = dict(type='mmpretrain.ResNet', depth=18, base_channels=8, stem_channels=8, out_indices=(3,))
     towers = MODELS.build(
         TOWERS
-        | dict(backbone=resnet, neck=dict(type='ImageTokenNeck', in_channels=64, out_channels=32), freeze_backbone=True)
+        | dict(
+            vision_backbone=resnet,
+            neck=dict(type='ImageTokenNeck', in_channels=64, out_channels=32),
+            freeze_backbone=True,
+        )
     )
-    before = {name: value.clone() for name, value in towers.backbone.state_dict().items()}
+    before = {name: value.clone() for name, value in towers.vision_backbone.state_dict().items()}
     towers.train()
     towers.encode_image(torch.randn(4, 3, 32, 32)).feature.sum().backward()
-    assert all(torch.equal(value, before[name]) for name, value in towers.backbone.state_dict().items())
-    assert all(parameter.grad is None for parameter in towers.backbone.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in towers.vision_backbone.state_dict().items())
+    assert all(parameter.grad is None for parameter in towers.vision_backbone.parameters())
     assert towers.neck.projection.weight.grad is not None
 
 
 # ---------------------------------------------------------------------------------------------------------- heads
 def test_heads_equal_cross_entropy():
-    fused, matches = torch.randn(5, 3, 8), torch.tensor([1, 0, 0, 1, 1])
+    fused, matches, weight = torch.randn(5, 3, 8), torch.tensor([1, 0, 0, 1, 1]), torch.tensor([1.0, 1, 0, 1, 0])
     head = MatchingHead(8)
     expected = torch.nn.functional.cross_entropy(head.classifier(fused[:, 0]), matches, reduction='none')
-    torch.testing.assert_close(head.loss(fused, matches), expected)
+    torch.testing.assert_close(
+        head.loss(fused, matches, weight)['loss_itm'], (expected[0] + expected[1] + expected[3]) / 3
+    )
 
     words, language = torch.randn(11, 8), MaskedLanguageHead(8, 11)
     target, soft = torch.randint(0, 11, (5,)), torch.randn(5, 11).softmax(1)
     log_p = language(fused[:, 0], words).log_softmax(1)
     hard = -log_p[torch.arange(5), target]
-    torch.testing.assert_close(language.loss(fused[:, 0], words, target), hard)
+    torch.testing.assert_close(language.loss(fused[:, 0], words, target)['loss_mlm'], hard.mean())
     mixed = 0.6 * hard + 0.4 * -(soft * log_p).sum(1)
-    torch.testing.assert_close(language.loss(fused[:, 0], words, target, soft, 0.4), mixed)
+    torch.testing.assert_close(language.loss(fused[:, 0], words, target, soft, 0.4)['loss_mlm'], mixed.mean())
 
 
 # ---------------------------------------------------------------------------------------------- queue and teacher
@@ -260,9 +266,9 @@ def test_towers_on_stored_features_with_pooled_heads(freeze, shape):
     towers = MODELS.build(
         dict(
             type='TwoTower',
-            backbone=None,
+            vision_backbone=None,
             neck=dict(type='ImageTokenNeck', in_channels=12, out_channels=32),
-            text_encoder=TOWERS['text_encoder'],
+            text_backbone=TOWERS['text_backbone'],
             embed_dims=16,
             image_head=dict(maximum=True, hidden=8),
             text_head=dict(hidden=8),

@@ -20,8 +20,8 @@ DISTILLED = dict(
     'changes',
     [
         {},
-        {'fusion.length_buckets': 2, 'towers.text_encoder.length_buckets': 2},
-        {'fusion.checkpoint_rows': 5, 'towers.checkpoint_rows': 3},
+        {'multimodal_backbone.length_buckets': 2, 'towers.text_backbone.length_buckets': 2},
+        {'multimodal_backbone.checkpoint_rows': 5, 'towers.checkpoint_rows': 3},
     ],
     ids=['as it is', 'length buckets', 'checkpointed rows'],
 )

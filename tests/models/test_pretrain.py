@@ -4,7 +4,6 @@ from gloo import run_on_processes
 from tiny import batch, build, model_config, world
 
 from sacl_mm.functional.distributed import world_size
-from sacl_mm.layers import onednn_linear
 from sacl_mm.registry import MODELS
 
 FULL = dict(
@@ -42,23 +41,6 @@ def test_every_trainable_parameter_learns_and_no_other(changes):
         assert (parameter.grad is None) == frozen, name
 
 
-@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason='this PyTorch was built without oneDNN')
-def test_a_step_whose_linear_layers_are_onednns_is_the_same(monkeypatch):
-    """Large steps on AMD's processors, of which the products here are too small to be."""
-    monkeypatch.setattr(onednn_linear, '_LARGE', 0)
-    model = build(**FULL)
-    results = []
-    for is_amd in (False, True):
-        monkeypatch.setattr(onednn_linear, '_is_amd', lambda is_amd=is_amd: is_amd)
-        model.set_progress(3, 10, seed=0)
-        torch.manual_seed(0)
-        loss, _ = total(model, batch(model))
-        learned = {name: x for name, x in model.named_parameters() if x.requires_grad}
-        results.append([loss.detach(), *torch.autograd.grad(loss, list(learned.values()))])
-    for name, theirs, mine in zip(['loss', *learned], *results, strict=True):
-        torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-5, msg=lambda text, name=name: f'{name}: {text}')
-
-
 def test_the_loss_is_a_function_of_seed_iteration_and_weights():
     model = build()
     data = batch(model)
@@ -79,21 +61,21 @@ def test_diagnostics_come_at_their_interval():
         assert ('mi_negative_target' in model.loss(data)) == measured
 
 
-def test_matching_rows_are_what_they_say():
+def hard_negatives(model, image, text, data, seed):
+    model.set_progress(seed, 100, 0)
+    return model._hard_negatives(image, text, data)
+
+
+def test_hard_negatives_are_of_other_images():
     model = build()
     data = batch(model, count=6)
-    data['image_ids'][3] = data['image_ids'][1]  # two pairs of one image: no negatives of each other
-    image, text = model.encode(data)
+    ids = data['image_ids']
+    ids[3] = ids[1]  # two pairs of one image: no negatives of each other
+    image, text = model.extract_feat(data)
     for seed in range(20):
-        rows = model._matching_rows(image, text, data, seed)
-        assert torch.equal(rows.pictures, image.tokens)
-        assert rows.counts.all()
-        assert torch.equal(rows.tokens[:6], text.tokens)
-        assert torch.equal(rows.tokens[12:], text.tokens)
-        for i in range(6):
-            (negative_text,) = [t for t in range(6) if torch.equal(rows.tokens[6 + i], text.tokens[t])]
-            for negative in (negative_text, rows.picture[i].item()):
-                assert data['image_ids'][negative] != data['image_ids'][i]
+        *negatives, has_negative = hard_negatives(model, image, text, data, seed)
+        assert has_negative.all()
+        assert all((ids[negative] != ids).all() for negative in negatives)
 
 
 def test_hard_negatives_follow_their_own_temperature():
@@ -101,8 +83,8 @@ def test_hard_negatives_follow_their_own_temperature():
     for temperature in (None, 1e-3, 1e3):
         model = build(negative_temperature=temperature)
         data = batch(model, count=6)
-        image, text = model.encode(data)
-        chosen[temperature] = [model._matching_rows(image, text, data, seed).picture.tolist() for seed in range(8)]
+        image, text = model.extract_feat(data)
+        chosen[temperature] = [hard_negatives(model, image, text, data, seed)[1].tolist() for seed in range(8)]
     cosine = (text.feature @ image.feature.t()).fill_diagonal_(-2)
     assert all(drawn == cosine.argmax(dim=1).tolist() for drawn in chosen[1e-3])
     assert len({tuple(drawn) for drawn in chosen[1e3]}) > 6
@@ -129,26 +111,26 @@ def test_a_batch_of_one_image_has_no_matching_negatives():
     loss, _ = total(model, data)
     loss.backward()
     assert loss.isfinite()
-    image, text = model.encode(data)
-    assert model._matching_rows(image, text, data, 0).counts.tolist() == [1.0] * 3 + [0.0] * 6
+    assert model._hard_negatives(*model.extract_feat(data), data)[2].tolist() == [0.0] * 3
 
 
 def test_matching_equals_fusing_each_row_alone():
     model = build().eval()
     data = batch(model, count=4)
-    image, text = model.encode(data)
-    rows = model._matching_rows(image, text, data, 0)
-    keys_values = model.fusion.project(rows.pictures)
-    loss = model._matching_loss(model.fusion(rows.tokens, rows.mask, keys_values, rows.picture, first=1), rows)
-    picture_R = torch.cat([torch.arange(4), torch.arange(4), rows.picture])
+    image, text = model.extract_feat(data)
+    negative_text_B, negative_image_B, _ = model._hard_negatives(image, text, data)
+    text_R = torch.cat([torch.arange(4), negative_text_B, torch.arange(4)])
+    image_R = torch.cat([torch.arange(4), torch.arange(4), negative_image_B])
     each = []
-    for r, picture in enumerate(picture_R):
-        length = int(rows.mask[r].sum())
-        keys_values = model.fusion.project(rows.pictures[picture][None])
-        fused = model.fusion(rows.tokens[r : r + 1, :length], rows.mask[r : r + 1, :length], keys_values)
+    for r, (t, i) in enumerate(zip(text_R, image_R, strict=True)):
+        length = int(data['text_mask'][t].sum())
+        keys_values = model.multimodal_backbone.project(image.tokens[i][None])
+        fused = model.multimodal_backbone(
+            text.tokens[t : t + 1, :length], data['text_mask'][t : t + 1, :length], keys_values
+        )
         logits = model.matching_head(fused)[0]
         each.append(logits.logsumexp(0) - logits[int(r < 4)])
-    torch.testing.assert_close(loss, torch.stack(each).mean(), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(model.loss(data)['loss_itm'], torch.stack(each).mean(), rtol=1e-4, atol=1e-5)
 
 
 def test_teacher_and_queue_change_in_after_step_only():
@@ -271,7 +253,7 @@ def test_the_dual_encoder_takes_several_texts_per_image():
     torch.manual_seed(0)
     model = MODELS.build(dict(type='DualEncoder', **shared))
     data = batch(model, count=4, captions=3)
-    image, text = model.encode(data)
+    image, text = model.extract_feat(data)
     rows = torch.arange(4).repeat_interleave(3)
     expected = model.contrastive_loss(image.feature[rows], text.feature, data['image_ids'][rows])
     torch.testing.assert_close(model.loss(data)['loss_itc'], expected)

@@ -23,7 +23,7 @@ TEACHER = dict(queue_size=8, momentum=dict(decay=0.9, mlm_distillation=0.4, ramp
 
 
 def merged_plainly(tokens, sizes, keep_rate, importance=None):
-    """Of one picture, (1 + N, C): the tokens, as a list of (count, token), in no order."""
+    """Of one image, (1 + N, C): the tokens, as a list of (count, token), in no order."""
     wanted = -int(-keep_rate * (len(tokens) - 1) // 1)
     importance = [1.0] * len(tokens) if importance is None else importance.tolist()
     first, *rest = zip(sizes.tolist(), importance, tokens, strict=True)
@@ -101,20 +101,17 @@ def test_keeping_everything_weighs_it():
 
 
 @pytest.mark.parametrize('seen', [None, [[True, True, False, True], [True, False, True, True]]])
-@pytest.mark.parametrize('picture', [None, [1, 0, 1, 1], 1])
-def test_a_token_of_size_s_is_read_as_s_tokens(seen, picture):
+@pytest.mark.parametrize('image', [None, [1, 0, 1, 1]])
+def test_a_token_of_size_s_is_read_as_s_tokens(seen, image):
     torch.manual_seed(0)
     attention = CrossAttention(width=8, image_width=6, heads=2).double()
     tokens = torch.randn(2, 4, 6, dtype=torch.float64)
     sizes = torch.tensor([[1, 3, 1, 2], [2, 1, 4, 0 + 1]])
     mask = None if seen is None else torch.tensor(seen)
     texts = torch.randn(4, 3, 8, dtype=torch.float64)
-    if isinstance(picture, int):  # the last text reads the last picture, the others the first
-        meets = [0, 0, 0, 1]
-    else:
-        picture = None if picture is None else torch.tensor(picture)
-        meets = [0, 1, 0, 1] if picture is None else picture.tolist()
-    found = attention(texts, attention.project(tokens, sizes.float()), picture, mask)
+    image = None if image is None else torch.tensor(image)
+    meets = [0, 1, 0, 1] if image is None else image.tolist()
+    found = attention(texts, attention.project(tokens, sizes.float()), image, mask)
     for row, number in enumerate(meets):
         times = sizes[number] if mask is None else sizes[number] * mask[number]
         repeated = tokens[number].repeat_interleave(times, dim=0)
@@ -145,21 +142,21 @@ def merging_and_not(build_one):
     for keep_rate in (0.75, 1.0):
         model = build_one(dict(MERGING, keep_rate=keep_rate)).double().eval()
         for towers in [model.towers] + ([model.teacher.towers] if getattr(model, 'teacher', None) else []):
-            towers.backbone.pos_embed.data.zero_()
+            towers.vision_backbone.pos_embed.data.zero_()
         models.append(model)
     models[0].load_state_dict(models[1].state_dict())
     return models
 
 
 def with_twins(data):
-    """Pictures of 4 x 4 patches, each equal to the one beside it: there are 8 kinds of tokens."""
+    """Images of 4 x 4 patches, each equal to the one beside it: there are 8 kinds of tokens."""
     images = data['images'].double()
     halves = images.unflatten(3, (2, 2, 8))[:, :, :, :, :1].expand(-1, -1, -1, -1, 2, -1)
     return data | dict(images=halves.flatten(3))
 
 
 def towers_of(backbone, **options):
-    return copy.deepcopy(dict(TOWERS, backbone=backbone) | options)
+    return copy.deepcopy(dict(TOWERS, vision_backbone=backbone) | options)
 
 
 @pytest.mark.parametrize('head', [None, dict(maximum=True)], ids=['first token', 'mean and maximum'])
@@ -179,14 +176,16 @@ def test_pretraining_does_not_notice(changes):
         rows = {'checkpoint_rows': changes['checkpoint_rows']} if 'checkpoint_rows' in changes else {}
         fusion = dict(type='FusionEncoder', width=32, image_width=32, num_layers=2, num_heads=2, dropout=0.0)
         fusion |= {key: value for key, value in changes.items() if key in ('checkpoint_rows', 'length_buckets')}
-        return build(towers=towers_of(backbone, **rows), fusion=fusion, **(TEACHER if changes is TEACHER else {}))
+        return build(
+            towers=towers_of(backbone, **rows), multimodal_backbone=fusion, **(TEACHER if changes is TEACHER else {})
+        )
 
     losses = []
     for model in merging_and_not(build_one):
         model.set_progress(3, 4, seed=0)
         loss = model.loss(with_twins(batch(model)))
         sum(value.sum() for key, value in loss.items() if key.startswith('loss')).backward()
-        gradient = model.towers.backbone.patch_embed.projection.weight.grad
+        gradient = model.towers.vision_backbone.patch_embed.projection.weight.grad
         losses.append({key: value for key, value in loss.items() if key.startswith('loss')} | dict(gradient=gradient))
     torch.testing.assert_close(losses[0], losses[1])
     assert losses[0].keys() == {'loss_itc', 'loss_itm', 'loss_mlm', 'gradient'}
@@ -205,12 +204,12 @@ def build_retrieval():
         (build_vqa, questions, lambda model, data: model.fuse(data)),
         (build_pair, pairs, lambda model, data: model.logits(data)),
     ],
-    ids=['retrieval', 'questions', 'picture pairs'],
+    ids=['retrieval', 'questions', 'image pairs'],
 )
 def test_tasks_do_not_notice(build_task, data_of, read):
     def build_one(backbone):
         model = build_task()
-        model.towers.backbone = MODELS.build(copy.deepcopy(backbone))
+        model.towers.vision_backbone = MODELS.build(copy.deepcopy(backbone))
         return model
 
     merging, plain = merging_and_not(build_one)
@@ -224,8 +223,9 @@ def test_re_ranking_does_not_notice():
         data = with_twins(batch(model))
         image = model.towers.encode_image(data['images'])
         texts = EncodedTexts(model, [ids[mask] for ids, mask in zip(data['token_ids'], data['text_mask'], strict=True)])
-        text, picture = torch.arange(8).repeat(3), torch.arange(24) % 3
-        scores.append(texts.match(model, model.fusion.project(image.tokens, image.sizes), text, picture))
+        text_R, image_index = torch.arange(8).repeat(3), torch.arange(24) % 3
+        keys_values = model.multimodal_backbone.project(image.tokens, image.sizes)
+        scores.append(texts.match(model, keys_values, text_R, image_index))
     torch.testing.assert_close(scores[0], scores[1])
 
 
@@ -251,5 +251,5 @@ def test_a_neck_that_changes_the_number_of_tokens_is_refused():
 
 @pytest.mark.parametrize('guide', ['similarity', 'both'])
 def test_merging_leaves_no_token_out(guide):
-    with pytest.raises(ValueError, match=f"guide='{guide}' merges tokens.* fuse=False is for guide='class' and 'text'"):
+    with pytest.raises(ValueError, match=f"guide='{guide}' merges tokens.* fuse=False is for guide='text'"):
         MODELS.build(dict(MERGING, guide=guide, fuse=False))

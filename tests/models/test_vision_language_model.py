@@ -213,8 +213,12 @@ def test_loading_is_strict_whoever_loads(loader):
 def test_weights_that_are_not_finite_are_not_loaded():
     model = build()
     state = model.state_dict()
-    state['fusion.layers.0.expand.weight'] = state['fusion.layers.0.expand.weight'].clone().fill_(float('nan'))
-    with pytest.raises(NonFiniteError, match=r'NaN or infinity in 1 of .*fusion\.layers\.0\.expand\.weight'):
+    state['multimodal_backbone.layers.0.expand.weight'] = (
+        state['multimodal_backbone.layers.0.expand.weight'].clone().fill_(float('nan'))
+    )
+    with pytest.raises(
+        NonFiniteError, match=r'NaN or infinity in 1 of .*multimodal_backbone\.layers\.0\.expand\.weight'
+    ):
         model.load_state_dict(state)
 
 

@@ -110,7 +110,7 @@ def ours(albef: nn.Module | None, type_: str, size: dict, with_common_space: boo
     arch = dict(embed_dims=width, num_layers=size['image_layers'], num_heads=heads, feedforward_channels=4 * width)
     towers = dict(
         type='TwoTower',
-        backbone=dict(
+        vision_backbone=dict(
             type='mmpretrain.VisionTransformer',
             arch=arch,
             img_size=size['image'],
@@ -119,14 +119,16 @@ def ours(albef: nn.Module | None, type_: str, size: dict, with_common_space: boo
             out_type='raw',
         ),
         neck=dict(type='ImageTokenNeck', in_channels=width),
-        text_encoder=dict(
+        text_backbone=dict(
             type='BertTextEncoder', vocab_size=size['vocab'], width=width, num_heads=heads, max_length=size['positions']
         ),
         embed_dims=size['embed'] if with_common_space else None,
     )
     fusion = dict(type='FusionEncoder', width=width, image_width=width, num_heads=heads)
     preprocessor = dict(type='ImageTextPreprocessor', vocab_size=size['vocab'])
-    model = MODELS.build(dict(dict(type=type_, towers=towers, fusion=fusion, data_preprocessor=preprocessor), **parts))
+    model = MODELS.build(
+        dict(dict(type=type_, towers=towers, multimodal_backbone=fusion, data_preprocessor=preprocessor), **parts)
+    )
     if albef is not None:
         model.load_state_dict(albef_to_ours(albef.state_dict()).state, strict=True)
     return model.eval()

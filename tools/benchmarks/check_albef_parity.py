@@ -84,8 +84,10 @@ def pretraining(build: Callable, size: dict, inputs: Inputs) -> Outputs:
         yield f'{name}image features', image_feature, images.feature
         yield f'{name}text features', text_feature, texts.feature
 
-        fused = mine.fusion(texts.tokens, inputs.mask, mine.fusion.project(images.tokens), torch.arange(TEXTS))
-        logits.append(mine.masked_language_head(fused[inputs.mask], mine.towers.text_encoder.word_embeddings.weight))
+        fused = mine.multimodal_backbone(
+            texts.tokens, inputs.mask, mine.multimodal_backbone.project(images.tokens), torch.arange(TEXTS)
+        )
+        logits.append(mine.masked_language_head(fused[inputs.mask], mine.towers.text_backbone.word_embeddings.weight))
         both_logits.append(encoder(**vars(inputs.text), **images_for(image), return_dict=True, return_logits=True))
         yield f'{name}MLM logits', both_logits[-1][inputs.mask], logits[-1]
         if mine is model:
@@ -97,7 +99,7 @@ def pretraining(build: Callable, size: dict, inputs: Inputs) -> Outputs:
     labels = inputs.text.input_ids.masked_fill(~inputs.mask, -100)
     targets = dict(labels=labels, soft_labels=both_logits[1].softmax(dim=-1), alpha=DISTILLATION)
     theirs = albef.text_encoder(**vars(inputs.text), **images_for(own_image), return_dict=True, **targets).loss
-    words, soft = model.towers.text_encoder.word_embeddings.weight, logits[1].softmax(dim=-1)
+    words, soft = model.towers.text_backbone.word_embeddings.weight, logits[1].softmax(dim=-1)
     mine = model.masked_language_head.loss(own_fused[inputs.mask], words, labels[inputs.mask], soft, DISTILLATION)
     yield 'MLM loss, distilled', theirs, mine.mean()
 
@@ -127,7 +129,7 @@ def retrieval(build: Callable, size: dict, inputs: Inputs) -> Outputs:
     image = albef.visual_encoder(inputs.images)
     theirs = albef.text_encoder(**vars(inputs.text), **images_for(image.flip(0)), return_dict=True).last_hidden_state
     images, texts = model.towers.encode_image(inputs.images), model.towers.encode_text(*inputs.texts)
-    keys_values = model.fusion.project(images.tokens)
+    keys_values = model.multimodal_backbone.project(images.tokens)
     mine = model.matching_logits(keys_values, texts.tokens, inputs.mask, torch.arange(TEXTS).flip(0))
     yield 'retrieval: ITM logits', albef.itm_head(theirs[:, 0]), mine
 
@@ -181,7 +183,7 @@ def among(place: Tensor, values: Tensor | float) -> Tensor:
 def image_pairs(build: Callable, size: dict, inputs: Inputs) -> Outputs:
     """The images of text b are b and b reversed."""
     paired = dict(type='PairedFusionEncoder', width=size['width'], image_width=size['width'], num_heads=size['heads'])
-    options = dict(with_common_space=False, fusion=paired)
+    options = dict(with_common_space=False, multimodal_backbone=paired)
     albef = build('model_nlvr')
     model = ours(albef, 'ImagePairReasoning', size, **options)
     images, labels = torch.cat([inputs.images, inputs.images.flip(0)]), torch.arange(TEXTS) % 2

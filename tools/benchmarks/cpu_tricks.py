@@ -26,10 +26,10 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.optim import build_optim_wrapper
 from mmengine.structures import BaseDataElement
-
 from sacl_mm.engine.freed_memory import keep_freed_memory, map_blocks_apart
-from sacl_mm.functional.masking import PredictedFirst
 from sacl_mm.layers.tied_embedding import TiedEmbedding
+
+from sacl_mm.functional.masking import PredictedFirst
 from sacl_mm.models.fusion.fusion_encoder import FusionEncoder
 from sacl_mm.models.losses import SACLContrastiveLoss
 from sacl_mm.registry import DATASETS, MODELS
@@ -180,12 +180,12 @@ class InOrder(PredictedFirst):
         return x_BLC
 
 
-def in_two_passes(self, count, text_BLC, mask_BL, keys_values, picture_R, first):
+def in_two_passes(self, count, text_BLC, mask_BL, keys_values, image_R, first):
     keys_values = list(keys_values)
-    in_turn = [one.parted(picture_R)[0] if isinstance(picture_R, int) else one for one in keys_values]
+    in_turn = [one.parted(image_R)[0] if isinstance(image_R, int) else one for one in keys_values]
     return (
         self(text_BLC[:count], mask_BL[:count], in_turn, None, first[0]),
-        self(text_BLC[count:], mask_BL[count:], keys_values, picture_R, first[1]),
+        self(text_BLC[count:], mask_BL[count:], keys_values, image_R, first[1]),
     )
 
 

@@ -5,8 +5,8 @@
     python tools/benchmarks/identical_steps.py record full OUT_B --start OUT_A        # in one of the other
     python tools/benchmarks/identical_steps.py compare OUT_A OUT_B
 
-What is trained (`full`: the embedded world with every part of the recipe, 20 steps; `base`: the paper's recipe on a narrow model,
-5 steps) starts from the weights in --start, converted to this version's names; dropout is off, numbers are float64.
+What is trained (`full`: the embedded world with every part of the recipe, 20 steps; `base`: the paper's recipe on a narrow
+model, 5 steps) starts from the weights in --start, converted to this version's names; dropout is off, numbers are float64.
 `compare` prints the largest difference of losses, gradients (relative to a tensor's largest) and final weights.
 """
 
@@ -22,7 +22,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from torch import Tensor, nn
 
-import sacl_mm
+from sacl_mm.checkpoints import read_plain, to_current_names
 from sacl_mm.registry import DATASETS, MODELS
 
 STEPS, BATCH = {'full': 20, 'base': 5}, {'full': 32, 'base': 8}
@@ -73,7 +73,7 @@ def record(what: str, out: Path, start: Path | None, dtype: torch.dtype) -> None
     cfg.model.reference_checkpoint = str(out / 'reference.pth')
     if what == 'base':
         narrow(cfg.model)
-    with sacl_mm.registry.MODELS.switch_scope_and_registry('sacl_mm'):
+    with MODELS.switch_scope_and_registry('sacl_mm'):
         model = MODELS.build(cfg.model)
         dataset = DATASETS.build(data)
         first = weights(start, 'first.pth') if start else model.state_dict()
@@ -92,7 +92,8 @@ def record(what: str, out: Path, start: Path | None, dtype: torch.dtype) -> None
     steps, size = STEPS[what], BATCH[what]
     records = []
     for step in range(steps):
-        random.seed(step), np.random.seed(step)
+        random.seed(step)
+        np.random.seed(step)  # noqa: NPY002  (what mmcv's transforms use)
         samples = [dataset[(step * size + number) % len(dataset)] for number in range(size)]
         model.set_progress(step, steps, 0)
         losses = model.train_step(pseudo_collate(samples), optim_wrapper)
@@ -119,12 +120,8 @@ class RecordingOptimWrapper(OptimWrapper):
 
 def weights(folder: Path, name: str) -> dict[str, Tensor]:
     """A state dict of a record with the names of this version."""
-    state = torch.load(folder / name, weights_only=True)['state_dict']
-    try:
-        from sacl_mm.checkpoints import renamed
-    except ImportError:
-        return state
-    return renamed(state)
+    state = read_plain(folder / name)['state_dict']
+    return to_current_names(state)
 
 
 def reference_weights(model: nn.Module) -> dict[str, Tensor]:
@@ -149,7 +146,7 @@ def without_dropout(model: nn.Module) -> None:
         if isinstance(module, nn.Dropout):
             module.p = 0.0
         for name, value in vars(module).items():
-            if re.fullmatch('_?(attention_)?dropout(_p)?', name) and isinstance(value, float):
+            if re.fullmatch('_?(attention_)?dropout(_p|_prob)?', name) and isinstance(value, float):
                 setattr(module, name, 0.0)
 
 
@@ -167,13 +164,7 @@ def in_precision(model: nn.Module, dtype: torch.dtype) -> None:
 
 # ----------------------------------------------------------------------------------------------------------- compare
 def compare(first: Path, second: Path) -> None:
-    one, other = (torch.load(folder / 'steps.pth', weights_only=True) for folder in (first, second))
-    one = dict(
-        steps=[step | dict(gradients=to_new(step['gradients'])) for step in one['steps']], last=to_new(one['last'])
-    )
-    other = dict(
-        steps=[step | dict(gradients=to_new(step['gradients'])) for step in other['steps']], last=to_new(other['last'])
-    )
+    one, other = (loaded(folder) for folder in (first, second))
     if len(one['steps']) != len(other['steps']):
         raise SystemExit(f'{len(one["steps"])} and {len(other["steps"])} steps')
     for number, (a, b) in enumerate(zip(one['steps'], other['steps'], strict=True)):
@@ -182,10 +173,11 @@ def compare(first: Path, second: Path) -> None:
     print(f'weights after {len(one["steps"])} steps: {difference(one["last"], other["last"], relative=False):.1e}')
 
 
-def to_new(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    from sacl_mm.checkpoints import renamed
-
-    return renamed(state)
+def loaded(folder: Path) -> dict:
+    """A record with the names of this version."""
+    record = read_plain(folder / 'steps.pth')
+    steps = [step | dict(gradients=to_current_names(step['gradients'])) for step in record['steps']]
+    return dict(steps=steps, last=to_current_names(record['last']))
 
 
 def difference(one: dict[str, Tensor], other: dict[str, Tensor], relative: bool = True) -> float:

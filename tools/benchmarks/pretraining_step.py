@@ -7,18 +7,17 @@
 Contrast with a queue of 65,536 pairs and momentum distillation, matching with hard negatives, masked language modelling with
 distillation; forward, backward, AdamW (fused in ours, as in our recipe); random weights, images and texts; every text has
 the greatest length. Each side runs in a process of its own, which holds its model until the end (5 to 7 GB); the sides take
-turns. --sides picks some. Ours keep freed memory, as our tools do on CPUs; to see the code alone, give all sides the same
-allocator: MALLOC_TRIM_THRESHOLD_=-1 MALLOC_MMAP_MAX_=0 python ...
+turns. --sides picks some.
 """
 
 import argparse
-import math
 import multiprocessing
 import resource
 import statistics
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +26,6 @@ import torch
 from measure import machine, matrix_product_rate, operations, print_table
 
 from sacl_mm.engine.launch import run_tool
-from sacl_mm.layers import onednn_linear
 
 QUEUE, VOCAB = 65536, 30522
 ALBEF, ALBEF_AMP = 'albef', 'albef, bfloat16'
@@ -166,16 +164,15 @@ def optimised(model: torch.nn.Module, loss_of: Callable[[], torch.Tensor], args:
     return step
 
 
-def ours(name: str, changes: dict, compiled: bool, args: argparse.Namespace, device: torch.device) -> Step:
-    """The model of a configuration with ALBEF's ViT (no CLIP), without checkpoints, and with some changes."""
+def ours(name: str, changes: dict, how: str, args: argparse.Namespace, device: torch.device) -> Step:
+    """The model of a configuration with ALBEF's ViT (no CLIP), without checkpoints, and with some changes; `how`: 'plain',
+    'compiled', or 'kernels', those for CPUs."""
     from mmengine.config import Config
 
-    from sacl_mm.engine.freed_memory import keep_freed_memory, map_blocks_apart
+    from sacl_mm.cpu import CPUKernels
     from sacl_mm.engine.runner.resumable_runner import compile_layers
     from sacl_mm.registry import MODELS
 
-    if device.type == 'cpu':
-        map_blocks_apart()  # as `tools/train.py` does
     config = Config.fromfile(Path(__file__).parents[2] / 'configs' / 'sacl' / f'{name}.py')
     vit = dict(
         img_size=args.image_size,
@@ -186,14 +183,14 @@ def ours(name: str, changes: dict, compiled: bool, args: argparse.Namespace, dev
     )
     checkpoints = dict(
         reference_checkpoint=None,
-        towers=dict(backbone=vit, text_encoder=dict(checkpoint=None)),
-        fusion=dict(checkpoint=None),
+        towers=dict(vision_backbone=vit, text_backbone=dict(checkpoint=None)),
+        multimodal_backbone=dict(checkpoint=None),
         diagnostics_interval=0,
     )
     config.merge_from_dict(dict(model=checkpoints))
     config.merge_from_dict({f'model.{key}': value for key, value in changes.items()})
     model = MODELS.build(dict(config.model, _scope_='sacl_mm')).to(device).train()
-    if compiled:
+    if how == 'compiled':
         compile_layers(model)
     if model.queue is not None:
         model.queue.load_state_dict({k: filled(k, v) for k, v in model.queue.state_dict().items()})
@@ -208,23 +205,16 @@ def ours(name: str, changes: dict, compiled: bool, args: argparse.Namespace, dev
     model.set_progress(500, 1000, seed=0)
 
     def loss() -> torch.Tensor:
-        return sum(value for key, value in model.loss(batch).items() if 'loss' in key)
+        with CPUKernels() if how == 'kernels' else nullcontext():
+            return sum(value for key, value in model.loss(batch).items() if 'loss' in key)
 
     step = optimised(model, loss, args, fused=True)
 
     def step_and_follow() -> None:
         step()
         model.after_step()
-        if device.type == 'cpu':
-            keep_freed_memory()  # as `FreedMemoryHook` does
 
     return step_and_follow
-
-
-def without_onednn(*options) -> Step:
-    """The same, its linear layers in float32 by the library that PyTorch gives them to, as on any but AMD's processors."""
-    onednn_linear._LARGE = math.inf
-    return ours(*options)
 
 
 def filled(name: str, value: torch.Tensor) -> torch.Tensor:
@@ -256,21 +246,28 @@ def albef(args: argparse.Namespace, device: torch.device) -> Step:
 
 def make_sides() -> dict[str, Callable]:
     regulated = {'contrastive_loss.policy.base_policy.alpha': 0.0}  # no reference model
-    reduced = {'towers.backbone.type': 'TokenReducedViT', 'towers.backbone.keep_rate': 0.7}
-    checkpointed = {'towers.checkpoint_rows': 2, 'fusion.checkpoint_rows': 8}
+    reduced = {'towers.vision_backbone.type': 'TokenReducedViT', 'towers.vision_backbone.keep_rate': 0.7}
+    checkpointed = {'towers.checkpoint_rows': 2, 'multimodal_backbone.checkpoint_rows': 8}
     sides = {
-        'InfoNCE': ('pretrain_infonce', {}, False),
-        'SACL': ('pretrain', regulated, False),
-        'SACL, compiled': ('pretrain', regulated, True),
-        'SACL, checkpointed': ('pretrain', regulated | checkpointed, False),
-        'SACL, TRIPS 70 %': ('pretrain', regulated | reduced | {'towers.backbone.guide': 'text'}, False),
-        'SACL, class-guided 70 %': ('pretrain', regulated | reduced | {'towers.backbone.guide': 'class'}, False),
-        'SACL, merged 70 %': ('pretrain', regulated | reduced | {'towers.backbone.guide': 'similarity'}, False),
-        'SACL, merged with the text 70 %': ('pretrain', regulated | reduced | {'towers.backbone.guide': 'both'}, False),
-        'SACL light': ('pretrain_light', {}, False),
+        'InfoNCE': ('pretrain_infonce', {}, 'plain'),
+        'SACL': ('pretrain', regulated, 'plain'),
+        'SACL, CPU kernels': ('pretrain', regulated, 'kernels'),
+        'SACL, compiled': ('pretrain', regulated, 'compiled'),
+        'SACL, checkpointed': ('pretrain', regulated | checkpointed, 'plain'),
+        'SACL, TRIPS 70 %': ('pretrain', regulated | reduced | {'towers.vision_backbone.guide': 'text'}, 'plain'),
+        'SACL, merged 70 %': (
+            'pretrain',
+            regulated | reduced | {'towers.vision_backbone.guide': 'similarity'},
+            'plain',
+        ),
+        'SACL, merged with the text 70 %': (
+            'pretrain',
+            regulated | reduced | {'towers.vision_backbone.guide': 'both'},
+            'plain',
+        ),
+        'SACL light': ('pretrain_light', {}, 'plain'),
     }
-    by_mkl = {'SACL, without oneDNN': partial(without_onednn, *sides['SACL'])}
-    return {name: partial(ours, *options) for name, options in sides.items()} | by_mkl
+    return {name: partial(ours, *options) for name, options in sides.items()}
 
 
 OURS = make_sides()

@@ -36,7 +36,7 @@ def image_by_image(model: nn.Module, part: Slice, scores_PT: Tensor) -> Work:
         texts = EncodedTexts(model, [ids[mask].cpu() for ids, mask in zip(part.ids_TL, part.mask_TL, strict=True)])
 
     def run() -> None:
-        keys_values = model.fusion.project(part.tokens_PNC[: part.queries])
+        keys_values = model.multimodal_backbone.project(part.tokens_PNC[: part.queries])
         scores_R = texts.match(model, keys_values, part.text_R, part.image_R)
         scores_PT[part.image_R, part.text_R] = scores_R.to(scores_PT)
 
@@ -85,8 +85,8 @@ def plain_match(model: nn.Module, part: Slice) -> Match:
     tokens = encoded(part, lambda ids, mask: model.towers.encode_text(ids, mask).tokens)
 
     def match(texts: Tensor, images: Tensor) -> Tensor:
-        keys_values = model.fusion.project(part.tokens_PNC[images])
-        return model.matching_head(model.fusion(tokens[texts], part.mask_TL[texts], keys_values))[:, 1]
+        keys_values = model.multimodal_backbone.project(part.tokens_PNC[images])
+        return model.matching_head(model.multimodal_backbone(tokens[texts], part.mask_TL[texts], keys_values))[:, 1]
 
     return match
 

@@ -127,11 +127,11 @@ def model_config(width: int, queue: int) -> dict:
         queue_size=queue,
         diagnostics_interval=0,
         towers=dict(
-            backbone=dict(arch=arch, img_size=IMAGE_SIZE, init_cfg=None),
+            vision_backbone=dict(arch=arch, img_size=IMAGE_SIZE, init_cfg=None),
             neck=dict(in_channels=width),
-            text_encoder=dict(width=width, num_heads=heads, checkpoint=None),
+            text_backbone=dict(width=width, num_heads=heads, checkpoint=None),
         ),
-        fusion=dict(width=width, image_width=width, num_heads=heads, checkpoint=None),
+        multimodal_backbone=dict(width=width, image_width=width, num_heads=heads, checkpoint=None),
         matching_head=dict(width=width),
         masked_language_head=dict(width=width),
     )

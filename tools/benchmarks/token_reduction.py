@@ -21,13 +21,12 @@ from sacl_mm.models.backbones import TokenReducedViT  # noqa: E402  (needs the a
 TRIPS = (5, 10)
 SIDES = {
     'no reduction': dict(keep_rate=1.0),
-    '70 %': dict(keep_rate=0.7, reduction_layers=TRIPS),
-    '70 %, merged': dict(keep_rate=0.7, reduction_layers=TRIPS, guide='similarity'),
-    '50 %': dict(keep_rate=0.5, reduction_layers=TRIPS),
-    '50 %, merged': dict(keep_rate=0.5, reduction_layers=TRIPS, guide='similarity'),
-    '30 %': dict(keep_rate=0.3, reduction_layers=TRIPS),
+    '70 %, by the text': dict(keep_rate=0.7, reduction_layers=TRIPS, guide='text'),
+    '70 %, merged': dict(keep_rate=0.7, reduction_layers=TRIPS),
+    '50 %, by the text': dict(keep_rate=0.5, reduction_layers=TRIPS, guide='text'),
+    '50 %, merged': dict(keep_rate=0.5, reduction_layers=TRIPS),
     '30 %, merged, weighed by a text': dict(keep_rate=0.3, reduction_layers=TRIPS, guide='both'),
-    '60 %, three times': dict(keep_rate=0.6, reduction_layers=(3, 6, 9)),
+    '60 %, three times, merged': dict(keep_rate=0.6, reduction_layers=(3, 6, 9)),
 }
 
 
@@ -42,7 +41,7 @@ def main() -> None:
     device = torch.device(args.device)
     images = torch.randn(args.batch, 3, args.image_size, args.image_size, device=device)
     vit = partial(TokenReducedViT, arch=args.arch, img_size=args.image_size, patch_size=16)
-    models = {name: vit(**dict(guide='class') | options).to(device) for name, options in SIDES.items()}
+    models = {name: vit(**options).to(device) for name, options in SIDES.items()}
     for model in models.values():
         model.eval()
     texts = torch.randn(args.batch, model.embed_dims, device=device)

@@ -38,8 +38,8 @@ _TIMES = {
 }
 BATCH = 16
 SMALL = [
-    'model.towers.backbone.base_channels=8',
-    'model.towers.backbone.stem_channels=8',
+    'model.towers.vision_backbone.base_channels=8',
+    'model.towers.vision_backbone.stem_channels=8',
     'model.towers.neck.in_channels=64',
     'train_dataloader.dataset.num_images=96',
     'val_dataloader.dataset.num_images=20',

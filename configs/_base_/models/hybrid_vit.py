@@ -3,7 +3,7 @@ of a frozen ResNet-50's grids and a class token. It may reduce them on its way."
 
 hybrid = dict(
     towers=dict(
-        backbone=dict(
+        vision_backbone=dict(
             _delete_=True,  # in the place of None
             type='TokenReducedViT',
             arch=dict(embed_dims=256, num_layers=4, num_heads=4, feedforward_channels=1024),

@@ -20,19 +20,19 @@ model = dict(
     ),
     towers=dict(
         type='TwoTower',
-        backbone=dict(
+        vision_backbone=dict(
             type='mmpretrain.VisionTransformer',
             arch='base',
             img_size=256,
             patch_size=16,
             pre_norm=True,
             norm_cfg=dict(type='LN', eps=1e-5),  # CLIP's
-            layer_cfgs=dict(act_cfg=dict(type='sacl_mm.QuickGELU')),
+            layer_cfgs=dict(act_cfg=dict(type='mmpretrain.QuickGELU')),
             out_type='raw',
             init_cfg=dict(type='Pretrained', checkpoint=clip_vit, prefix='backbone.'),
         ),
         neck=dict(type='ImageTokenNeck', in_channels=768),
-        text_encoder=dict(type='BertTextEncoder', vocab_size=vocab_size, num_layers=6, checkpoint=bert),
+        text_backbone=dict(type='BertTextEncoder', vocab_size=vocab_size, num_layers=6, checkpoint=bert),
         embed_dims=256,
     ),
     contrastive_loss=dict(
@@ -46,7 +46,7 @@ model = dict(
         temperature=0.07,
         temperature_bounds=(0.001, 0.5),
     ),
-    fusion=dict(type='FusionEncoder', num_layers=6, checkpoint=bert, first_bert_layer=6),
+    multimodal_backbone=dict(type='FusionEncoder', num_layers=6, checkpoint=bert, first_bert_layer=6),
     matching_head=dict(type='MatchingHead'),
     masked_language_head=dict(type='MaskedLanguageHead', vocab_size=vocab_size),
     mask_token=103,

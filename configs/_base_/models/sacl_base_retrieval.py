@@ -19,7 +19,7 @@ model = dict(
         ),
         temperature_bounds=(0.001, 0.5),
     ),
-    fusion={{_base_.model.fusion}},
+    multimodal_backbone={{_base_.model.multimodal_backbone}},
     matching_head={{_base_.model.matching_head}},
     queue_size=65536,
     momentum=dict(decay=0.995),

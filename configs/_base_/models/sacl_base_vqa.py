@@ -7,7 +7,7 @@ model = dict(
     type='VisualQuestionAnswering',
     data_preprocessor={{_base_.model.data_preprocessor}},
     towers={{_base_.model.towers}},
-    fusion={{_base_.model.fusion}},
+    multimodal_backbone={{_base_.model.multimodal_backbone}},
     answer_decoder=dict(type='AnswerDecoder', num_layers=6, vocab_size={{_base_.vocab_size}}),
     num_candidates=128,
 )

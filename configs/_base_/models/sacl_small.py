@@ -15,11 +15,11 @@ model = dict(
     ),
     towers=dict(
         type='TwoTower',
-        backbone=dict(
+        vision_backbone=dict(
             type='mmpretrain.VisionTransformer', arch='deit-small', img_size=224, patch_size=16, out_type='raw'
         ),
         neck=dict(type='ImageTokenNeck', in_channels=384),
-        text_encoder=dict(
+        text_backbone=dict(
             type='BertTextEncoder', vocab_size=vocab_size, width=384, num_layers=3, num_heads=12, checkpoint=bert
         ),
         embed_dims=256,
@@ -27,7 +27,7 @@ model = dict(
     contrastive_loss=dict(
         type='SACLContrastiveLoss', policy=dict(type='SimilarityRegulation', similarity_temperature=0.3)
     ),
-    fusion=dict(
+    multimodal_backbone=dict(
         type='FusionEncoder',
         width=384,
         image_width=384,

@@ -9,9 +9,9 @@ model = dict(
     data_preprocessor=dict(type='ImageTextPreprocessor', vocab_size=vocab_size),
     towers=dict(
         type='TwoTower',
-        backbone=None,
+        vision_backbone=None,
         neck=dict(type='ImageTokenNeck', in_channels=3072, out_channels=384),
-        text_encoder=dict(
+        text_backbone=dict(
             type='BertTextEncoder',
             vocab_size=vocab_size,
             width=384,
@@ -31,7 +31,7 @@ model = dict(
         policy=dict(type='SimilarityRegulation', similarity_temperature=1.0),
         temperature=0.05,
     ),
-    fusion=dict(
+    multimodal_backbone=dict(
         type='FusionEncoder',
         width=384,
         image_width=384,

@@ -15,7 +15,7 @@ model = dict(
     towers=dict(
         type='TwoTower',
         # GroupNorm: statistics of a batch would differ between one process and several.
-        backbone=dict(
+        vision_backbone=dict(
             type='mmpretrain.ResNet',
             depth=18,
             stem_channels=16,
@@ -25,7 +25,7 @@ model = dict(
             norm_cfg=dict(type='GN', num_groups=8),
         ),
         neck=dict(type='ImageTokenNeck', in_channels=128, out_channels=128),
-        text_encoder=dict(
+        text_backbone=dict(
             type='BertTextEncoder',
             vocab_size=vocab_size,
             width=128,
@@ -39,7 +39,7 @@ model = dict(
     contrastive_loss=dict(
         type='SACLContrastiveLoss', policy=dict(type='SimilarityRegulation', similarity_temperature=0.3)
     ),
-    fusion=dict(type='FusionEncoder', width=128, image_width=128, num_layers=2, num_heads=4, dropout=0.0),
+    multimodal_backbone=dict(type='FusionEncoder', width=128, image_width=128, num_layers=2, num_heads=4, dropout=0.0),
     matching_head=dict(type='MatchingHead', width=128),
     masked_language_head=dict(type='MaskedLanguageHead', width=128, vocab_size=vocab_size),
     mask_token=mask_token,

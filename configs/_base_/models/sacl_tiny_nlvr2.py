@@ -7,5 +7,5 @@ model = dict(
     type='ImagePairReasoning',
     data_preprocessor={{_base_.model.data_preprocessor}},
     towers={{_base_.model.towers}},
-    fusion={{_base_.model.fusion}},
+    multimodal_backbone={{_base_.model.multimodal_backbone}},
 )

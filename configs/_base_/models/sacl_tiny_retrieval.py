@@ -8,6 +8,6 @@ model = dict(
     data_preprocessor={{_base_.model.data_preprocessor}},
     towers={{_base_.model.towers}},
     contrastive_loss={{_base_.model.contrastive_loss}},
-    fusion={{_base_.model.fusion}},
+    multimodal_backbone={{_base_.model.multimodal_backbone}},
     matching_head={{_base_.model.matching_head}},
 )

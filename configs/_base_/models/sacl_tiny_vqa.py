@@ -7,7 +7,7 @@ model = dict(
     type='VisualQuestionAnswering',
     data_preprocessor={{_base_.model.data_preprocessor}},
     towers={{_base_.model.towers}},
-    fusion={{_base_.model.fusion}},
+    multimodal_backbone={{_base_.model.multimodal_backbone}},
     answer_decoder=dict(
         type='AnswerDecoder', width=128, num_layers=1, num_heads=4, dropout=0.0, vocab_size={{_base_.vocab_size}}
     ),

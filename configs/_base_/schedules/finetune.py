@@ -7,7 +7,7 @@ optim_wrapper = dict(
     paramwise_cfg=dict(
         norm_decay_mult=0.0,
         bias_decay_mult=0.0,
-        custom_keys={'towers.backbone': dict(lr_mult=5.0), 'log_temperature': dict(decay_mult=0.0)},
+        custom_keys={'towers.vision_backbone': dict(lr_mult=5.0), 'log_temperature': dict(decay_mult=0.0)},
     ),
 )
 param_scheduler = [dict(type='CosineAnnealingLR', eta_min_ratio=0.1, by_epoch=True, convert_to_iter_based=True)]

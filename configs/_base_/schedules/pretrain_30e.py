@@ -7,7 +7,7 @@ optim_wrapper = dict(
     paramwise_cfg=dict(
         norm_decay_mult=0.0,
         bias_decay_mult=0.0,
-        custom_keys={'towers.backbone': dict(lr_mult=0.1), 'log_temperature': dict(decay_mult=0.0)},
+        custom_keys={'towers.vision_backbone': dict(lr_mult=0.1), 'log_temperature': dict(decay_mult=0.0)},
     ),
 )
 param_scheduler = [

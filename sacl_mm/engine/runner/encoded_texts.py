@@ -1,4 +1,4 @@
-"""Texts that are encoded once and matched with many pictures.
+"""Texts that are encoded once and matched with many images.
 
 Shapes: T texts, R pairs, L text tokens, C width.
 """
@@ -33,15 +33,15 @@ class EncodedTexts:
                 encoded[i] = row[: len(token_ids[i])]
         self.tokens = torch.cat(encoded)
 
-    def match(self, model, keys_values: list, text_R: Tensor, picture_R: Tensor) -> Tensor:
-        """The matching head's logit for "matches" of each pair, (R,), on the CPU."""
+    def match(self, model, keys_values: list, text_R: Tensor, image_index: Tensor) -> Tensor:
+        """The matching head's logit for "matches" of text `text_R[r]` and image `image_index[r]`, (R,), on the CPU."""
         scores_R = torch.empty(len(text_R))
-        for picture in picture_R.unique().tolist():
-            rows = (picture_R == picture).nonzero()[:, 0]
-            one = [key_value.part(slice(picture, picture + 1)) for key_value in keys_values]
+        for image in image_index.unique().tolist():
+            rows = (image_index == image).nonzero()[:, 0]
+            one = [key_value.rows(torch.tensor([image], device=self.device)) for key_value in keys_values]
             for chunk in rows[self.length_T[text_R[rows]].argsort(stable=True)].split(_TEXTS_AT_A_TIME):
                 tokens, mask = self._padded(text_R[chunk])
-                scores_R[chunk] = model.matching_logits(one, tokens, mask, None)[:, 1].float().cpu()
+                scores_R[chunk] = model.matching_logits(one, tokens, mask)[:, 1].float().cpu()
         return scores_R
 
     def _padded(self, text_R: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,6 @@
 """Retrieval in two stages: the towers propose candidates, the fusion encoder re-ranks them.
 
-Shapes: N pictures, T texts, E embedding, B pictures of a batch, R pairs of a pass, L text tokens, C width.
+Shapes: N images, T texts, E embedding, B images of a batch, R pairs of a pass, L text tokens, C width.
 """
 
 from dataclasses import dataclass
@@ -24,15 +24,15 @@ from sacl_mm.registry import LOOPS
 class _Reranking:
     """What the validation and the test loop share; a mixin before MMEngine's loop.
 
-    Two passes over the data. The first one takes both towers' features of every sample. Then for each picture its `k` best
-    texts, and for each text its `k` best pictures, by cosine, are candidates. The second pass encodes the pictures again
+    Two passes over the data. The first one takes both towers' features of every sample. Then for each image its `k` best
+    texts, and for each text its `k` best images, by cosine, are candidates. The second pass encodes the images again
     (their tokens are never held all at once) and scores each candidate pair once, whichever direction asked for it: a
-    picture's keys and values are projected once for all its texts, and texts of like length go together. On several
-    processes each scores its own pictures' pairs. An evaluation that was killed and is started again with the same work
+    image's keys and values are projected once for all its texts, and texts of like length go together. On several
+    processes each scores its own images' pairs. An evaluation that was killed and is started again with the same work
     directory goes on from about the minute before.
 
-    A sample then has, besides what `model.predict` gives, `reranking`: the ids of the texts that the picture was scored
-    with, the scores, which of the pairs were candidates of the picture and which of the text, k, and the name of the score.
+    A sample then has, besides what `model.predict` gives, `reranking`: the ids of the texts that the image was scored
+    with, the scores, which of the pairs were candidates of the image and which of the text, k, and the name of the score.
 
     Args:
         k: candidates per query (256 on COCO, 128 on Flickr30K in ALBEF).
@@ -57,7 +57,7 @@ class _Reranking:
             entries = self._all_entries(model)
             pairs = _Candidates(entries, self.k)
             self.runner.logger.info(
-                f're-ranking {pairs.count:,} pairs of {len(entries):,} pictures and {len(pairs.text_ids):,} texts'
+                f're-ranking {pairs.count:,} pairs of {len(entries):,} images and {len(pairs.text_ids):,} texts'
             )
             texts = EncodedTexts(model, pairs.token_ids)
             partial = self._partial_scores(model, pairs)
@@ -92,7 +92,7 @@ class _Reranking:
     def _partial_scores(self, model, pairs: '_Candidates') -> PartialScores:
         """What an evaluation of the same model on the same data that was killed has left in the work directory."""
         settings = pairs.cosine_NT, self.k, self.dataloader.batch_size, self._processes
-        fingerprint = fingerprint_of(model.towers, model.fusion, model.matching_head, *settings)
+        fingerprint = fingerprint_of(model.towers, model.multimodal_backbone, model.matching_head, *settings)
         partial = PartialScores(Path(self.runner.work_dir, f'reranking_{get_rank()}.pth'), fingerprint)
         if partial.scores:
             done = f'{len(partial.scores):,} of {len(self.dataloader):,} batches'
@@ -110,11 +110,11 @@ class _Reranking:
         places = [place if place < len(entries) else place % len(entries) for place in places]
         text_of_B = [pairs.texts_of(place) for place in places]
         text_R = torch.cat(text_of_B)
-        picture_R = torch.arange(len(samples)).repeat_interleave(torch.tensor([len(t) for t in text_of_B]))
+        image_index = torch.arange(len(samples)).repeat_interleave(torch.tensor([len(t) for t in text_of_B]))
         if number not in partial.scores:
             image = model.towers.encode_image(batch['images'])
-            keys_values = model.fusion.project(image.tokens, image.sizes)
-            partial.add(number, texts.match(model, keys_values, text_R, picture_R))
+            keys_values = model.multimodal_backbone.project(image.tokens, image.sizes)
+            partial.add(number, texts.match(model, keys_values, text_R, image_index))
         scores_R = partial.scores[number]
         check_finite(scores_R, 'matching scores with text_id', pairs.text_ids[text_R].tolist())
         temperature = model.contrastive_loss.temperature.float().cpu()
@@ -161,8 +161,8 @@ class _Candidates:
         self.by_text_NT = top_candidates(self.cosine_NT.t(), k).t()
         self.count = int((self.by_image_NT | self.by_text_NT).sum())
 
-    def texts_of(self, picture: int) -> Tensor:
-        return (self.by_image_NT[picture] | self.by_text_NT[picture]).nonzero()[:, 0]
+    def texts_of(self, image: int) -> Tensor:
+        return (self.by_image_NT[image] | self.by_text_NT[image]).nonzero()[:, 0]
 
 
 @LOOPS.register_module()

@@ -122,7 +122,7 @@ class Resumable:
                 raise
             raise UserError(
                 f"'{filename}': {' '.join(str(error).split())} To load the rest all the same, name beginnings of the keys: "
-                "default_hooks.loading.allow=['fusion.']"
+                "default_hooks.loading.allow=['multimodal_backbone.']"
             ) from None
 
     def load_or_resume(self) -> None:

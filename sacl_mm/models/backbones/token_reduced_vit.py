@@ -1,4 +1,4 @@
-"""A vision transformer that drops tokens on its way. Shapes: B pictures, N image tokens, C width."""
+"""A vision transformer that drops tokens on its way. Shapes: B images, N image tokens, C width."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,14 +10,7 @@ from torch import Tensor, nn
 from sacl_mm.compatibility import load_mmpretrain
 from sacl_mm.functional.settings import check_count, check_number
 from sacl_mm.layers.attention import KeyValue
-from sacl_mm.layers.token_reduction import (
-    asked_importance,
-    first_token_attention,
-    guided_score,
-    merge_alike,
-    query,
-    reduce_tokens,
-)
+from sacl_mm.layers.token_reduction import asked_importance, guided_score, merge_alike, query, reduce_tokens
 from sacl_mm.registry import MODELS
 
 load_mmpretrain()
@@ -44,10 +37,9 @@ class TokenReducedViT(VisionTransformer):
     * `guide='similarity'` (ToMe, arXiv 2210.09461): those that are most alike become one. How many each stands for goes with
       them and weighs it, in the layers that follow and in the fusion encoder. At 70 and 50 % it costs least
       (docs/results.md).
-    * `guide='class'` (EViT, arXiv 2202.07800): by the attention of the picture's own first token.
     * `guide='text'` (TRIPS, arXiv 2305.04474v4, EMNLP 2022): by the text's first token through the layer's own query
-      projection; no new parameters. Picture features then depend on the text: each picture needs one, of the same width,
-      and they cannot be kept for retrieval among many texts. Not for contrastive losses: what stays of a picture tells its
+      projection; no new parameters. Image features then depend on the text: each image needs one, of the same width,
+      and they cannot be kept for retrieval among many texts. Not for contrastive losses: what stays of an image tells its
       text apart from others without a look at what it shows (docs/results.md).
     * `guide='both'`: alike tokens become one, and the text says through a linear layer of its own (`text_queries`) what counts
       for more: that is merged last, and weighs more. The layer begins at zero, so that a model that was trained with
@@ -58,7 +50,7 @@ class TokenReducedViT(VisionTransformer):
         reduction_layers: after which layer's or layers' attention, counted from 1.
         keep_rate: share of the tokens that stay, each time.
         fuse: whether the others become a token; without, they are gone.
-        guide: 'similarity', 'class', 'text' or 'both'.
+        guide: 'similarity', 'text' or 'both'.
         others: as in mmpretrain; needs a class token, and yields all tokens of the last layer (`out_type='raw'`).
     """
 
@@ -72,12 +64,12 @@ class TokenReducedViT(VisionTransformer):
         **options,
     ) -> None:
         super().__init__(*args, **dict(out_type='raw') | options)
-        if guide not in ('similarity', 'class', 'text', 'both'):
-            raise ValueError(f"guide must be 'similarity', 'class', 'text' or 'both', got {guide!r}")
+        if guide not in ('similarity', 'text', 'both'):
+            raise ValueError(f"guide must be 'similarity', 'text' or 'both', got {guide!r}")
         self.merges = guide in ('similarity', 'both')
         if self.merges and not fuse:
             raise ValueError(
-                f"guide='{guide}' merges tokens, and has none to leave out: fuse=False is for guide='class' and 'text'"
+                f"guide='{guide}' merges tokens, and has none to leave out: fuse=False is for guide='text'"
             )
         check_number('keep_rate', keep_rate, '(0, 1]')
         if isinstance(reduction_layers, int):
@@ -110,13 +102,13 @@ class TokenReducedViT(VisionTransformer):
         if self.text_guided and (guide_BC is None or len(guide_BC) != len(images)):
             texts = 'none' if guide_BC is None else f'{len(guide_BC)}'
             raise ValueError(
-                f'text-guided token reduction needs one text for each of the {len(images)} pictures, got {texts}. For '
-                "retrieval among many texts use guide='similarity' or a TokenReductionNeck, which keep pictures' features "
+                f'text-guided token reduction needs one text for each of the {len(images)} images, got {texts}. For '
+                "retrieval among many texts use guide='similarity' or a TokenReductionNeck, which keep images' features "
                 'independent of texts'
             )
         if self.text_guided and guide_BC.shape[1] != self.embed_dims:
             raise ValueError(
-                f'text-guided token reduction needs texts as wide as pictures, got {guide_BC.shape[1]} and {self.embed_dims}'
+                f'text-guided token reduction needs texts as wide as images, got {guide_BC.shape[1]} and {self.embed_dims}'
             )
         x_BNC, sizes_BN = self._embed(images), None
         for number, layer in enumerate(self.layers, start=1):
@@ -152,12 +144,8 @@ class TokenReducedViT(VisionTransformer):
         return asked_importance(self.text_queries[str(number)](text_BC), x_BNC, sizes_BN)
 
     def _reducing(self, layer: nn.Module, x_BNC: Tensor, guide_BC: Tensor | None) -> Tensor:
-        normed_BNC = layer.ln1(x_BNC)
-        x_BNC = x_BNC + layer.attn(normed_BNC)
-        if self.guide == 'text':
-            score_BN = guided_score(query(layer.attn.qkv, guide_BC), x_BNC)
-        else:
-            score_BN = first_token_attention(layer.attn.qkv, normed_BNC, layer.attn.num_heads)
+        x_BNC = x_BNC + layer.attn(layer.ln1(x_BNC))
+        score_BN = guided_score(query(layer.attn.qkv, guide_BC), x_BNC)
         x_BNC = reduce_tokens(x_BNC, score_BN, self.keep_rate, self.fuse)
         return layer.ffn(layer.ln2(x_BNC), identity=x_BNC)
 

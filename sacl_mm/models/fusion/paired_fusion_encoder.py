@@ -1,6 +1,4 @@
-"""A text reads two pictures. Shapes as in `fusion_encoder.py`."""
-
-from collections.abc import Iterable, Iterator
+"""A text reads two images. Shapes as in `fusion_encoder.py`."""
 
 from torch import Tensor
 
@@ -12,12 +10,12 @@ from sacl_mm.registry import MODELS
 
 @MODELS.register_module()
 class PairedFusionEncoder(FusionEncoder):
-    """Each layer of `FusionEncoder` becomes two, the first for the first picture, the second for the second (ALBEF,
-    arXiv 2107.07651, Sec. 4 on NLVR2); both share the projection of pictures to keys and values, so that each picture is
+    """Each layer of `FusionEncoder` becomes two, the first for the first image, the second for the second (ALBEF,
+    arXiv 2107.07651, Sec. 4 on NLVR2); both share the projection of images to keys and values, so that each image is
     projected once.
 
     Args:
-        num_layers: of the single-picture encoder, whose weights it starts from; there are twice as many here.
+        num_layers: of the single-image encoder, whose weights it starts from; there are twice as many here.
         others: as in `FusionEncoder`.
     """
 
@@ -51,34 +49,24 @@ class PairedFusionEncoder(FusionEncoder):
             second.cross_attention.key = first.cross_attention.key
             second.cross_attention.value = first.cross_attention.value
 
-    def projections(self, image_PNC: Tensor, size_PN: Tensor | None = None) -> Iterator[KeyValue]:
+    def project(self, image_PNC: Tensor, size_PN: Tensor | None = None) -> list[KeyValue]:
         """As in `FusionEncoder`, one for each two layers."""
-        return (layer.project(image_PNC, size_PN) for layer in self.layers[::2])
+        return [layer.project(image_PNC, size_PN) for layer in self.layers[::2]]
 
-    def forward(
-        self,
-        text_BLC: Tensor,
-        mask_BL: Tensor,
-        keys_values: Iterable[KeyValue],
-        picture_B: Tensor,
-        other_B: Tensor,
-        first: int | None = None,
+    def _through_layers(
+        self, x_BLC: Tensor, mask_BL: Tensor, keys_values: list[KeyValue], image_index: Tensor | None, first: int | None
     ) -> Tensor:
-        """Fused tokens (B, L, C) of text b with the pictures `picture_B[b]` and `other_B[b]`, or the `first` of each
-        text alone."""
-        if self._has_parts:
-            keys_values = list(keys_values)
-
-        def fuse(x_BLC: Tensor, mask_BL: Tensor, picture_B: Tensor, other_B: Tensor) -> tuple[Tensor]:
-            for layer, other, key_value in zip(self.layers[::2], self.layers[1::2], keys_values, strict=True):
-                x_BLC = layer(x_BLC, mask_BL, key_value, picture_B)
-                x_BLC = other(x_BLC, mask_BL, key_value, other_B, first=first if other is self.layers[-1] else None)
-            return (x_BLC,)
-
-        return self._in_parts(fuse, text_BLC, mask_BL, picture_B, other_B)
+        """`image_index`, (B, 2): the first and the second image of each text."""
+        if image_index is None:
+            raise ValueError('a PairedFusionEncoder needs image_index (B, 2): which two images each text meets')
+        for layer, other, key_value in zip(self.layers[::2], self.layers[1::2], keys_values, strict=True):
+            x_BLC = layer(x_BLC, mask_BL, key_value, image_index[:, 0])
+            last = first if other is self.layers[-1] else None
+            x_BLC = other(x_BLC, mask_BL, key_value, image_index[:, 1], first=last)
+        return x_BLC
 
     @staticmethod
-    def doubled(state: dict[str, Tensor], prefix: str = 'fusion.') -> dict[str, Tensor]:
+    def doubled(state: dict[str, Tensor], prefix: str = 'multimodal_backbone.') -> dict[str, Tensor]:
         """A state dict in which the layers of a `FusionEncoder` below `prefix` have become pairs."""
         layers = f'{prefix}layers.'
         doubled = {key: value for key, value in state.items() if not key.startswith(layers)}

@@ -12,7 +12,6 @@ from transformers.models.bert.modeling_bert import BertEmbeddings
 from sacl_mm.functional.settings import check_count, check_finite, check_heads, check_number
 from sacl_mm.layers import FusionLayer, KeyValue
 from sacl_mm.layers.initialisation import init_as_bert
-from sacl_mm.layers.tied_embedding import TiedEmbedding
 from sacl_mm.models.heads.masked_language_head import MaskedLanguageHead
 from sacl_mm.registry import MODELS
 
@@ -23,7 +22,7 @@ _ROWS = 512
 @MODELS.register_module()
 class AnswerDecoder(BaseModule):
     """Transformer layers with causal self-attention and cross-attention to the question's tokens, which hold what was seen
-    in the picture (ALBEF, arXiv 2107.07651, Sec. 4 on VQA); the output layer is tied to the word embeddings.
+    in the image (ALBEF, arXiv 2107.07651, Sec. 4 on VQA); the output layer is tied to the word embeddings.
 
     Args:
         vocab_size: of the tokenizer.
@@ -97,12 +96,10 @@ class AnswerDecoder(BaseModule):
         question_A: Tensor,
     ) -> Tensor:
         """log p(answer | question) in nats, (A,): the sum over all tokens after [CLS]."""
-        words = TiedEmbedding(self.embeddings.word_embeddings)
-        with words.looked_up():
-            hidden_ALC = self(token_ids_AL[:, :-1], mask_AL[:, :-1], keys_values, question_mask_BN, question_A)
+        hidden_ALC = self(token_ids_AL[:, :-1], mask_AL[:, :-1], keys_values, question_mask_BN, question_A)
         # Most of a batch of answers is padding, and the vocabulary most of the work: it is done for the T tokens that count.
         counts_AL = mask_AL[:, 1:]
-        log_p_TV = self.head(hidden_ALC[counts_AL], words).float().log_softmax(dim=1)
+        log_p_TV = self.logits(hidden_ALC[counts_AL]).float().log_softmax(dim=1)
         log_p_T = log_p_TV.gather(1, token_ids_AL[:, 1:][counts_AL][:, None])[:, 0]
         answer_T = counts_AL.nonzero()[:, 0]
         return log_p_T.new_zeros(len(token_ids_AL)).index_add(0, answer_T, log_p_T)

@@ -1,6 +1,6 @@
 """What is where: attributes of the object in each cell of a feature map.
 
-Shapes: B pictures, C channels, H x W cells, A attributes.
+Shapes: B images, C channels, H x W cells, A attributes.
 """
 
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ class CellAttributeHead(BaseModule):
     def predict(self, features: Sequence[Tensor], data_samples: list[BaseDataElement]) -> list[BaseDataElement]:
         """Sets `pred_label` (H * W, A) of each sample."""
         logits = self(features)
-        check_finite(torch.cat(logits, dim=-1), 'logits of the cells, by picture of the batch')
+        check_finite(torch.cat(logits, dim=-1), 'logits of the cells, by image of the batch')
         predicted_BNA = torch.stack([part.argmax(dim=-1) for part in logits], dim=-1)
         for sample, predicted_NA in zip(data_samples, predicted_BNA, strict=True):
             sample.pred_label = predicted_NA

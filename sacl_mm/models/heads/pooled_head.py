@@ -1,4 +1,4 @@
-"""A feature for the common space from all of a picture's or text's tokens. Shapes: B items, N tokens, C width, E embedding."""
+"""A feature for the common space from all of an image's or text's tokens. Shapes: B items, N tokens, C width, E embedding."""
 
 import torch
 from mmengine.model import BaseModule
@@ -55,7 +55,7 @@ class PooledHead(BaseModule):
 
     def forward(self, tokens_BNC: Tensor, mask_BN: Tensor | None = None, size_BN: Tensor | None = None) -> Tensor:
         """(B, E), not normalised; `mask_BN` is False where a text is padded, or `size_BN` says how many tokens each of a
-        picture's stands for in the mean."""
+        image's stands for in the mean."""
         if size_BN is not None:
             pooled = [(tokens_BNC * (size_BN / size_BN.sum(dim=1, keepdim=True))[..., None]).sum(dim=1)]
         else:

@@ -1,6 +1,6 @@
-"""Our contrastive loss where mmpretrain's self-supervised models compare two views of a picture.
+"""Our contrastive loss where mmpretrain's self-supervised models compare two views of an image.
 
-Shapes: B pictures, D features.
+Shapes: B images, D features.
 """
 
 from mmengine.model import BaseModule
@@ -13,7 +13,7 @@ from sacl_mm.registry import MODELS
 class TwoViewContrastiveHead(BaseModule):
     """`head=dict(type='sacl_mm.TwoViewContrastiveHead')` of mmpretrain's `MoCoV3` or `BarlowTwins`.
 
-    Row i of both is the same picture, all other rows are its negatives, weighted by the policy. The loss is the mean of
+    Row i of both is the same image, all other rows are its negatives, weighted by the policy. The loss is the mean of
     both directions (`MoCoV3Head` has the first alone, at a fixed temperature).
 
     Args:

@@ -1,4 +1,4 @@
-"""From tokens to what mmpretrain's heads take. Shapes: B pictures, N positions, E width."""
+"""From tokens to what mmpretrain's heads take. Shapes: B images, N positions, E width."""
 
 from torch import Tensor, nn
 
@@ -7,10 +7,10 @@ from sacl_mm.registry import MODELS
 
 @MODELS.register_module()
 class FirstTokenNeck(nn.Module):
-    """The token that stands for the whole picture, (B, 1 + N, E) to ((B, E),): mmpretrain passes features as tuples.
+    """The token that stands for the whole image, ((B, 1 + N, E),) to ((B, E),): mmpretrain passes features as tuples.
 
     In its models: `neck=[dict(type='sacl_mm.ImageTokenNeck', ...), dict(type='sacl_mm.FirstTokenNeck')]`.
     """
 
-    def forward(self, tokens_BNE: Tensor) -> tuple[Tensor]:
-        return (tokens_BNE[:, 0],)
+    def forward(self, features: tuple[Tensor, ...]) -> tuple[Tensor]:
+        return (features[-1][:, 0],)

@@ -1,6 +1,6 @@
 """From whatever a backbone yields to one sequence of image tokens.
 
-Shapes: B pictures, C channels of the backbone, H x W grid, N = H * W, E output width.
+Shapes: B images, C channels of the backbone, H x W grid, N = H * W, E output width.
 """
 
 import torch
@@ -13,7 +13,7 @@ from sacl_mm.registry import MODELS
 
 @MODELS.register_module()
 class ImageTokenNeck(BaseModule):
-    """Tokens (B, 1 + N, E), the first of which stands for the whole picture.
+    """Tokens (B, 1 + N, E), the first of which stands for the whole image.
 
     * A ViT's output (B, 1 + N, C) (mmpretrain: `out_type='raw'`) is kept as it is, or projected to `out_channels`.
     * A CNN's grid (B, C, H, W) is projected to `out_channels` and becomes N tokens after a mean token; the grid's tokens
@@ -56,10 +56,10 @@ class ImageTokenNeck(BaseModule):
         )
         self.norm = None if out_channels is None else nn.LayerNorm(out_channels)
 
-    def forward(self, features: Tensor | tuple[Tensor, ...] | list[Tensor]) -> Tensor:
+    def forward(self, features: Tensor | tuple[Tensor, ...] | list[Tensor]) -> tuple[Tensor]:
         last = features[-1] if isinstance(features, (tuple, list)) else features
         if last.ndim == 3:
-            return last if self.projection is None else self.norm(self.layers(self.projection(last)))
+            return (last if self.projection is None else self.norm(self.layers(self.projection(last))),)
         if last.ndim != 4:
             raise ValueError(
                 f'the backbone must yield tokens (B, 1 + N, C) or a grid (B, C, H, W), got {tuple(last.shape)}; '
@@ -70,7 +70,7 @@ class ImageTokenNeck(BaseModule):
         grid_BNE = self.projection(last.flatten(2).transpose(1, 2))
         positions_NE = sine_cosine_positions(last.shape[2], last.shape[3], self.out_channels).to(grid_BNE)
         tokens_BNE = torch.cat([grid_BNE.mean(1, keepdim=True), grid_BNE + positions_NE], dim=1)
-        return self.norm(self.layers(tokens_BNE))
+        return (self.norm(self.layers(tokens_BNE)),)
 
 
 def sine_cosine_positions(height: int, width: int, channels: int) -> Tensor:

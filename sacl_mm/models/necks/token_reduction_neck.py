@@ -13,7 +13,7 @@ class TokenReductionNeck(ImageTokenNeck):
     """An `ImageTokenNeck`, with the same weights, that keeps the tokens which resemble its first one the most, and fuses the
     rest into one.
 
-    Features of a picture stay independent of texts. What it saves is in the fusion encoder: keys and values.
+    Features of an image stay independent of texts. What it saves is in the fusion encoder: keys and values.
 
     Args:
         in_channels, out_channels, num_layers, num_heads: as in `ImageTokenNeck`.
@@ -34,7 +34,8 @@ class TokenReductionNeck(ImageTokenNeck):
         check_number('keep_rate', keep_rate, '(0, 1]')
         self.keep_rate, self.fuse = keep_rate, fuse
 
-    def forward(self, features: Tensor | tuple[Tensor, ...] | list[Tensor]) -> Tensor:
-        """(B, 1 + K, E), or (B, 2 + K, E) with the fused token."""
-        tokens_BNE = super().forward(features)
-        return reduce_tokens(tokens_BNE, guided_score(tokens_BNE[:, 0], tokens_BNE), self.keep_rate, self.fuse)
+    def forward(self, features: Tensor | tuple[Tensor, ...] | list[Tensor]) -> tuple[Tensor]:
+        """((B, 1 + K, E),), or ((B, 2 + K, E),) with the fused token."""
+        (tokens_BNE,) = super().forward(features)
+        score_BN = guided_score(tokens_BNE[:, 0], tokens_BNE)
+        return (reduce_tokens(tokens_BNE, score_BN, self.keep_rate, self.fuse),)

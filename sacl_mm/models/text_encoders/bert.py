@@ -7,8 +7,6 @@ from transformers import BertConfig, BertModel
 from sacl_mm.functional.length_buckets import in_length_buckets
 from sacl_mm.functional.settings import check_count, check_heads, check_number
 from sacl_mm.layers.bert_checkpoint import load_bert
-from sacl_mm.layers.cpu_kernels import cpu_kernels
-from sacl_mm.layers.recomputation import recomputed_activations
 from sacl_mm.registry import MODELS
 
 
@@ -97,7 +95,6 @@ class BertTextEncoder(BaseModule):
 
         def encode(index: Tensor | slice, length: int) -> Tensor:
             words, mask = words_BLC[index, :length], mask_BL[index, :length]
-            with cpu_kernels(words), recomputed_activations():
-                return self.bert(inputs_embeds=words, attention_mask=mask.long()).last_hidden_state
+            return self.bert(inputs_embeds=words, attention_mask=mask.long()).last_hidden_state
 
         return in_length_buckets(encode, mask_BL, self.length_buckets)

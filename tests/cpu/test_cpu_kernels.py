@@ -3,10 +3,12 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from sacl_mm.layers import cpu_kernels as module
-from sacl_mm.layers.cpu_kernels import cpu_kernels
-from sacl_mm.layers.dropout import dropped
+from sacl_mm.cpu import CPUKernels
+from sacl_mm.cpu import kernels as module
+from sacl_mm.cpu.cpu_kernels_hook import use_cpu_kernels
+from sacl_mm.cpu.dropout import dropped
 
 
 def make_inputs(dtype=torch.float32, keys=7, queries=5, rows=3, dim=8):
@@ -16,7 +18,7 @@ def make_inputs(dtype=torch.float32, keys=7, queries=5, rows=3, dim=8):
 
 def kernels_of(inputs, **options):
     """The operators that a call comes to."""
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile, cpu_kernels(inputs[0]):
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile, CPUKernels():
         F.scaled_dot_product_attention(*(x.requires_grad_() for x in inputs), **options)
     names = {event.key for event in profile.key_averages()}
     found = {'aten::_scaled_dot_product_flash_attention_for_cpu': 'fused', '_MatrixAttention': 'matrix'}
@@ -61,25 +63,39 @@ def test_arguments_may_come_by_name_and_by_place():
 
     with torch.no_grad():
         expected = calls()
-        with cpu_kernels(x):
+        with CPUKernels():
             torch.testing.assert_close(calls(), expected)
 
 
 def test_no_tokens_give_none():
     query, key, value = make_inputs()
     for queries, keys in ((query[:, :, :0], key), (query[:0], key[:0])):
-        with cpu_kernels(query):
+        with CPUKernels():
             out = F.scaled_dot_product_attention(queries.requires_grad_(), keys, value[: len(keys)])
         assert out.shape == queries.shape
 
 
-def test_the_choice_ends_with_the_block_and_is_pytorchs_on_other_devices():
-    with cpu_kernels(torch.zeros(1)):
-        pass
-    inputs = [x.to('meta') for x in make_inputs(torch.bfloat16, keys=257)]
-    with cpu_kernels(inputs[0]):
-        assert not torch.overrides._get_current_function_mode_stack()
-    assert not torch.overrides._get_current_function_mode_stack()
+def modes():
+    return torch.overrides._get_current_function_mode_stack()
+
+
+def test_a_model_uses_them_in_its_calls_and_leaves_them_after_an_error():
+    seen = []
+
+    class Model(nn.Module):
+        def forward(self, fails):
+            seen.append([type(mode) for mode in modes()])
+            if fails:
+                raise ValueError('an error')
+
+    model = Model()
+    use_cpu_kernels(model)
+    model(False)
+    assert not modes()
+    with pytest.raises(ValueError, match='an error'):
+        model(True)
+    assert not modes()
+    assert seen == [[CPUKernels], [CPUKernels]]
 
 
 @pytest.mark.parametrize('masked', [False, True])
@@ -90,7 +106,7 @@ def test_values_and_gradients_are_those_of_the_fused_kernel(masked, monkeypatch)
     for short in (7, 6):
         monkeypatch.setattr(module, '_SHORT', short)
         query, key, value = (x.clone().requires_grad_() for x in inputs)
-        with cpu_kernels(query):
+        with CPUKernels():
             out = F.scaled_dot_product_attention(query, key, value, mask)
         out.square().sum().backward()
         results.append([out.detach(), query.grad, key.grad, value.grad])
@@ -101,7 +117,7 @@ def test_values_and_gradients_are_those_of_the_fused_kernel(masked, monkeypatch)
 def test_dropout_is_ours_where_it_drops():
     x = torch.ones(1000, 40)
     torch.manual_seed(0)
-    with cpu_kernels(x):
+    with CPUKernels():
         y = F.dropout(x, 0.25)
         assert F.dropout(x, 0.25, training=False) is x
         assert torch.equal(F.dropout(x, 1.0), torch.zeros_like(x))

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sacl_mm.layers.dropout import dropped, factor, kept_at_random
+from sacl_mm.cpu.dropout import dropped, factor, kept_at_random
 
 
 def noise(like, dropout):

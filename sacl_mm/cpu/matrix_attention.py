@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from sacl_mm.layers.dropout import factor, kept_at_random
+from sacl_mm.cpu.dropout import factor, kept_at_random
 
 # Scores that are made at a time, so that memory does not grow with all of them.
 _SCORES = 2**20

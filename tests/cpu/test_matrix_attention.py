@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 import torch.utils.checkpoint
 
-from sacl_mm.layers import matrix_attention as module
-from sacl_mm.layers.matrix_attention import matrix_attention
+from sacl_mm.cpu import matrix_attention as module
+from sacl_mm.cpu.matrix_attention import matrix_attention
 
 
 def make_inputs(dtype, queries=5, keys=7):

@@ -1,7 +1,7 @@
 """Other ways to compute what PyTorch is slow at on CPUs."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -10,39 +10,27 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
-from sacl_mm.layers.dropout import dropped
-from sacl_mm.layers.joint_projection import unbound
-from sacl_mm.layers.matrix_attention import matrix_attention
-from sacl_mm.layers.onednn_linear import onednn_linear
+from sacl_mm.cpu.dropout import dropped
+from sacl_mm.cpu.matrix_attention import matrix_attention
 
 # Keys and values up to which plain attention is faster, forward and backward together.
 _SHORT = 64
 
 
-def cpu_kernels(like: Tensor) -> AbstractContextManager:
-    """Where layers run, ours or other libraries'.
+class CPUKernels(TorchFunctionMode):
+    """In which layers, ours or other libraries', run other kernels:
 
     * `scaled_dot_product_attention`: PyTorch's fused kernel for CPUs spends a fixed time on each row and head in the backward
-      pass in bfloat16, however short the row: on captions that is many times what plain attention takes. On pictures its
+      pass in bfloat16, however short the row: on captions that is many times what plain attention takes. On images its
       products are slower than `matrix_attention`'s, and it knows neither dropout nor a mask that has a gradient.
-      PyTorch's plain one keeps the scores. Where one linear layer made queries, keys and values, their gradients are put side
-      by side at once.
+      PyTorch's plain one keeps the scores.
     * `dropout`: a faster source of randomness.
-    * `linear`: another library's products, on some processors.
-
-    Args:
-        like: a tensor on the device. On others than CPUs nothing changes.
     """
-    return _CPUKernels() if like.device.type == 'cpu' else nullcontext()
 
-
-class _CPUKernels(TorchFunctionMode):
     def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
         if function is F.scaled_dot_product_attention:
             return _attend(*args, **kwargs)
-        if function is F.linear:
-            return onednn_linear(*args, **kwargs)
         if function is F.dropout and not torch.compiler.is_compiling():
             return _drop(*args, **kwargs)
         return function(*args, **kwargs)
@@ -60,8 +48,6 @@ def _attend(
     """With the arguments of `scaled_dot_product_attention`."""
     short, training = key.shape[-2] <= _SHORT, torch.is_grad_enabled()
     learned = attn_mask is not None and attn_mask.requires_grad
-    if training and not torch.compiler.is_compiling():
-        query, key, value = unbound(query, key, value)
     is_known = (
         not is_causal
         and not any(others.values())
