@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
+from sacl_mm.checkpoints.earlier_names import has_earlier_names
 from sacl_mm.models.starting_weights import mismatches, neutral_parts
 from sacl_mm.user_error import UserError
 
@@ -19,7 +20,14 @@ def check_fits(state: Mapping[str, Tensor], own: Mapping[str, Tensor], where: st
     problems = {kind: keys for kind, keys in mismatches(dict(state), dict(own)).items() if keys}
     if problems:
         lines = [f'{len(keys)} {kind}: {some(keys)}' for kind, keys in problems.items()]
-        raise MisfitError(f'{where} does not fit the model; ' + '; '.join(lines) + '. Is it of this configuration?')
+        raise MisfitError(f'{where} does not fit the model; ' + '; '.join(lines) + f'. {advice(state)}')
+
+
+def advice(state: Mapping[str, Tensor]) -> str:
+    """What may be wrong with a state dict that does not fit."""
+    if has_earlier_names(dict(state)):
+        return 'It is from before parts were renamed: convert it with tools/model_converters/convert.py from-earlier'
+    return 'Is it of this configuration?'
 
 
 def fit(adapted: Mapping[str, Tensor], own: Mapping[str, Tensor], allowed: Sequence[str] = ()) -> dict[str, Tensor]:
