@@ -28,9 +28,9 @@ class SACLPretrain(ImageTextRetrieval):
             negative_temperature: as in `ImageTextRetrieval`.
         masked_language_head: a `MaskedLanguageHead`.
         mask_token: id of [MASK].
-        momentum: options of `MomentumTeacher`, and `mlm_distillation`, the share of the teacher in the target of masked
-            language modelling (0.4 in ALBEF; 0 saves its multimodal backbone) after a `ramp` as in `MomentumDistillation`.
-            None for no teacher.
+        momentum: options of `MomentumTeacher`, plus `mlm_distillation`, the teacher's share in the targets of masked language
+            modelling (0.4 in ALBEF; with 0 the teacher has no multimodal backbone), after a `ramp` as in
+            `MomentumDistillation`. None: no teacher.
     """
 
     def __init__(

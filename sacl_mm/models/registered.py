@@ -34,7 +34,7 @@ from sacl_mm.models.two_tower import TwoTower
 from sacl_mm.models.vqa import VisualQuestionAnswering
 from sacl_mm.registry import MODELS, TASK_UTILS
 
-# Which of their arguments may be configurations, and of what.
+# Arguments of losses and policies that may be configurations, and the registries that build them.
 _BUILT_BY = dict(policy=MODELS, base_policy=MODELS, relevance=TASK_UTILS)
 
 
