@@ -115,11 +115,6 @@ class ImageTextRetrieval(DualEncoder):
 
     # ------------------------------------------------------------------------------------------------ objectives
     @property
-    def draw(self) -> int:
-        """The seed of this iteration's random draws."""
-        return self.seed * 1_000_003 + self.iteration
-
-    @property
     def negative_temperature(self) -> float | Tensor:
         """The temperature at which this iteration draws hard negatives."""
         if self.negative_temperature_ends is None:
@@ -131,7 +126,7 @@ class ImageTextRetrieval(DualEncoder):
         check_one_text_each(batch)
         image, text = self.extract_feat(batch)
         keys_values = self.multimodal_backbone.project(image.tokens, image.sizes)
-        contrast = self._contrast(image, text, self._teach(batch), batch)
+        contrast = self._contrast(image, text, self._encode_by_teacher(batch), batch)
         return contrast | self._match(image, text, keys_values, batch)
 
     def _contrast(self, image: Encoded, text: Encoded, teacher, batch: dict) -> dict[str, Tensor]:
@@ -147,6 +142,7 @@ class ImageTextRetrieval(DualEncoder):
         return self.contrast(image, text, batch, evidence=evidence, **sides)
 
     def _queue_entries(self, evidence: dict[str, FeaturePair], batch: dict) -> dict[str, Tensor]:
+        """What `after_step` puts into the queue, by the names of the queue's buffers."""
         entries = dict(
             image=evidence['teacher'].image,
             text=evidence['teacher'].text,
@@ -158,7 +154,8 @@ class ImageTextRetrieval(DualEncoder):
         return entries
 
     @torch.no_grad()
-    def _teach(self, batch: dict) -> tuple[Encoded, Encoded] | None:
+    def _encode_by_teacher(self, batch: dict) -> tuple[Encoded, Encoded] | None:
+        """The teacher's outputs for images and texts; None without a teacher."""
         if self.teacher is None:
             return None
         return self.teacher.towers(batch['images'], batch['token_ids'], batch['text_mask'])
@@ -194,7 +191,7 @@ class ImageTextRetrieval(DualEncoder):
                 positive_BG,
                 batch['text_ids'],
                 text_ids_G,
-                2 * self.draw + direction,
+                2 * self.step_seed + direction,
             )
             for direction, (anchor, candidate) in enumerate(((image, text), (text, image)))
         )
@@ -218,6 +215,7 @@ class ImageTextRetrieval(DualEncoder):
 
 
 def check_one_text_each(batch: dict) -> None:
+    """Raises ValueError unless the batch has one text for each image."""
     if len(batch['token_ids']) != len(batch['images']):
         raise ValueError(
             f'training takes one text per image, the batch has {len(batch["token_ids"])} texts for '

@@ -47,6 +47,7 @@ class TextAssignment(ImagePairModel):
         return self._assign(batch, seed=-1)[0]
 
     def _assign(self, batch: dict, seed: int) -> tuple[Tensor, Tensor]:
+        """The logits (B, 3) for the images drawn with `seed`, and the cases (B,) that are right."""
         if len(batch['token_ids']) != len(batch['images']):
             raise ValueError(
                 f'text assignment takes one text per image, the batch has {len(batch["token_ids"])} texts for '
@@ -56,7 +57,7 @@ class TextAssignment(ImagePairModel):
         return self.assignment_head(self.fuse(batch, image_index)).float(), case_B
 
     def loss(self, batch: dict) -> dict[str, Tensor]:
-        logits_B3, case_B = self._assign(batch, self.seed * 1_000_003 + self.iteration)
+        logits_B3, case_B = self._assign(batch, self.step_seed)
         accuracy = (logits_B3.argmax(dim=1) == case_B).float().mean()
         return dict(loss_assignment=F.cross_entropy(logits_B3, case_B), accuracy=accuracy)
 

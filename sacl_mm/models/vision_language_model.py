@@ -49,7 +49,7 @@ class VisionLanguageModel(BaseModel):
         self.allowed_to_differ: tuple[str, ...] = ()
         self._anew: list[str] = []
         self._finite_steps = FiniteSteps()
-        self._is_stepping = self._has_started = self._was_told = False
+        self._is_stepping = self._has_started = self._progress_is_set = False
 
     # ------------------------------------------------------------------------------------------------ modes
     def forward(self, mode: str = 'tensor', **batch) -> Any:
@@ -106,7 +106,12 @@ class VisionLanguageModel(BaseModel):
         """Called before each training step; schedules and random draws depend on these values alone."""
         self.iteration, self.seed = iteration, seed
         self.progress = min(1.0, iteration / max(1, max_iterations - 1))
-        self._was_told = True
+        self._progress_is_set = True
+
+    @property
+    def step_seed(self) -> int:
+        """The seed of this iteration's keyed random draws (`sacl_mm.functional.keyed_random`)."""
+        return self.seed * 1_000_003 + self.iteration
 
     def start_teacher(self) -> None:
         """Make the teacher, if there is one, equal to the student."""
@@ -133,12 +138,12 @@ class VisionLanguageModel(BaseModel):
                     f"the training's iteration stands still at {iteration}: default_hooks.runtime_info must not be None"
                 )
             self.set_progress(iteration, max_iterations, seed)
-        elif not self._was_told:
+        elif not self._progress_is_set:
             raise UserError(
                 'nobody says how far the training is: without a Runner of MMEngine call '
                 'model.set_progress(iteration, max_iterations, seed) before each train_step'
             )
-        self._was_told = False
+        self._progress_is_set = False
         words = np.random.SeedSequence([self.seed, rank(), self.iteration]).generate_state(3)
         random.seed(int(words[0]))
         np.random.seed(int(words[1]))  # noqa: NPY002  (the generator that mmcv's transforms use)
@@ -156,7 +161,7 @@ class VisionLanguageModel(BaseModel):
         return fit_to_task(state, self.state_dict())
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
-        if not prefix:  # with a prefix, the model is part of another one (an average of models), which has its own rules
+        if not prefix:  # else the model is part of another one (an average of models), which has its own rules
             own, given = self.state_dict(), dict(state_dict)
             fitted = fit(self.adapt_checkpoint(given), own, self.allowed_to_differ)
             check_finite_weights(fitted, 'the checkpoint')
