@@ -1,4 +1,4 @@
-"""Checkpoints from before parts of the models got the names that OpenMMLab has for them."""
+"""Checkpoints from before the models' parts got OpenMMLab's names."""
 
 import re
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _NEW_NAMES = {
 
 
 def from_earlier_names(state: dict[str, Tensor], allow: Sequence[str] = ()) -> Converted:
-    """The state dict of one of this library's models with the names of today.
+    """The state dict of one of this library's models, with today's names.
 
     Args:
         allow: beginnings of keys to leave out.

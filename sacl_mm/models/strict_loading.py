@@ -1,4 +1,4 @@
-"""Nothing is silently left out when weights are loaded."""
+"""Strict loading of weights: nothing is left out silently."""
 
 from collections.abc import Mapping, Sequence
 
@@ -31,12 +31,11 @@ def advice(state: Mapping[str, Tensor]) -> str:
 
 
 def fit(adapted: Mapping[str, Tensor], own: Mapping[str, Tensor], allowed: Sequence[str] = ()) -> dict[str, Tensor]:
-    """What is loaded: `adapted`, completed by the model's `own` where a part begins as if it were not there.
+    """The state dict to load: `adapted`, completed by the model's `own` neutral parts.
 
     Args:
         adapted: a checkpoint, adapted to the model's task.
-        allowed: beginnings of keys that may be missing (then the model's own stay), unknown or of another shape (then they
-            are not read).
+        allowed: prefixes of keys that may be missing (the model's own stay), unknown or of another shape (they are not read).
 
     Raises:
         MisfitError: something else does not fit.
@@ -54,9 +53,9 @@ def fit(adapted: Mapping[str, Tensor], own: Mapping[str, Tensor], allowed: Seque
 
 
 def begun_anew(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:
-    """The model's keys that a checkpoint, as it was given, does not hold in their shape; not those that are neutral.
+    """The model's keys that a checkpoint, before it was adapted, lacks or holds in another shape; without neutral parts.
 
-    Position embeddings are resized: their length does not count.
+    Position embeddings are resized, so their length does not count.
     """
     neutral = neutral_parts(dict(given), dict(own))
     return [
