@@ -1,5 +1,10 @@
-"""The command line tools, as a user runs them, in processes that are forked: these have everything imported already."""
+"""The command line tools as a user runs them, without importing everything anew, which would take most of the time.
 
+`tool` forks a process that has everything imported already; `in_process` runs a tool in that of the tests; `anew` and
+`script` go the whole way, with interpreters of their own.
+"""
+
+import importlib.util
 import multiprocessing
 import os
 import runpy
@@ -7,9 +12,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+
+from sacl_mm.engine.launch import run_tool
 
 ROOT = Path(__file__).parents[1]
 
@@ -71,16 +79,23 @@ class Forked:
 
 def ranks(processes: int) -> list[dict[str, str]]:
     """The environment that torchrun gives to each of some processes."""
-    port = str(20000 + os.getpid() % 20000)
     return [
-        dict(RANK=str(i), LOCAL_RANK=str(i), WORLD_SIZE=str(processes), MASTER_ADDR='127.0.0.1', MASTER_PORT=port)
+        dict(RANK=str(i), LOCAL_RANK=str(i), WORLD_SIZE=str(processes), MASTER_ADDR='127.0.0.1', MASTER_PORT=_port())
         for i in range(processes)
     ]
 
 
-def started(name: str, *arguments: object, options=(), env: dict[str, str] | None = None) -> Forked:
-    """A tool that runs."""
-    given = [name, *map(str, arguments), *(['--cfg-options', *options] if options else [])]
+def _port() -> str:
+    return str(20000 + os.getpid() % 20000)
+
+
+def _words(arguments: Iterable[object], options: Sequence[str]) -> list[str]:
+    return [*map(str, arguments), *(['--cfg-options', *options] if options else [])]
+
+
+def started(name: str | Path, *arguments: object, options=(), env: dict[str, str] | None = None) -> Forked:
+    """A tool that runs: a file below tools/, or one of another place."""
+    given = [str(name), *_words(arguments, options)]
 
     def act() -> None:
         sys.argv = given
@@ -89,7 +104,7 @@ def started(name: str, *arguments: object, options=(), env: dict[str, str] | Non
     return Forked(act, env)
 
 
-def tool(name: str, *arguments: object, options=(), check: bool = True, env=None, processes: int = 1) -> Done:
+def tool(name: str | Path, *arguments: object, options=(), check: bool = True, env=None, processes: int = 1) -> Done:
     """Run a tool to its end, on several gloo processes if so wanted."""
     launcher = ['--launcher', 'pytorch'] if processes > 1 else []
     places = ranks(processes) if processes > 1 else [{}]
@@ -103,15 +118,32 @@ def tool(name: str, *arguments: object, options=(), check: bool = True, env=None
     return done
 
 
-def script(name: str, *arguments: object, options=()) -> None:
-    """Run a shell script of tools/, with its own interpreters."""
-    path = f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
+def anew(*command: object, check: bool = True, env: dict[str, str] | None = None) -> subprocess.CompletedProcess:
+    """Run a command, with interpreters of its own."""
     done = subprocess.run(
-        ['bash', f'tools/{name}', *map(str, arguments), '--cfg-options', *options],
-        env=environment() | dict(PORT=str(20000 + os.getpid() % 20000), PATH=path),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=600,
+        [*map(str, command)], env=environment() | (env or {}), cwd=ROOT, capture_output=True, text=True, timeout=600
     )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert not check or done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done
+
+
+def script(name: str, *arguments: object, options=()) -> None:
+    """Run a shell script of tools/."""
+    path = f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
+    anew('bash', f'tools/{name}', *_words(arguments, options), env=dict(PORT=_port(), PATH=path))
+
+
+def load_tool(name: str) -> ModuleType:
+    """`tools/NAME.py` as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / 'tools' / f'{name}.py')
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # for its dataclasses
+    spec.loader.exec_module(module)
+    return module
+
+
+def in_process(monkeypatch, name: str, *arguments: object, options=()) -> None:
+    """Run `tools/NAME.py` in this process, where what a tool does not catch is another exception than SystemExit."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr('sys.argv', [f'{name}.py', *_words(arguments, options)])
+    run_tool(load_tool(name).main)
