@@ -4,6 +4,8 @@
 `script` go the whole way, with interpreters of their own.
 """
 
+import functools
+import gc
 import importlib.util
 import multiprocessing
 import os
@@ -17,7 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+from sacl_mm.compatibility import load_mmpretrain
 from sacl_mm.engine.launch import run_tool
+from sacl_mm.registry import DATASETS, HOOKS, METRICS, MODELS, RUNNERS
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,6 +30,18 @@ def environment() -> dict[str, str]:
     """For a command that is started anew."""
     paths = [str(ROOT), *filter(None, [os.environ.get('PYTHONPATH')])]
     return os.environ | dict(OMP_NUM_THREADS='1', PYTHONPATH=os.pathsep.join(paths))
+
+
+@functools.cache
+def import_all() -> None:
+    """What a training imports on its way, so that forked processes need not; the libraries do so when they first need it."""
+    import matplotlib.backends.backend_agg  # noqa: F401
+
+    for registry in (DATASETS, HOOKS, METRICS, MODELS, RUNNERS):
+        registry.get('sacl_mm.none')
+    load_mmpretrain()
+    gc.collect()
+    gc.freeze()
 
 
 @dataclass
@@ -41,6 +57,7 @@ class Forked:
     """`act` in a process of its own, as the main program of which it ends as `act` does, with its output in files."""
 
     def __init__(self, act: Callable[[], None], env: dict[str, str] | None = None) -> None:
+        import_all()
         self._folder = tempfile.TemporaryDirectory()
         self.files = [Path(self._folder.name, name) for name in ('stdout', 'stderr')]
         for file in self.files:

@@ -204,6 +204,8 @@ def test_testing_a_checkpoint_prints_the_table_and_writes_metrics(runs, tmp_path
 )
 def test_mistakes_stop_at_once_with_one_clear_line(arguments, options, message, tmp_path, monkeypatch):
     """In this process, where a traceback would be another exception; the next test is for the command."""
+    if 'shape_world' in arguments[0]:
+        options = [*SMALL, *options]
     with pytest.raises(SystemExit) as end:
         in_process(monkeypatch, 'train', *arguments, '--work-dir', tmp_path, options=options)
     assert message in str(end.value.code)
@@ -211,8 +213,28 @@ def test_mistakes_stop_at_once_with_one_clear_line(arguments, options, message, 
 
 def test_a_mistake_ends_the_command_with_one_clear_line(tmp_path):
     arguments = ['configs/shape_world/sacl.py', '--work-dir', tmp_path]
-    options = ['--cfg-options', 'model.reference_checkpoint=none.pth']
-    done = anew(sys.executable, 'tools/train.py', *arguments, *options, check=False)
+    done = tool('train.py', *arguments, options=[*SMALL, 'model.reference_checkpoint=none.pth'], check=False)
     assert done.returncode == 1
     assert 'train it first' in done.stderr
+    assert 'Traceback' not in done.stderr
+
+
+@pytest.mark.parametrize('name', ['train.py', 'test.py'])
+@pytest.mark.parametrize(
+    ('arguments', 'code', 'message'),
+    [
+        (['--help'], 0, '--cfg-options'),
+        (['none.py', 'none.pth'], 1, "error: configuration 'none.py' does not exist"),
+        (['configs/shape_world/sacl.py', 'none.pth', '--cfg-options', 'model'], 2, "'model' is not key=value"),
+    ],
+)
+def test_help_and_misspelt_commands_need_no_libraries(name, arguments, code, message):
+    """As a user calls it, where PyTorch cannot be imported: to import it takes seconds."""
+    run = "import runpy, sys; sys.modules['torch'] = None; runpy.run_path(sys.argv[0], run_name='__main__')"
+    run = f"import sys; sys.argv = sys.argv[1:]; {run}"
+    if name == 'train.py':
+        arguments = [argument for argument in arguments if argument != 'none.pth']
+    done = anew(sys.executable, '-c', run, f'tools/{name}', *arguments, check=False)
+    assert done.returncode == code, done.stderr
+    assert message in done.stdout + done.stderr
     assert 'Traceback' not in done.stderr
