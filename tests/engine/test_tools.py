@@ -231,7 +231,7 @@ def test_a_mistake_ends_the_command_with_one_clear_line(tmp_path):
 def test_help_and_misspelt_commands_need_no_libraries(name, arguments, code, message):
     """As a user calls it, where PyTorch cannot be imported: to import it takes seconds."""
     run = "import runpy, sys; sys.modules['torch'] = None; runpy.run_path(sys.argv[0], run_name='__main__')"
-    run = f"import sys; sys.argv = sys.argv[1:]; {run}"
+    run = f'import sys; sys.argv = sys.argv[1:]; {run}'
     if name == 'train.py':
         arguments = [argument for argument in arguments if argument != 'none.pth']
     done = anew(sys.executable, '-c', run, f'tools/{name}', *arguments, check=False)
