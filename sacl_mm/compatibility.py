@@ -3,15 +3,18 @@
 1. *torchvision without its compiled operators* (a CUDA build beside a CPU torch): importing it dies with "operator
    torchvision::nms does not exist", and with it mmengine's Runner, mmpretrain and parts of transformers. Declaring the two
    schemas that it registers fake kernels for lets its pure-Python parts (the transforms) load. Calling the operators
-   themselves still fails, and `torchvision.extension._has_ops()` stays False.
+   themselves still fails, and `torchvision.extension._has_ops()` stays False. It is done when something imports torchvision,
+   for it needs PyTorch, which `sacl_mm` by itself does not import.
 2. *mmpretrain with transformers >= 4.52*: its own multimodal models (BLIP, Flamingo, LLaVA ...) import names that moved.
    Told that transformers is absent, mmpretrain puts placeholders in their place and everything else loads.
 """
 
 import importlib.metadata
+import sys
 import warnings
-
-import torch
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from types import ModuleType
 
 _TORCHVISION_OPERATORS = ('nms', 'qnms')
 _LAST_TRANSFORMERS_WITH_MMPRETRAIN_MULTIMODAL = (4, 51)
@@ -19,8 +22,24 @@ _LAST_TRANSFORMERS_WITH_MMPRETRAIN_MULTIMODAL = (4, 51)
 _declared_operators: list = []
 
 
+class _BeforeTorchvision(MetaPathFinder):
+    """Finds no module itself."""
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> None:
+        if fullname == 'torchvision' and self in sys.meta_path:
+            sys.meta_path.remove(self)
+            declare_missing_torchvision_operators()
+
+
+def prepare_for_torchvision() -> None:
+    """From now on `import torchvision` works where its compiled operators cannot be loaded."""
+    sys.meta_path.insert(0, _BeforeTorchvision())
+
+
 def declare_missing_torchvision_operators() -> None:
     """Make `import torchvision` work where its compiled operators cannot be loaded."""
+    import torch
+
     try:
         distribution = importlib.metadata.distribution('torchvision')
     except importlib.metadata.PackageNotFoundError:
@@ -37,6 +56,8 @@ def declare_missing_torchvision_operators() -> None:
 
 
 def _torchvision_operators_load(distribution: importlib.metadata.Distribution) -> bool:
+    import torch
+
     if hasattr(torch.ops.torchvision, 'nms'):
         return True
     libraries = [file for file in distribution.files or [] if file.name.startswith('_C.') or file.name == '_C.so']

@@ -20,6 +20,7 @@ PACKAGE = ROOT / 'sacl_mm'
 LAYERS = [
     (
         'sacl_mm.build_errors',
+        'sacl_mm.command_line',
         'sacl_mm.compatibility',
         'sacl_mm.reading_report',
         'sacl_mm.registry',
@@ -122,7 +123,7 @@ def run(code: str) -> str:
 def test_importing_the_package_imports_no_other_library_and_registers_it():
     heavy = run(
         'import sys, sacl_mm\n'
-        'others = ("mmengine", "mmcv", "mmpretrain", "transformers", "torchvision", "cv2")\n'
+        'others = ("torch", "mmengine", "mmcv", "mmpretrain", "transformers", "torchvision", "cv2")\n'
         'print([name for name in others if name in sys.modules])\n'
         'from mmengine.registry import MODELS\n'
         'print(MODELS.build(dict(type="sacl_mm.SACLContrastiveLoss", policy=dict(type="InfoNCE"))).policy)'

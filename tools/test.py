@@ -3,9 +3,7 @@
 
 import argparse
 
-from sacl_mm.engine.checks.files import PredictionFile, check_json_file, write_json
-from sacl_mm.engine.checks.weights import check_checkpoint
-from sacl_mm.engine.launch import add_common_arguments, build_runner, load_config, run_tool
+from sacl_mm.command_line import add_common_arguments, parse
 from sacl_mm.user_error import UserError
 
 
@@ -20,7 +18,7 @@ def parse_args() -> argparse.Namespace:
         help='what --out takes: the measures by name, or what the model returned for each sample (default: pred)',
     )
     add_common_arguments(parser)
-    args = parser.parse_args()
+    args = parse(parser)
     if args.out_item and not args.out:
         parser.error('--out-item needs --out FILE')
     return args
@@ -28,6 +26,17 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    # Here and below, for it takes seconds to import, and --help needs none of it.
+    from sacl_mm.engine.launch import run_tool
+
+    run_tool(lambda: test(args))
+
+
+def test(args: argparse.Namespace) -> None:
+    from sacl_mm.engine.checks.files import PredictionFile, check_json_file, write_json
+    from sacl_mm.engine.checks.weights import check_checkpoint
+    from sacl_mm.engine.launch import build_runner, load_config
+
     if args.config.endswith(('.pth', '.pt')) or args.checkpoint.endswith('.py'):
         raise UserError(
             f"'{args.config}' is no configuration or '{args.checkpoint}' no checkpoint: the order is CONFIG CHECKPOINT"
@@ -50,4 +59,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    run_tool(main)
+    main()

@@ -9,21 +9,8 @@ import argparse
 import os
 
 from mmengine.config import Config
-from torch import nn
 
-from sacl_mm.datasets.text_statistics import log_text_statistics
-from sacl_mm.engine.checks.optimizer_check import check_optimizer
-from sacl_mm.engine.checks.weights import check_checkpoint, check_pretrained_parts
-from sacl_mm.engine.launch import (
-    add_common_arguments,
-    build_runner,
-    check_start,
-    load_config,
-    run_tool,
-    use_mixed_precision,
-)
-from sacl_mm.engine.work_dir import check_newest, check_overwritable, check_unused, locked
-from sacl_mm.models.part_sizes import check_longest_text
+from sacl_mm.command_line import add_common_arguments, parse
 from sacl_mm.user_error import UserError
 
 
@@ -47,11 +34,13 @@ def parse_args() -> argparse.Namespace:
         '--no-persistent-workers', action='store_true', help='start data loader workers anew each epoch'
     )
     add_common_arguments(parser)
-    return parser.parse_args()
+    return parse(parser)
 
 
 def check_work_dir(cfg: Config) -> None:
     """Before the Runner writes its configuration there; once more when the training starts."""
+    from sacl_mm.engine.work_dir import check_newest, check_overwritable, check_unused, locked
+
     if cfg.overwrite:
         check_overwritable(cfg.work_dir, cfg.get('load_from'), cfg.get('model', {}).get('reference_checkpoint'))
     elif not cfg.get('resume'):
@@ -64,6 +53,21 @@ def check_work_dir(cfg: Config) -> None:
 
 def main() -> None:
     args = parse_args()
+    # Here and below, for it takes seconds to import, and --help needs none of it.
+    from sacl_mm.engine.launch import run_tool
+
+    run_tool(lambda: train(args))
+
+
+def train(args: argparse.Namespace) -> None:
+    from torch import nn
+
+    from sacl_mm.datasets.text_statistics import log_text_statistics
+    from sacl_mm.engine.checks.optimizer_check import check_optimizer
+    from sacl_mm.engine.checks.weights import check_checkpoint, check_pretrained_parts
+    from sacl_mm.engine.launch import build_runner, check_start, load_config, use_mixed_precision
+    from sacl_mm.models.part_sizes import check_longest_text
+
     cfg = load_config(args)
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
@@ -95,4 +99,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    run_tool(main)
+    main()

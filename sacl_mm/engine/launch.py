@@ -3,7 +3,7 @@
 import os
 import select
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -16,7 +16,6 @@ from mmengine.utils import digit_version
 from sacl_mm.build_errors import build_mistake, building_from_configuration
 from sacl_mm.engine.checks.config_check import check_config, check_parts
 from sacl_mm.engine.checks.config_file import config_from_file
-from sacl_mm.engine.checks.config_options import OptionAction
 from sacl_mm.engine.checks.config_values import LOADERS
 from sacl_mm.engine.checks.files import check_folder, file_mistake
 from sacl_mm.engine.checks.weights import check_checkpoint
@@ -29,27 +28,6 @@ _LAUNCHER_VARIABLES = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_
 _TIMEOUT = 1800
 # What gloo and NCCL say when a process is gone or does not answer.
 _LOST = ('Connection closed by peer', 'Connection reset by peer', 'Timed out', 'timed out', 'Broken pipe')
-
-
-def add_common_arguments(parser: ArgumentParser) -> None:
-    """The options of mmpretrain's tools that training and testing share."""
-    parser.add_argument(
-        '--work-dir',
-        help="where logs, checkpoints and metrics go (default: work_dirs/ and the configuration's path below configs/)",
-    )
-    parser.add_argument(
-        '--amp', action='store_true', help='automatic mixed precision (float16 on GPUs, bfloat16 on CPUs)'
-    )
-    parser.add_argument('--no-pin-memory', action='store_true', help='switch pin_memory of the data loaders off')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=OptionAction,
-        help='override settings of the configuration, as key=value, e.g. model.queue_size=0 train_cfg.max_epochs=2',
-    )
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
-    # torch.distributed.launch passes --local-rank; torchrun sets the environment variable.
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
 
 def load_config(args: Namespace, stage: str = 'train') -> Config:

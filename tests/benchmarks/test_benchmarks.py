@@ -1,5 +1,6 @@
 """The benchmark scripts run, at toy size, and measure what they say."""
 
+import multiprocessing
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import measure
 import pretraining_step
 import pytest
 import torch
+from command_line import anew
 from mmengine.utils import digit_version
 
 from sacl_mm.engine.launch import run_tool
@@ -71,7 +73,10 @@ def test_loss(run):
     assert '128 pairs of 256 features' in out
 
 
-def test_pretraining_step(run):
+def test_pretraining_step(run, monkeypatch):
+    # Forked, the sides have everything imported already.
+    get_context = multiprocessing.get_context
+    monkeypatch.setattr(multiprocessing, 'get_context', lambda _: get_context('fork'))
     toy = ['--batch', '2', '--image-size', '32', '--length', '6', '--repeats', '1', '--device', 'cpu']
     out = run('pretraining_step', *toy, '--sides', 'SACL light', '--amp')
     assert 'as fast as SACL light' in out
@@ -107,8 +112,7 @@ def test_sides_that_cannot_run(run, capsys):
 
 def test_a_folder_that_is_not_albef(tmp_path):
     """As a user calls it: the one script that is run as one here."""
-    command = [sys.executable, str(TOOLS / 'pretraining_step.py'), '--albef', str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    done = anew(sys.executable, TOOLS / 'pretraining_step.py', '--albef', tmp_path, check=False)
     assert done.returncode == 1
     assert 'is no copy of github.com/salesforce/ALBEF' in done.stderr
     assert 'Traceback' not in done.stderr

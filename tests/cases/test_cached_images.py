@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from command_line import load_tool
 from mmengine.structures import BaseDataElement
 from PIL import Image
-from tool_in_process import load_tool
 from torch import nn
 from torch.utils.data import DataLoader
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from sacl_mm.command_line import add_common_arguments
 from sacl_mm.engine.checks.config_file import config_from_file
-from sacl_mm.engine.launch import add_common_arguments, load_config
+from sacl_mm.engine.launch import load_config
 from sacl_mm.user_error import UserError
 
 ROOT = Path(__file__).parents[2]

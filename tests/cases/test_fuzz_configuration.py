@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mmengine.config import Config
 
+from sacl_mm.command_line import add_common_arguments
 from sacl_mm.engine.checks.config_check import check_config, check_parts
-from sacl_mm.engine.launch import add_common_arguments
 from sacl_mm.user_error import UserError
 
 ROOT = Path(__file__).parents[2]

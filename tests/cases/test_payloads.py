@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tool_in_process
 import torch
+from command_line import in_process
 from mmengine.config import Config
 from mmengine.hooks import EMAHook
 from mmengine.model import BaseModel, BaseModule
@@ -257,9 +257,7 @@ def test_nor_by_the_command_line(tmp_path, target, monkeypatch):
 
     def train(epochs: int, *resume: str) -> None:
         arguments = [CONFIG, '--no-validate', '--work-dir', tmp_path, *resume]
-        tool_in_process.run(
-            monkeypatch, 'train', *arguments, '--cfg-options', *options, f'train_cfg.max_epochs={epochs}'
-        )
+        in_process(monkeypatch, 'train', *arguments, '--cfg-options', *options, f'train_cfg.max_epochs={epochs}')
 
     train(1)
     checkpoint = torch.load(tmp_path / 'epoch_1.pth', weights_only=True)

@@ -5,8 +5,8 @@ import logging
 from pathlib import Path
 
 import pytest
-import tool_in_process
 import torch
+from command_line import in_process
 from mmengine.dataset import ConcatDataset, RepeatDataset
 
 import sacl_mm.reading_report as reports
@@ -146,7 +146,7 @@ def test_describe_data_shows_the_report_and_the_share_of_unknown_words(tmp_path:
     lost = dict(dataset, pipeline=[dict(TOKENIZE, tokenizer=dict(type='WordPieceTokenizer', vocab_file='nowhere.txt'))])
     config = tmp_path / 'config.py'
     config.write_text(f'train_dataloader = dict(dataset={dataset!r})\nval_dataloader = dict(dataset={lost!r})')
-    tool_in_process.run(monkeypatch, 'describe_data', config)
+    in_process(monkeypatch, 'describe_data', config)
     out = capsys.readouterr().out
     assert 'train, 2 images, 1 captions read' in out
     assert 'train, skipped, images without a caption: 1 (1.png)' in out

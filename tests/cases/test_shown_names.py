@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from command_line import load_tool
 from markupsafe import escape
 from PIL import Image
-from tool_in_process import load_tool
 
 from sacl_mm.datasets import ImageTextPairs
 from sacl_mm.report.figures import Line, line_figure

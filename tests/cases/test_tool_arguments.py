@@ -1,7 +1,7 @@
 """What is wrong with the arguments of a tool, or with its files, is one line, known before the work is done."""
 
 import pytest
-import tool_in_process
+from command_line import in_process
 
 CONFIG = 'configs/shape_world/infonce.py'
 
@@ -9,7 +9,7 @@ CONFIG = 'configs/shape_world/infonce.py'
 def run(monkeypatch, capsys, name, *arguments):
     """What a tool that refuses its arguments says."""
     with pytest.raises(SystemExit) as caught:
-        tool_in_process.run(monkeypatch, name, *arguments)
+        in_process(monkeypatch, name, *arguments)
     assert caught.value.code
     said = caught.value.code if isinstance(caught.value.code, str) else capsys.readouterr().err.splitlines()[-1]
     assert '\n' not in said

@@ -1,15 +1,13 @@
 """Every configuration: loads, passes the check, builds (with a smaller model), and keeps training and validation apart."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from command_line import tool
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
@@ -226,16 +224,14 @@ def test_the_papers_recipe_trains_on_small_files(small_files, name):
         f'model = dict(towers=dict(vision_backbone=dict({shallow}arch=dict(_delete_=True, **{SMALL_VIT}), init_cfg=None)))\n'
     )
     options = {key: value for key, value in options.items() if '.vision_backbone.' not in key}
-    command = [sys.executable, 'tools/train.py', str(config), '--work-dir', str(folder / 'work'), '--cfg-options']
-    done = subprocess.run(
-        [*command, *(f'{key}={value}' for key, value in options.items())],
-        env=os.environ | dict(DATA=f'{folder}/', BERT=str(folder / 'bert'), PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1'),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=600,
+    done = tool(
+        'train.py',
+        config,
+        '--work-dir',
+        folder / 'work',
+        options=[f'{key}={value}' for key, value in options.items()],
+        env=dict(DATA=f'{folder}/', BERT=str(folder / 'bert')),
     )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     assert 'Epoch(train) [1][2/2]' in done.stdout
     assert 'retrieval among 8 images x 40 texts' in done.stdout
     assert 'consensus of captions on 8 images x 40 texts' in done.stdout

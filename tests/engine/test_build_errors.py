@@ -176,7 +176,7 @@ RUNNER = {
 
 
 @pytest.mark.parametrize(('build', 'message'), RUNNER.values(), ids=RUNNER)
-def test_what_the_runner_refuses(build, message, tmp_path, monkeypatch):
+def test_what_the_runner_refuses(build, message, tmp_path):
     with pytest.raises(Exception) as caught:
         build(tmp_path)
     found = build_mistake(caught.value)

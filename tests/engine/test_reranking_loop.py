@@ -1,7 +1,7 @@
 """Re-ranking equals scoring each query's candidates one by one, on one process and on two."""
 
-import itertools
 import tempfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -32,10 +32,6 @@ def retrieval_model(backbone=TOWERS['vision_backbone']):
     return model
 
 
-# MMEngine finds a Runner's visualizer by its name, to which the time adds seconds only.
-_numbers = itertools.count()
-
-
 def metrics_of(rank, score='itm', kind='RerankingTestLoop', k=K, folder=None, backbone=TOWERS['vision_backbone']):
     with tempfile.TemporaryDirectory() as temporary, DefaultScope.overwrite_default_scope('sacl_mm'):
         sampler = dict(type='DefaultSampler', shuffle=False)
@@ -48,7 +44,7 @@ def metrics_of(rank, score='itm', kind='RerankingTestLoop', k=K, folder=None, ba
             model=retrieval_model(backbone),
             work_dir=str(folder or temporary),
             default_scope='sacl_mm',
-            experiment_name=f'rerank{rank}_{next(_numbers)}',
+            experiment_name=Path(temporary).name,  # by which MMEngine finds a visualizer again
             log_level='ERROR',
             **{
                 f'{name}_dataloader': part['dataloader'],

@@ -1,18 +1,14 @@
 """The command line tools, run as a user runs them, on a tiny embedded world."""
 
-import importlib.util
 import json
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
-from command_line import ROOT, environment, script, started, tool
+from command_line import anew, in_process, script, started, tool
 from mmengine.utils import digit_version
-
-from sacl_mm.engine.launch import run_tool
 
 SMALL = [
     'model.towers.vision_backbone.base_channels=8',
@@ -208,21 +204,37 @@ def test_testing_a_checkpoint_prints_the_table_and_writes_metrics(runs, tmp_path
 )
 def test_mistakes_stop_at_once_with_one_clear_line(arguments, options, message, tmp_path, monkeypatch):
     """In this process, where a traceback would be another exception; the next test is for the command."""
-    spec = importlib.util.spec_from_file_location('train', ROOT / 'tools/train.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.chdir(ROOT)
-    options = ['--cfg-options', *options] if options else []
-    monkeypatch.setattr(sys, 'argv', ['train.py', *arguments, '--work-dir', str(tmp_path), *options])
+    if 'shape_world' in arguments[0]:
+        options = [*SMALL, *options]
     with pytest.raises(SystemExit) as end:
-        run_tool(module.main)
+        in_process(monkeypatch, 'train', *arguments, '--work-dir', tmp_path, options=options)
     assert message in str(end.value.code)
 
 
 def test_a_mistake_ends_the_command_with_one_clear_line(tmp_path):
-    command = [sys.executable, 'tools/train.py', 'configs/shape_world/sacl.py', '--work-dir', str(tmp_path)]
-    command += ['--cfg-options', 'model.reference_checkpoint=none.pth']
-    done = subprocess.run(command, env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=600)
+    arguments = ['configs/shape_world/sacl.py', '--work-dir', tmp_path]
+    done = tool('train.py', *arguments, options=[*SMALL, 'model.reference_checkpoint=none.pth'], check=False)
     assert done.returncode == 1
     assert 'train it first' in done.stderr
+    assert 'Traceback' not in done.stderr
+
+
+@pytest.mark.parametrize('name', ['train.py', 'test.py'])
+@pytest.mark.parametrize(
+    ('arguments', 'code', 'message'),
+    [
+        (['--help'], 0, '--cfg-options'),
+        (['none.py', 'none.pth'], 1, "error: configuration 'none.py' does not exist"),
+        (['configs/shape_world/sacl.py', 'none.pth', '--cfg-options', 'model'], 2, "'model' is not key=value"),
+    ],
+)
+def test_help_and_misspelt_commands_need_no_libraries(name, arguments, code, message):
+    """As a user calls it, where PyTorch cannot be imported: to import it takes seconds."""
+    run = "import runpy, sys; sys.modules['torch'] = None; runpy.run_path(sys.argv[0], run_name='__main__')"
+    run = f'import sys; sys.argv = sys.argv[1:]; {run}'
+    if name == 'train.py':
+        arguments = [argument for argument in arguments if argument != 'none.pth']
+    done = anew(sys.executable, '-c', run, f'tools/{name}', *arguments, check=False)
+    assert done.returncode == code, done.stderr
+    assert message in done.stdout + done.stderr
     assert 'Traceback' not in done.stderr

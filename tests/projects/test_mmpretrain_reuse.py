@@ -2,16 +2,14 @@
 
 import importlib.util
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from command_line import ROOT, anew, tool
 
 from sacl_mm.compatibility import mmpretrain_multimodal_models_load
 
-ROOT = Path(__file__).parents[2]
 PROJECT = ROOT / 'projects/mmpretrain_reuse'
 # Found without importing mmpretrain.
 TOOLS = Path(importlib.util.find_spec('mmpretrain').origin).parent / '.mim/tools'
@@ -21,35 +19,19 @@ SHORT = ['train_cfg.max_epochs=1', 'default_hooks.logger.interval=1']
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp('mmpretrain') / 'data'
-    python(PROJECT / 'make_data.py', folder, '--train', '16', '--val', '12')
+    tool(PROJECT / 'make_data.py', folder, '--train', '16', '--val', '12')
     return folder
-
-
-def python(*arguments, **variables):
-    paths = [str(ROOT), *filter(None, [os.environ.get('PYTHONPATH')])]
-    done = subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        env=os.environ | dict(OMP_NUM_THREADS='1', PYTHONPATH=os.pathsep.join(paths)) | variables,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout
 
 
 def train(config, work_dir, *options, **variables):
     """Two iterations; the losses and, where the config evaluates, the metrics."""
-    python(
+    tool(
         TOOLS / 'train.py',
         PROJECT / 'configs' / config,
         '--work-dir',
         work_dir,
-        '--cfg-options',
-        *SHORT,
-        *options,
-        **variables,
+        options=[*SHORT, *options],
+        env=variables,
     )
     (log,) = work_dir.glob('*/vis_data/scalars.json')
     lines = [json.loads(line) for line in log.read_text().splitlines()]
@@ -62,9 +44,21 @@ def metrics_of_test(config, work_dir, *options, **variables):
     out = work_dir / 'metrics.json'
     checkpoint = work_dir / 'epoch_1.pth'
     arguments = [TOOLS / 'test.py', PROJECT / 'configs' / config, checkpoint, '--work-dir', work_dir, '--out', out]
-    options = ['--cfg-options', *options] if options else []
-    python(*arguments, '--out-item', 'metrics', *options, **variables)
+    tool(*arguments, '--out-item', 'metrics', options=options, env=variables)
     return json.loads(out.read_text())
+
+
+def test_the_configurations_import_what_they_name():
+    """In a new process; the trainings below are forked from one that knows our parts already."""
+    code = """
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
+init_default_scope('mmpretrain')
+for name in ('mocov3_sacl', 'classifier'):
+    cfg = Config.fromfile(f'projects/mmpretrain_reuse/configs/{name}.py')
+    print(type(MODELS.build(cfg.model)).__name__)
+"""
+    assert anew(sys.executable, '-c', code).stdout.split()[-2:] == ['MoCoV3', 'ImageClassifier']
 
 
 @pytest.mark.skipif(not mmpretrain_multimodal_models_load(), reason="mmpretrain's BLIP needs transformers <= 4.51")

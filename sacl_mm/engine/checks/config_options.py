@@ -1,44 +1,8 @@
 """The settings that a command line overrides (`--cfg-options key=value ...`), and mistakes in them."""
 
-from argparse import ArgumentError, ArgumentParser, Namespace
-from collections.abc import Sequence
+from mmengine.config import Config
 
-from mmengine.config import Config, DictAction
-
-from sacl_mm.user_error import UserError, did_you_mean, printable
-
-
-class OptionAction(DictAction):
-    """MMEngine's `DictAction` (numbers, True, False, None, lists and tuples); what is no key=value is an error of the
-    command line, and spaces inside a single value stay. Of the same key twice the last counts, as scripts expect."""
-
-    def __call__(
-        self, parser: ArgumentParser, namespace: Namespace, values: Sequence[str], option_string: str | None = None
-    ) -> None:
-        options = dict(getattr(namespace, self.dest, None) or {})
-        for given in values:
-            key, _, value = given.partition('=')
-            if not value or not all(key.split('.')):
-                raise self._error(f"'{given}' is not key=value, as in model.queue_size=0 (None for no value)")
-            options[key] = self._parse(given, value)
-        for key in options:
-            for longer in options:
-                if longer.startswith(key + '.'):
-                    raise self._error(f"'{key}' and '{longer}' override each other")
-        setattr(namespace, self.dest, options)
-
-    def _parse(self, given: str, value: str) -> object:
-        if not value.startswith(('[', '(')) and ',' not in value:
-            return self._parse_int_float_bool(value.strip('\'"'))
-        try:
-            if any(value.count(left) != value.count(right) for left, right in ('[]', '()')):
-                raise AssertionError
-            return self._parse_iterable(value)
-        except (AssertionError, RecursionError) as error:
-            raise self._error(f"the brackets of '{given[:80]}' do not match") from error
-
-    def _error(self, message: str) -> ArgumentError:
-        return ArgumentError(self, printable(message))
+from sacl_mm.user_error import UserError, did_you_mean
 
 
 def check_options(cfg: Config, options: dict[str, object], known: set[str]) -> None:

@@ -42,12 +42,17 @@ def peaks(name, with_candidates):
     return [peak_memory(partial(run, block_pairs)) for block_pairs in (2**17, 2**30)]
 
 
+@pytest.fixture(scope='module')
+def new_process():
+    """This one may hold memory that other tests freed."""
+    with multiprocessing.get_context('spawn').Pool(1) as pool:
+        yield pool
+
+
 @pytest.mark.skipif(not Path('/proc/self/clear_refs').exists(), reason='measures memory as Linux tells it')
 @pytest.mark.parametrize(('name', 'with_candidates'), [('removal', False), ('mean_norm', True)])
-def test_memory_does_not_grow_with_the_square_of_the_batch(name, with_candidates):
-    # In a process of its own: this one may hold memory that other tests freed (`keep_freed_memory`).
-    with multiprocessing.get_context('spawn').Pool(1) as pool:
-        in_blocks, whole = pool.apply(peaks, (name, with_candidates))
+def test_memory_does_not_grow_with_the_square_of_the_batch(name, with_candidates, new_process):
+    in_blocks, whole = new_process.apply(peaks, (name, with_candidates))
     one_matrix = 4096**2 * 4 / 2**20
     assert in_blocks < one_matrix / 3
     assert whole > 3 * one_matrix  # the test can fail
