@@ -154,8 +154,8 @@ OPTIONS = {
     'a misspelt key': (['train_dataloder.batch_size=2'], "did you mean 'train_dataloader'?"),
     'a misspelt key of a loader': (['train_dataloader.batchsize=2'], "did you mean 'batch_size'?"),
     'a misspelt key deep inside': (
-        ['model.towers.backbon.depth=18'],
-        "'model.towers' has no 'backbon'; did you mean 'backbone'?",
+        ['model.towers.vision_backbon.depth=18'],
+        "'model.towers' has no 'vision_backbon'; did you mean 'vision_backbone'?",
     ),
     'a misspelt last key': (['model.towers.vision_backbone.dept=18'], "did you mean 'depth'?"),
     'a part and the whole': (['model.towers=3', 'model.towers.neck=4'], 'override each other'),

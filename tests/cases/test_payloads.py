@@ -251,7 +251,7 @@ def test_what_mmengine_loads_has_no_configuration(tmp_path, target, read):
 
 
 def test_nor_by_the_command_line(tmp_path, target, monkeypatch):
-    small = ['backbone.base_channels=8', 'backbone.stem_channels=8', 'neck.in_channels=64']
+    small = ['vision_backbone.base_channels=8', 'vision_backbone.stem_channels=8', 'neck.in_channels=64']
     options = [f'model.towers.{option}' for option in small]
     options += ['train_dataloader.dataset.num_images=16', 'train_dataloader.batch_size=8']
 

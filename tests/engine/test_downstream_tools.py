@@ -47,7 +47,7 @@ def trained(tmp_path_factory):
         PRETRAINED=f'{folder}/pretrain/epoch_1.pth',
         ASSIGNED=f'{folder}/nlvr2_pretrain/epoch_1.pth',
     )
-    backbone = [option.replace('.towers', '') for option in TINY_TOWERS[:2]]
+    backbone = [option.replace('.towers.vision_', '.') for option in TINY_TOWERS[:2]]
     backbone += ['model.head.in_channels=64', 'val_dataloader.dataset.num_images=20', *NO_VALIDATION]
     tool(
         'train.py', 'configs/shape_world/backbone.py', '--work-dir', folder / 'backbone', options=[*LOGGING, *backbone]
