@@ -119,13 +119,13 @@ class DualEncoder(VisionLanguageModel):
         return dict(loss_itc=loss, temperature=self.contrastive_loss.temperature.detach(), **means)
 
     def predict(self, batch: dict) -> list[BaseDataElement]:
-        """The samples with `image_feature` (E,), `text_features` (k, E) of the k texts and `input_size`."""
+        """The samples with `pred_image_feature` (E,), `pred_text_features` (k, E) of the k texts and `input_size`."""
         image, text = self.extract_feat(batch)
         samples = batch['data_samples']
         for sample, feature, features in zip(
             samples, image.feature, text.feature.split(batch['texts_per_image']), strict=True
         ):
-            sample.image_feature, sample.text_features = feature, features
+            sample.pred_image_feature, sample.pred_text_features = feature, features
             if batch['images'].ndim == 4:
                 sample.input_size = tuple(batch['images'].shape[-2:])
         return samples

@@ -98,12 +98,12 @@ class VisualQuestionAnswering(VisionLanguageModel):
     def loss(self, batch: dict) -> dict[str, Tensor]:
         fused_BLC = self.fuse(batch)
         samples, device = batch['data_samples'], fused_BLC.device
-        answers = [torch.as_tensor(answer) for sample in samples for answer in sample.answer_token_ids]
+        answers = [torch.as_tensor(answer) for sample in samples for answer in sample.gt_answer_token_ids]
         if not answers:
             raise ValueError('no question of the batch has an answer: is this a test split?')
         token_ids_AL, mask_AL = (x.to(device) for x in pad_texts(answers, self.data_preprocessor.pad_token))
-        weight_A = torch.tensor([weight for sample in samples for weight in sample.answer_weights], device=device)
-        number_B = torch.tensor([len(sample.answer_token_ids) for sample in samples], device=device)
+        weight_A = torch.tensor([weight for sample in samples for weight in sample.gt_answer_weight], device=device)
+        number_B = torch.tensor([len(sample.gt_answer_token_ids) for sample in samples], device=device)
         log_p_A = self.answer_decoder.log_likelihood(
             token_ids_AL,
             mask_AL,

@@ -29,8 +29,8 @@ class TokenizeText(BaseTransform):
     Args:
         tokenizer: a config such as `dict(type='WordPieceTokenizer', vocab_file=...)`, or a tokenizer.
         max_length: the most tokens of a text, [CLS] and [SEP] included; the end is cut, the [SEP] stays.
-        field: where the texts (a list of str) stand in the sample; the answers of a question are in 'answers'.
-        to: where the tokens go; for answers 'answer_token_ids'.
+        field: where the texts (a list of str) stand in the sample; the answers of a question are in 'gt_answer'.
+        to: where the tokens go; for answers 'gt_answer_token_ids'.
         end: whether texts end in [SEP]. ALBEF's released weights never saw one, except after answers.
     """
 
