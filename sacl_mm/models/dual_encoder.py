@@ -87,7 +87,8 @@ class DualEncoder(VisionLanguageModel):
         processes must have equally many pairs: where images differ in k, take one of them with `SampleCaption`."""
         image, text = self.extract_feat(batch)
         repeats = torch.tensor(batch['texts_per_image'], device=batch['image_ids'].device)
-        rows = torch.arange(len(repeats), device=repeats.device).repeat_interleave(repeats)
+        images = torch.arange(len(repeats), device=repeats.device)
+        rows = images.repeat_interleave(repeats, output_size=len(text.tokens))
         sides = {}
         if self.reference is not None:
             reference = self.encode_reference(batch)

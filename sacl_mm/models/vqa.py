@@ -109,7 +109,7 @@ class VisualQuestionAnswering(VisionLanguageModel):
             mask_AL,
             self.answer_decoder.project(fused_BLC),
             batch['text_mask'],
-            torch.arange(len(samples), device=device).repeat_interleave(number_B),
+            torch.arange(len(samples), device=device).repeat_interleave(number_B, output_size=len(answers)),
         )
         return dict(loss_answer=-(weight_A * log_p_A).sum() / len(samples))
 

@@ -1,5 +1,6 @@
 """transformers' BERT as a text encoder."""
 
+import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel
@@ -94,7 +95,10 @@ class BertTextEncoder(BaseModule):
         words_BLC = self.word_embeddings(token_ids_BL)
 
         def encode(index: Tensor | slice, length: int) -> Tensor:
-            words, mask = words_BLC[index, :length], mask_BL[index, :length]
-            return self.bert(inputs_embeds=words, attention_mask=mask.long()).last_hidden_state
+            words, padding = words_BLC[index, :length], ~mask_BL[index, :length]
+            # Parts of `BertModel`: as a whole it looks whether there is any padding, for which the host waits for a GPU.
+            added = words.new_zeros(padding.shape).masked_fill(padding, torch.finfo(words.dtype).min)[:, None, None]
+            embedded = self.bert.embeddings(inputs_embeds=words)
+            return self.bert.encoder(embedded, attention_mask=added).last_hidden_state
 
         return in_length_buckets(encode, mask_BL, self.length_buckets)
