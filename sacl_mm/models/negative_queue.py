@@ -18,6 +18,12 @@ class NegativeQueue(nn.Module):
         evidence_dims: also hold evidence for a policy: its names and the widths of its rows.
     """
 
+    image: Tensor
+    text: Tensor
+    image_ids: Tensor
+    text_ids: Tensor
+    position: Tensor
+
     def __init__(self, size: int, embed_dims: int, evidence_dims: Mapping[str, int] | None = None) -> None:
         super().__init__()
         check_count('queue size', size)

@@ -1,5 +1,7 @@
 """Do the parts of a model fit each other? Told when it is built, not by the first batch."""
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from sacl_mm.user_error import UserError
@@ -61,7 +63,7 @@ def check_longest_text(model: nn.Module, field: str, tokens: int) -> None:
     model = getattr(model, 'module', model)  # of a distributed wrapper
     part = {'text': 'towers.text_backbone.bert', 'gt_answer': 'answer_decoder'}.get(field)
     try:
-        embeddings = model.get_submodule(f'{part}.embeddings')
+        embeddings: Any = model.get_submodule(f'{part}.embeddings')
     except AttributeError:  # a part of another library, or weights that are not shared out yet
         return
     positions = embeddings.position_embeddings.num_embeddings

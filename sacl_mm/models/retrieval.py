@@ -4,6 +4,7 @@ Shapes: B pairs in the local batch, G = B * processes, N image tokens, L text to
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,7 @@ from sacl_mm.models.losses import FeaturePair
 from sacl_mm.models.momentum import MomentumTeacher
 from sacl_mm.models.negative_queue import NegativeQueue
 from sacl_mm.models.part_sizes import check_widths
-from sacl_mm.models.two_tower import Encoded
+from sacl_mm.models.two_tower import Encoded, feature_pair
 from sacl_mm.registry import MODELS
 
 
@@ -85,7 +86,8 @@ class ImageTextRetrieval(DualEncoder):
 
     def _followed(self) -> dict[str, nn.Module]:
         """The modules that the teacher copies."""
-        return {name: self.get_submodule(name) for name, _ in self.teacher.named_children()}
+        copied = () if self.teacher is None else self.teacher.named_children()
+        return {name: self.get_submodule(name) for name, _ in copied}
 
     def start_teacher(self) -> None:
         """Make the teacher equal to the student; for the beginning of a training, after weights were loaded."""
@@ -133,10 +135,14 @@ class ImageTextRetrieval(DualEncoder):
         contrast = self._contrast(image, text, self._teach(batch), batch)
         return contrast | self._match(image, text, keys_values, batch)
 
-    def _contrast(self, image: Encoded, text: Encoded, teacher, batch: dict) -> dict[str, Tensor]:
-        evidence, sides = {}, {}
-        if teacher is not None:
-            evidence['teacher'] = FeaturePair(teacher[0].feature, teacher[1].feature)
+    def _contrast(
+        self, image: Encoded, text: Encoded, taught: tuple[Encoded, Encoded] | None, batch: dict
+    ) -> dict[str, Tensor]:
+        """`taught`: the batch as the teacher encodes it."""
+        evidence: dict[str, FeaturePair] = {}
+        sides: dict[str, Any] = {}
+        if taught is not None:
+            evidence['teacher'] = feature_pair(*taught)
         if self.reference is not None:
             evidence['reference'] = self.encode_reference(batch)
         if self.queue is not None:
@@ -186,16 +192,17 @@ class ImageTextRetrieval(DualEncoder):
         """For each image the number of a text among all processes', for each text that of an image, and 1 where there is a
         negative at all, else 0 (a batch of one image has none); each (B,)."""
         image_ids_G, text_ids_G = gather(batch['image_ids']), gather(batch['text_ids'])
+        image_BE, text_BE = feature_pair(image, text)
         positive_BG = batch['image_ids'][:, None] == image_ids_G[None, :]
         text_B, image_B = (
             sample_hard_negatives(
-                anchor.feature @ gather(candidate.feature).t() / self.negative_temperature,
+                anchor_BE @ gather(candidate_BE).t() / self.negative_temperature,
                 positive_BG,
                 batch['text_ids'],
                 text_ids_G,
                 2 * self.draw + direction,
             )
-            for direction, (anchor, candidate) in enumerate(((image, text), (text, image)))
+            for direction, (anchor_BE, candidate_BE) in enumerate(((image_BE, text_BE), (text_BE, image_BE)))
         )
         return text_B, image_B, has_negative(positive_BG).float()
 

@@ -60,8 +60,8 @@ class VisualQuestionAnswering(VisionLanguageModel):
         check_widths(self.towers, self.multimodal_backbone, answer_decoder=self.answer_decoder)
         check_count('num_candidates', num_candidates)
         self.answers = read_answers(answers)
-        tokenizer = TASK_UTILS.build(dict(tokenizer, _scope_='sacl_mm')) if isinstance(tokenizer, dict) else tokenizer
-        token_ids_AL, mask_AL = pad_texts([torch.tensor(tokenizer.encode(answer)) for answer in self.answers])
+        built = TASK_UTILS.build(dict(tokenizer, _scope_='sacl_mm')) if isinstance(tokenizer, dict) else tokenizer
+        token_ids_AL, mask_AL = pad_texts([torch.tensor(built.encode(answer)) for answer in self.answers])
         check_answers_fit(token_ids_AL, self.answer_decoder)
         self.register_buffer('answer_token_ids', token_ids_AL, persistent=False)
         self.register_buffer('answer_mask', mask_AL, persistent=False)

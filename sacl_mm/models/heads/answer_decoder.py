@@ -3,6 +3,9 @@
 Shapes: B questions, N their tokens, A answers, L answer tokens ([CLS] pieces [SEP]), C width, V vocabulary, K candidates.
 """
 
+from collections.abc import Sequence
+from typing import cast
+
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -57,9 +60,8 @@ class AnswerDecoder(BaseModule):
                 hidden_dropout_prob=dropout,
             )
         )
-        self.layers = nn.ModuleList(
-            FusionLayer(width, width, num_heads, 4 * width, dropout, causal=True) for _ in range(num_layers)
-        )
+        layers = (FusionLayer(width, width, num_heads, 4 * width, dropout, causal=True) for _ in range(num_layers))
+        self.layers = cast(Sequence[FusionLayer], nn.ModuleList(layers))
         self.head = MaskedLanguageHead(width, vocab_size)
         init_as_bert(self, width)
 

@@ -44,11 +44,11 @@ class CellAttributeHead(BaseModule):
         """Cross entropy, summed over attributes, averaged over the cells that are labelled."""
         logits = self(features)
         labels_BNA = self._labels(data_samples, logits)
-        each = (
+        each = [
             F.cross_entropy(part.flatten(0, 1), labels_BNA[..., a].flatten(), ignore_index=-1)
             for a, part in enumerate(logits)
-        )
-        return dict(loss=sum(each))
+        ]
+        return dict(loss=torch.stack(each).sum())
 
     def predict(self, features: Sequence[Tensor], data_samples: list[BaseDataElement]) -> list[BaseDataElement]:
         """Sets `pred_cell_labels` (H * W, A) of each sample."""

@@ -3,7 +3,8 @@
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
-from transformers import BertConfig, BertModel
+from transformers import BertConfig
+from transformers.models.bert.modeling_bert import BertModel
 
 from sacl_mm.functional.length_buckets import in_length_buckets
 from sacl_mm.functional.settings import check_count, check_heads, check_number
@@ -25,6 +26,8 @@ class BertTextEncoder(BaseModule):
         length_buckets: into how many groups of like lengths a batch is split, each padded to its own longest text. More than
             1 pays on CPUs, where time is in proportion to the number of tokens.
     """
+
+    is_init: bool  # MMEngine's
 
     def __init__(
         self,
@@ -64,11 +67,11 @@ class BertTextEncoder(BaseModule):
 
     def init_weights(self) -> None:
         if self.checkpoint is not None and not self.is_init:
-            self.bert.load_state_dict(self._pretrained_state())
+            self.bert.load_state_dict(self._pretrained_state(self.checkpoint))
         self.is_init = True
 
-    def _pretrained_state(self) -> dict[str, Tensor]:
-        source = load_bert(self.checkpoint, self.bert.config.num_hidden_layers).state_dict()
+    def _pretrained_state(self, checkpoint: str) -> dict[str, Tensor]:
+        source = load_bert(checkpoint, self.bert.config.num_hidden_layers).state_dict()
         wrong = [
             key
             for key, value in self.bert.state_dict().items()
@@ -76,9 +79,7 @@ class BertTextEncoder(BaseModule):
         ]
         if wrong:
             shapes = ', '.join(f'{key} {tuple(source[key].shape) if key in source else "missing"}' for key in wrong[:3])
-            raise ValueError(
-                f'{self.checkpoint} does not fit this BertTextEncoder: it has {shapes} ({len(wrong)} differ)'
-            )
+            raise ValueError(f'{checkpoint} does not fit this BertTextEncoder: it has {shapes} ({len(wrong)} differ)')
         return {key: source[key] for key in self.bert.state_dict()}
 
     @property
