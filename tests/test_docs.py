@@ -1,7 +1,9 @@
 """The documents: their length, links, tables, the files they name, and the scripts that reproduce the results."""
 
+import ast
 import csv
 import os
+import pkgutil
 import re
 import shlex
 import statistics
@@ -26,6 +28,25 @@ PAGES = [
 SCRIPTS = sorted((ROOT / 'docs' / 'reproduce').glob('*.sh'))
 MOST_WORDS = 5000
 ROUNDING = 0.05  # the values of single seeds are rounded themselves
+FOLDERS = ('configs', 'tools', 'tests', 'docs', 'projects', 'sacl_mm')
+CODE = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob('*.py'))]
+# Classes of other libraries that the documents name.
+OTHERS = {
+    *('AmpOptimWrapper', 'BaseDataset', 'BaseModel', 'FSDPStrategy', 'FlexibleRunner', 'HistoryBuffer'),  # MMEngine
+    *('IterBasedTrainLoop', 'ZeroRedundancyOptimizer'),
+    *(
+        'ApplyToList',
+        'BaseBackbone',
+        'BlipRetrieval',
+        'ColorJitter',
+        'ImageClassifier',
+        'MoCoV3',
+        'MoCoV3Head',
+    ),  # mmpretrain
+    *('RandAugment', 'RetrievalRecall', 'RetrievalValLoop'),
+    *('AdamW', 'FlopCounterMode', 'SDPBackend'),  # torch
+    *('BertTokenizerFast', 'ClipLoss'),  # transformers, open_clip
+}
 
 
 def named(path):
@@ -56,18 +77,62 @@ def test_links_lead_somewhere(path):
 
 
 @pytest.mark.parametrize('path', PAGES, ids=named)
-def test_named_files_exist(path):
-    for file in re.findall(
-        r'(?<![\w/])((?:configs|tools|tests|docs|projects|sacl_mm)/[\w/.]+\.(?:py|sh|md|csv))', path.read_text()
-    ):
-        assert (ROOT / file).is_file() or (path.parent / file).is_file(), f'{named(path)}: {file}'
+def test_named_files_and_folders_exist(path):
+    for file in re.findall(rf'(?<![\w/])((?:{"|".join(FOLDERS)})/[\w/.]*)(?![\w/.]*[<{{*])', path.read_text()):
+        file = file.rstrip('.')
+        assert (ROOT / file).exists() or (path.parent / file).exists(), f'{named(path)}: {file}'
+
+
+@pytest.mark.parametrize('path', [path for path in PAGES if path.name != 'CHANGELOG.md'], ids=named)
+def test_named_scripts_exist(path):
+    """Those that are named without their folder."""
+    names = {file.name for file in CODE} | {
+        file.name for file in (*SCRIPTS, *ROOT.glob('tools/*.sh'), *ROOT.glob('*.py'))
+    }
+    code = re.findall(r'`([^`\n]+)`', without_code(path.read_text()))
+    for name in re.findall(r'(?<![\w/])\w+\.(?:py|sh)\b', ' '.join(code)):
+        assert name in names, f'{named(path)}: {name}'
+
+
+@pytest.fixture(scope='module')
+def classes():
+    """The names of the classes of this project."""
+    return {
+        node.name for path in CODE for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)
+    }
+
+
+@pytest.mark.parametrize('path', PAGES, ids=named)
+def test_named_classes_exist(path, classes):
+    text = path.read_text()
+    classes = classes | OTHERS | set(re.findall(r'^class (\w+)', text, flags=re.MULTILINE))
+    removed = re.search(r'^### Removed\n.*?(?=^###)', text, flags=re.MULTILINE | re.DOTALL)
+    text = without_code(text.replace(removed.group(), '') if removed else text)
+    for span in re.findall(r'`([^`\n]+)`', text):
+        for name in re.findall(r'\b(?:[A-Z][a-z0-9]+|[A-Z]{2,}[a-z]+)(?:[A-Z]+[a-z0-9]*)+\b', span):
+            assert name in classes, f'{named(path)}: {name}'
+
+
+LIBRARY = [path for path in CODE if path.relative_to(ROOT).parts[0] in ('sacl_mm', 'configs', 'projects')]
+
+
+@pytest.mark.parametrize('path', [*PAGES, *LIBRARY], ids=named)
+def test_dotted_names_exist(path, classes):
+    """`sacl_mm.x.y`, in documents and in docstrings; `sacl_mm.Class` is the name of what is registered."""
+    for name in re.findall(r'\bsacl_mm(?:\.\w+)+', path.read_text()):
+        part, *rest = name.split('.')[1:]
+        if part in classes and not rest:
+            continue
+        try:
+            pkgutil.resolve_name(name)
+        except (ImportError, AttributeError) as error:
+            raise AssertionError(f'{named(path)}: {name} ({error})') from None
 
 
 def test_code_names_documents_that_exist():
-    for folder in ('sacl_mm', 'tools', 'configs', 'tests', 'projects'):
-        for path in (ROOT / folder).glob('**/*.py'):
-            for file in re.findall(r'\bdocs/\w+\.md', path.read_text()):
-                assert (ROOT / file).is_file(), f'{named(path)}: {file}'
+    for path in CODE:
+        for file in re.findall(r'\bdocs/\w+\.md', path.read_text()):
+            assert (ROOT / file).is_file(), f'{named(path)}: {file}'
 
 
 @pytest.mark.parametrize('path', PAGES, ids=named)

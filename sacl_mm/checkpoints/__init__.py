@@ -2,7 +2,7 @@
 
 from sacl_mm.checkpoints.albef import albef_to_ours, ours_to_albef
 from sacl_mm.checkpoints.clip import clip_to_vision_transformer
-from sacl_mm.checkpoints.earlier_names import to_current_names
+from sacl_mm.checkpoints.earlier_names import from_earlier_names, has_earlier_names
 from sacl_mm.checkpoints.files import CheckpointError, read_plain, verify_checkpoint
 from sacl_mm.checkpoints.key_map import Converted
 from sacl_mm.checkpoints.weights import check_finite_weights, read_state_dict, weights_of
@@ -13,10 +13,11 @@ __all__ = [
     'albef_to_ours',
     'check_finite_weights',
     'clip_to_vision_transformer',
+    'from_earlier_names',
+    'has_earlier_names',
     'ours_to_albef',
     'read_plain',
     'read_state_dict',
-    'to_current_names',
     'verify_checkpoint',
     'weights_of',
 ]

@@ -48,7 +48,7 @@ _BARE = ('embeddings.', 'encoder.layers.', 'pre_layrnorm.', 'post_layernorm.')
 
 def clip_to_vision_transformer(state: State, prefix: str = 'backbone.', allow: Sequence[str] = ()) -> Converted:
     """The image encoder in float32, for `VisionTransformer(pre_norm=True, norm_cfg=dict(type='LN', eps=1e-5),
-    layer_cfgs=dict(act_cfg=dict(type='sacl_mm.QuickGELU')))`, with `prefix` before each key.
+    layer_cfgs=dict(act_cfg=dict(type='mmpretrain.QuickGELU')))`, with `prefix` before each key.
 
     The activation is QuickGELU in OpenAI's weights, and the backbone's default (GELU) in most of open_clip's; Hugging Face's
     `config.json` names it as `hidden_act`.

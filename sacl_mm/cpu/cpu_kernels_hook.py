@@ -1,4 +1,4 @@
-"""The switch of everything in this package."""
+"""The switch of this package."""
 
 from typing import Any
 
@@ -12,9 +12,9 @@ from sacl_mm.registry import HOOKS
 
 @HOOKS.register_module()
 class CPUKernelsHook(Hook):
-    """Lets the model's forward pass use `CPUKernels` where it runs on a CPU; elsewhere it does nothing.
+    """Runs the model's forward pass within `CPUKernels` on a CPU; does nothing on other devices.
 
-    `default_hooks=dict(cpu=None)` switches it off. docs/benchmarks.md says what it gives.
+    `default_hooks=dict(cpu=None)` switches it off.
     """
 
     def before_run(self, runner: Runner) -> None:
@@ -24,7 +24,7 @@ class CPUKernelsHook(Hook):
 
 
 def use_cpu_kernels(model: nn.Module) -> None:
-    """Let each call of the model run within `CPUKernels`, and leave it also after an error."""
+    """Run each call of the model within `CPUKernels`, which is left after an error, too."""
     entered: list[CPUKernels] = []
 
     def enter(*_: Any) -> None:

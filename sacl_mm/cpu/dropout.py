@@ -1,4 +1,4 @@
-"""Dropout whose random numbers come four at a time, for CPUs."""
+"""Dropout that draws four random numbers at a time, for CPUs."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ def dropped(x: Tensor, dropout: float) -> Tensor:
 
 
 class _Dropped(torch.autograd.Function):
-    """Keeps a byte for each number, and not the factors."""
+    """Saves one byte per element instead of a factor."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, kept: Tensor, dropout: float) -> Tensor:
@@ -29,17 +29,17 @@ class _Dropped(torch.autograd.Function):
 
 
 def kept_at_random(like: Tensor, dropout: float) -> Tensor:
-    """True for what stays, of the shape of `like`.
+    """A mask of the shape of `like`, True for elements that are kept.
 
-    PyTorch draws one by one on CPUs, in double precision. Here a draw of 64 bits decides about four numbers, so that `dropout`
-    is rounded to 1 / 65,536.
+    PyTorch draws one by one on CPUs, in double precision. Here a draw of 64 bits decides about four elements, so `dropout` is
+    rounded to 1 / 65,536.
     """
     draws = torch.empty(-(-like.numel() // 4), dtype=torch.int64, device=like.device).random_(-(2**63), None)
     return draws.view(torch.int16)[: like.numel()].view(like.shape) >= _level(dropout) - _LEVELS // 2
 
 
 def factor(kept: Tensor, dropout: float, dtype: torch.dtype) -> Tensor:
-    """What to multiply with: 1 / (share of those that stay) for these, 0 for others."""
+    """The factors: 1 / (share that is kept) for elements that are kept, 0 for the others."""
     level = _level(dropout)
     return kept.to(dtype).div_(1 - level / _LEVELS) if level < _LEVELS else torch.zeros_like(kept, dtype=dtype)
 

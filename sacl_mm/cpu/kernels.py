@@ -1,4 +1,4 @@
-"""Other ways to compute what PyTorch is slow at on CPUs."""
+"""Faster kernels for what PyTorch is slow at on CPUs."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -13,18 +13,18 @@ from torch.overrides import TorchFunctionMode
 from sacl_mm.cpu.dropout import dropped
 from sacl_mm.cpu.matrix_attention import matrix_attention
 
-# Keys and values up to which plain attention is faster, forward and backward together.
+# Up to this number of keys plain attention is faster, forward and backward together.
 _SHORT = 64
 
 
 class CPUKernels(TorchFunctionMode):
-    """In which layers, ours or other libraries', run other kernels:
+    """A mode in which layers, of any library, run other kernels:
 
-    * `scaled_dot_product_attention`: PyTorch's fused kernel for CPUs spends a fixed time on each row and head in the backward
-      pass in bfloat16, however short the row: on captions that is many times what plain attention takes. On images its
-      products are slower than `matrix_attention`'s, and it knows neither dropout nor a mask that has a gradient.
-      PyTorch's plain one keeps the scores.
-    * `dropout`: a faster source of randomness.
+    * `scaled_dot_product_attention`: PyTorch's fused kernel for CPUs takes a fixed time per row and head in the backward pass
+      in bfloat16, however short the row; on captions it is many times slower than plain attention. On images its products are
+      slower than those of `matrix_attention`, and it supports neither dropout nor a mask with a gradient. PyTorch's plain
+      attention stores the scores.
+    * `dropout`: faster random numbers.
     """
 
     def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
@@ -45,7 +45,7 @@ def _attend(
     is_causal: bool = False,
     **others: Any,
 ) -> Tensor:
-    """With the arguments of `scaled_dot_product_attention`."""
+    """Takes the arguments of `scaled_dot_product_attention`."""
     short, training = key.shape[-2] <= _SHORT, torch.is_grad_enabled()
     learned = attn_mask is not None and attn_mask.requires_grad
     is_known = (
@@ -64,7 +64,7 @@ def _attend(
 
 
 def _drop(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """With the arguments of `dropout`."""
+    """Takes the arguments of `dropout`."""
     if inplace or not training or not 0 <= p <= 1:
         return F.dropout(input, p, training, inplace)
     return dropped(input, p)

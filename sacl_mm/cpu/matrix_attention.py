@@ -1,4 +1,4 @@
-"""Attention out of PyTorch's matrix products, for CPUs.
+"""Attention by PyTorch's matrix products, for CPUs.
 
 Shapes: B rows, H heads, L queries, N keys, D width of a head.
 """
@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from sacl_mm.cpu.dropout import factor, kept_at_random
 
-# Scores that are made at a time, so that memory does not grow with all of them.
+# Scores computed at a time, which bounds memory.
 _SCORES = 2**20
 # Below so many keys softmax takes longer in bfloat16 than in float32; above, it depends on their number.
 _LONG_ROW = 64
@@ -22,14 +22,14 @@ def matrix_attention(
 ) -> Tensor:
     """`torch.nn.functional.scaled_dot_product_attention`.
 
-    PyTorch's fused attention for CPUs takes its products in small tiles, which gain little from bfloat16, knows no dropout and
-    is slow on short sequences; its plain one keeps scores and what becomes of them. Here products are as large as can be, and
-    of scores no more is kept than which were dropped, one byte each; they are made again in the backward pass.
+    PyTorch's fused attention for CPUs multiplies in small tiles, which gain little from bfloat16, supports no dropout and is
+    slow on short sequences; its plain attention stores scores and probabilities. Here products are as large as possible.
+    Scores are recomputed in the backward pass; only the dropout mask is stored, one byte per score.
 
     Args:
-        query_BHLD, key_BHND, value_BHND: of one dtype and as many rows and heads.
-        mask: broadcasts to (B, H, L, N); True = attend, or a number to be added to the score, which has a gradient.
-        dropout: of the weights.
+        query_BHLD, key_BHND, value_BHND: of equal dtype and numbers of rows and heads.
+        mask: broadcasts to (B, H, L, N); booleans (True = attend), or numbers to add to the scores, which may have a gradient.
+        dropout: on the attention weights.
     """
     if mask is not None:
         dtype = _softmax_dtype(query_BHLD.dtype, key_BHND.shape[2])
@@ -98,12 +98,12 @@ def _chunks(query_BHLD: Tensor, key_BHND: Tensor) -> list[slice]:
 
 
 def _chunk(x_BHLD: Tensor, rows: slice) -> Tensor:
-    # Of heads that lie beside each other, products in bfloat16 would make copies themselves, which takes longer.
+    # Heads of a token are adjacent in memory; products in bfloat16 would copy them, more slowly.
     return x_BHLD[rows].flatten(0, 1).contiguous()
 
 
 def _empty_token_major(like_BHLD: Tensor, width: int) -> Tensor:
-    """(B, H, L, width), of which a token's heads lie beside each other: to merge them then costs nothing."""
+    """(B, H, L, width), with a token's heads adjacent in memory, so that merging them costs nothing."""
     batch, heads, length, _ = like_BHLD.shape
     return like_BHLD.new_empty(batch, length, heads, width).transpose(1, 2)
 

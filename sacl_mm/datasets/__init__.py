@@ -1,4 +1,4 @@
-"""Image-text data: where it comes from, in which order it is drawn, how it becomes tensors."""
+"""Image-text data: reading files, the order of samples, transforms to tensors."""
 
 from sacl_mm.datasets.cached_features import CachedFeatures
 from sacl_mm.datasets.image_text_dataset import ImageTextDataset

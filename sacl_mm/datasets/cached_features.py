@@ -14,8 +14,8 @@ from sacl_mm.checkpoints.files import read_plain
 from sacl_mm.registry import DATASETS
 from sacl_mm.user_error import AnnotationError, NonFiniteError, printable
 
-# What a file of features holds: N images, T texts; texts_per_image says how the texts are dealt out, in order.
-# Lists of paths and captions are for measures.
+# What a file of features holds: N images, T texts; texts_per_image says how many texts belong to each image, in order. Lists
+# of paths and captions are for measures.
 KEYS = ('image_features', 'text_features', 'image_ids', 'text_ids', 'texts_per_image', 'img_paths', 'texts')
 
 
@@ -23,11 +23,11 @@ KEYS = ('image_features', 'text_features', 'image_ids', 'text_ids', 'texts_per_i
 class CachedFeatures(Dataset):
     """Samples `inputs` (D,) and `data_samples` with `text_inputs` (k, D_t), `image_id` and `text_ids`;
     for measures also `img_path` and `text` (list of str). Images that the tool could not read are not in the file; a warning
-    says so, for a measure on the others is not the benchmark's.
+    says so, as a score without them is not the benchmark's.
 
     Args:
         ann_file: what `tools/cache_features.py` wrote.
-        per: 'image': one sample an image with all its texts; 'pair': one sample a text, as in training.
+        per: 'image': one sample per image with all its texts; 'pair': one sample per text, as in training.
 
     Raises:
         FileNotFoundError, UserError: no such file, or not one of features, or an old one, or features that are not finite.

@@ -1,7 +1,7 @@
 """Readers of caption files: each is a pure function `path -> {image name: [captions]}`, in the order of the file.
 
-A line or entry that does not fit raises AnnotationError with file:line (or file and entry) and what was expected; what is
-repaired or comes again is counted in their `ReadingReport`. Tables are in `table_files`, folders in `sidecar_files`.
+A line or entry that does not fit raises AnnotationError with file:line (or file and entry) and what was expected; repairs and
+repetitions are counted in a `ReadingReport`. Tables are in `table_files`, folders in `sidecar_files`.
 """
 
 import os
@@ -110,7 +110,7 @@ def read_json_list(path: str, columns: dict[str, str] | None = None, report: Rea
 
 
 def read_json_lines(path: str, columns: dict[str, str] | None = None, report: ReadingReport | None = None) -> Captions:
-    """The entries of `read_json_list`, one a line."""
+    """The entries of `read_json_list`, one per line."""
     return _group_entries(load_json_lines(path), columns or {})
 
 
@@ -137,7 +137,7 @@ def read_flickr30k_csv(path: str, report: ReadingReport | None = None) -> Captio
 
 
 def read_names(path: str) -> list[str]:
-    """A list of image names, one a line (Flickr_8k.trainImages.txt)."""
+    """A list of image names, one per line (Flickr_8k.trainImages.txt)."""
     return [line.strip() for _, line in text_lines(path)]
 
 

@@ -1,4 +1,4 @@
-"""Which reader a caption file needs, told by its name and its beginning."""
+"""Chooses the reader of a caption file by its name and its beginning."""
 
 import json
 import os
@@ -37,7 +37,7 @@ READERS: dict[str, Callable[..., Captions]] = {
 _OWNERS = dict(split=('karpathy',), columns=('table', 'json', 'jsonl'))
 _BYTES_TO_JUDGE_BY = 1 << 16
 
-# Files that hold images and captions in a form that is not read here, by their first bytes.
+# Formats that are not read here, by their first bytes.
 _TAR_MARK = 257  # where 'ustar' stands in a tar archive
 
 _ARROW = (
@@ -155,7 +155,7 @@ def _how_to_unpack(head: bytes) -> str | None:
 
 
 def _hint(first_line: str, error: FieldError) -> str:
-    """What to do about a table of which no column is known."""
+    """The fix for a table without a known column."""
     for separator in SEPARATORS:
         cells = split_line(first_line, separator)
         images = [place for place, cell in enumerate(cells) if has_image_suffix(cell)]

@@ -27,7 +27,7 @@ _MAX_NAMED = 20
 class ImageTextDataset(BaseDataset):
     """Images with texts: adds determinism and the handling of broken samples to MMEngine's `BaseDataset`.
 
-    A subclass gives `load_data_list`, with items `img_path` (absent when the image is drawn), `text` (list of str),
+    A subclass implements `load_data_list`, whose items have `img_path` (absent when the image is drawn), `text` (list of str),
     `image_id` (int) and `text_ids` (list of int).
 
     *Determinism.* Given a `SampleIndex` (see `EpochSampler`) the pipeline runs with the three global generators seeded
@@ -55,7 +55,7 @@ class ImageTextDataset(BaseDataset):
         BrokenSampleError: from `dataset[i]`, in test mode at a broken image; in training if no sample is readable.
     """
 
-    reading_report: ReadingReport | None = None  # of what is read from files
+    reading_report: ReadingReport | None = None  # set by datasets that read files
     ann_file: Any  # a file, or several
     data_prefix: Any
     pipeline: Compose
@@ -128,12 +128,12 @@ class ImageTextDataset(BaseDataset):
         return result
 
     def _missing(self, paths: list[str]) -> list[str]:
-        """Those that are no regular files; remote addresses are not checked."""
+        """The paths that are not regular files; remote addresses are not checked."""
         listing = FolderListing()
         return [path for path in paths if '://' not in path and self._is_allowed(path) and path not in listing]
 
     def _image_paths(self) -> list[str]:
-        """Each once."""
+        """The paths of all images, each once."""
         paths: dict[str, None] = {}
         for index in range(len(self)):
             # MMEngine's own version: a subclass may draw the image in its version
@@ -141,7 +141,8 @@ class ImageTextDataset(BaseDataset):
         return list(paths)
 
     def _allowed_folders(self) -> AllowedFolders | None:
-        """None without annotation files: names are then the program's own."""
+        """The folders that names in the annotations may open; None without annotation files, as names are then the program's
+        own."""
         files = [self.ann_file] if isinstance(self.ann_file, str) else list(self.ann_file)
         if not any(files):
             return None
@@ -217,7 +218,7 @@ def _warn(message: str) -> None:
 
 
 def _paths_of(sample: dict) -> list[str]:
-    """None of an image that is drawn, several of a pair."""
+    """The paths of a sample's images: none if the image is drawn, two for a pair."""
     paths = sample.get('img_path', ())
     return [paths] if isinstance(paths, str) else list(paths)
 

@@ -29,7 +29,7 @@ class ImageTextPairs(ImageTextDataset):
         data_prefix: `dict(img_path=...)`, the folder that the image names start from.
         format: 'auto' or a key of `READERS`; holds for every file.
         split: the split, or splits, of a Karpathy file, e.g. 'test' or ('train', 'restval').
-        split_file: a list of image names, one a line; only these are kept.
+        split_file: a list of image names, one per line; only these are kept.
         columns: `dict(image=..., caption=...)`, the columns of a table or the keys of JSON objects; by default their usual
             names. As numbers, from 0, for a table without a header.
         per: 'image', an item per image with all its captions (`SampleCaption` draws one), or 'pair', an item per

@@ -1,6 +1,6 @@
-"""The order of samples, and their randomness: neither depends on who loads a sample.
+"""The order of samples and their randomness, which do not depend on the worker or process that loads a sample.
 
-The sampler yields indices that also say in which epoch, of which run, a sample is drawn; the random state follows from these.
+The sampler yields indices that carry seed and epoch; a sample's random state follows from these.
 """
 
 import random

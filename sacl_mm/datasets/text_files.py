@@ -1,4 +1,4 @@
-"""Text and JSON files as people have them: UTF-8, with or without a byte order mark, or UTF-16 as Excel saves it."""
+"""Reads text and JSON files: UTF-8, with or without a byte order mark, or UTF-16 as Excel saves it."""
 
 import codecs
 import json
@@ -58,7 +58,7 @@ def read_bytes(path: str, most: int = -1) -> bytes:
 
 
 def beginning(data: bytes) -> str:
-    """The text of a file's first bytes, of which a character may be cut in two, from its first letter on."""
+    """The text of a file's first bytes, from its first letter on; the last character may be cut in two."""
     return data.decode(encoding_of(data), errors='ignore').lstrip()
 
 
@@ -83,7 +83,7 @@ def load_json_list(path: str) -> list:
 
 
 def load_json_lines(path: str) -> Iterator[tuple[str, object]]:
-    """The values of a file with one a line, each with its `file:line`; blank lines are passed over."""
+    """The values of a file with one value per line, each with its `file:line`; blank lines are skipped."""
     return ((where, _parse(line, where)) for where, line in text_lines(path))
 
 
@@ -98,7 +98,7 @@ def _parse(text: str, where: str) -> Any:
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     content = dict(pairs)
-    if len(content) < len(pairs):  # of which Python would keep the last
+    if len(content) < len(pairs):  # a key occurs twice; Python would keep the last
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
         raise ValueError(f'the key {shown(twice)} stands twice in one object, {shown(content)}')

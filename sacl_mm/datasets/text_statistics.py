@@ -1,4 +1,4 @@
-"""What a dataset's tokenizer makes of its texts: how many words it does not know, how long they are, how many are cut."""
+"""Statistics of a dataset's texts under its tokenizer: unknown words, lengths, and how many texts are cut."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
@@ -46,7 +46,7 @@ class TextStatistics:
         )
 
     def warning(self) -> str | None:
-        """What is wrong with a vocabulary that knows too little; None where nothing is."""
+        """The warning for a vocabulary that knows too little; None if there is none."""
         if self.unknown_share <= MOST_UNKNOWN:
             return None
         return (

@@ -35,7 +35,7 @@ class WordPieceTokenizer:
     Args:
         vocab: the words, in lower case ('##x' continues a word); the five special tokens are put first unless they are
             there. Or a config of a function that returns them: `dict(type='shape_world_vocabulary')`.
-        vocab_file: a `vocab.txt`, a piece a line, the line is the id.
+        vocab_file: a `vocab.txt` with one piece per line; the line number, from 0, is the id.
         pretrained: a folder with `vocab.txt` or `tokenizer.json`, or a name on the Hugging Face hub.
 
     Raises:
@@ -107,7 +107,7 @@ class WordPieceTokenizer:
 
 
 def _build(cfg: dict) -> Any:
-    # Names are ours, whatever library's config they stand in.
+    # Names are looked up in this library, whichever library's config they stand in.
     return TASK_UTILS.build(dict(cfg, _scope_='sacl_mm'))
 
 

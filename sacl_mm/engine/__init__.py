@@ -1,8 +1,8 @@
 """What surrounds the models in a run.
 
-* `checks`: of configurations, data, weights and files, before anything is lost to a mistake in them
-* `hooks`: checkpoints, progress
-* `runner`: Runner, loops, sharding
+* `checks`: configurations, data, weights and files, before a run starts
+* `hooks`: checkpoints, progress bar
+* `runner`: runners, loops, sharding
 * `launch`: from a command line to a Runner
 """
 

@@ -1,4 +1,4 @@
-"""Signals that ask a training to save and to end, and a launcher that is gone."""
+"""Signals that ask a training to save and end, and the end of its launcher."""
 
 import os
 import signal
@@ -26,12 +26,12 @@ class Interruption:
         self._before: dict[int, object] = {}
 
     def watch(self) -> None:
-        """From now on; signals reach the main thread only."""
+        """Start; signals reach the main thread only."""
         if threading.current_thread() is threading.main_thread() and not self._before:
             self._before = {number: signal.signal(number, self._note) for number in _SIGNALS}
 
     def release(self) -> None:
-        """What handled signals before does so again."""
+        """Give signals back to their earlier handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
@@ -46,7 +46,7 @@ class Interruption:
 
 
 class ToBeContinued(SystemExit):
-    """The end of a training that was asked to stop and has saved what `--resume` goes on from."""
+    """Ends a training that was asked to stop and has saved a checkpoint for `--resume`."""
 
     def __init__(self, number: int) -> None:
         super().__init__(EXIT_CTRL_C if number == signal.SIGINT else EXIT_TO_BE_CONTINUED)
@@ -57,7 +57,7 @@ def name_of(number: int) -> str:
 
 
 def leave_signals_to_the_main_process() -> None:
-    """For data loading workers: a signal to the whole group must not take the samples of the last iteration away.
+    """For data loading workers: a signal to the whole process group must not end them while the last iteration needs samples.
 
     They end when their main process ends, or asks them to (SIGTERM).
     """

@@ -90,15 +90,15 @@ def default_work_dir(config: str) -> str:
 
 
 def check_start(cfg: Config) -> None:
-    """Raises UserError if the weights that the configuration starts from are not there, or are no weights."""
+    """Raises UserError if the weights that the configuration starts from are missing or not weights."""
     if cfg.get('load_from'):
         check_checkpoint(cfg.load_from, 'checkpoint (load_from)')
 
 
 def build_runner(cfg: Config) -> Runner | FlexibleRunner:
     """A Runner; with several processes on a machine without GPUs they talk through gloo, which MMEngine does not arrange.
-    `compile=True`, or the options of `torch.compile`, compiles the layers of the model (`compile_layers`); `shard=True`
-    shares the weights out among the processes (`ShardingRunner`)."""
+    `compile=True`, or the options of `torch.compile`, compiles the layers of the model (`compile_layers`); `shard=True` shards
+    the weights among the processes (`ShardingRunner`)."""
     if cfg.get('shard', False) is not False:
         check_sharding(cfg)
     if cfg.launcher != 'none':
@@ -124,7 +124,7 @@ def build_runner(cfg: Config) -> Runner | FlexibleRunner:
 
 
 def check_sharding(cfg: Config) -> None:
-    """Raises UserError where `shard=True` cannot be had."""
+    """Raises UserError if `shard=True` is not possible."""
     if cfg.shard is not True:
         raise UserError(f'shard must be True or False, got {cfg.shard!r}')
     if cfg.launcher == 'none':
@@ -139,7 +139,7 @@ def check_sharding(cfg: Config) -> None:
 
 
 def use_mixed_precision(cfg: Config) -> None:
-    """What `--amp` means for training: MMEngine's AmpOptimWrapper (float16) on accelerators, bfloat16 on CPUs."""
+    """`--amp` in training: MMEngine's AmpOptimWrapper (float16) on accelerators, bfloat16 on CPUs."""
     if not torch.cuda.is_available():
         cfg.optim_wrapper.type = 'BFloat16OptimWrapper'
         return
@@ -148,8 +148,8 @@ def use_mixed_precision(cfg: Config) -> None:
 
 
 def run_tool(main: Callable[[], None]) -> None:
-    """Run a tool; a user's mistake, a file that cannot be read or written, or one that a test cannot do without ends it with
-    one line, Ctrl-C with a hint, a reader of its output that is gone (`| head`) in silence, a bug with its traceback."""
+    """Run a tool. A user's mistake or a file that cannot be read or written ends it with one line, Ctrl-C with a hint, a
+    closed pipe (`| head`) silently, a bug with its traceback."""
     try:
         main()
         sys.stdout.flush()
@@ -182,7 +182,7 @@ def _message(error: Exception) -> str:
 
 
 def _reader_is_gone() -> bool:
-    """Whether it is standard output that is broken, and no pipe of our own."""
+    """Whether the broken pipe is standard output, and not another one."""
     poll = select.poll()
     poll.register(sys.stdout, 0)
     return any(event & select.POLLERR for _, event in poll.poll(0))
@@ -211,8 +211,8 @@ def _is_distributed() -> bool:
 
 
 def _leave_together(code: int = 0) -> None:
-    """End all processes of a distributed run at the same point: one that is gone while another still talks to it, and
-    gloo's threads that still run while the interpreter shuts down, abort a run now and then that was already done."""
+    """End all processes of a distributed run at the same point. A process that ends while another still talks to it, or gloo's
+    threads during the interpreter's shutdown, can abort a run that is already done."""
     if not _is_distributed():
         return
     torch.distributed.barrier()

@@ -1,4 +1,4 @@
-"""What MMEngine's optimizer wrappers lack: bfloat16 on CPUs, models with frozen parts, gradients in a checkpoint."""
+"""Additions to MMEngine's optimizer wrappers: bfloat16 on CPUs, models with frozen parts, gradients in a checkpoint."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,9 +53,10 @@ class TrainableOnlyConstructor(DefaultOptimWrapperConstructor):
 
 @torch.no_grad()
 def accumulated_gradients(model: nn.Module) -> dict[str, Tensor]:
-    """By parameter, the mean over all processes, which all of them must ask for.
+    """The gradients by parameter, means over all processes; all processes must call it.
 
-    Until the step each process has its own part; as the step takes the mean of all parts, each may go on with the mean.
+    Before a step each process holds its own part. As the step uses the mean of all parts, each process may continue with the
+    mean.
     """
     gradients = {name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None}
     if any(isinstance(gradient, DTensor) for gradient in gradients.values()):
@@ -68,7 +69,7 @@ def accumulated_gradients(model: nn.Module) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def restore_gradients(model: nn.Module, gradients: dict[str, Tensor]) -> None:
-    """What `accumulated_gradients` gave."""
+    """Set the gradients that `accumulated_gradients` returned."""
     weights = dict(model.named_parameters())
     for name, gradient in gradients.items():
         weights[name].grad = gradient.to(weights[name].device)

@@ -1,4 +1,4 @@
-"""The files of a training: one work directory each, checkpoints that are whole or not there, and the newest of them."""
+"""The work directory of a training: complete checkpoints, the newest one, and a lock."""
 
 import fcntl
 import os
@@ -19,7 +19,7 @@ _OF_A_RUN = re.compile(r'((epoch|iter|snapshot_iter)_\d+|best_.+)\.pth|last_chec
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; it takes that name once it is complete and on the disk.
+    """A temporary path to write to, which is renamed to `path` once it is complete and on the disk.
 
     Raises:
         UserError: the file cannot be written (a full disk, a folder that is read-only); what was there before still is.
@@ -50,10 +50,10 @@ def _sync_folder(folder: Path) -> None:
 
 
 def newest_checkpoint(folder: str | os.PathLike, warn: Callable[[str], None]) -> tuple[str, dict[str, Any]] | None:
-    """The path and the meta data of the newest readable checkpoint in a folder, whatever other files say of it.
+    """The path and the meta data of the newest readable checkpoint in a folder; files such as `last_checkpoint` are ignored.
 
     Args:
-        warn: is told, in a line, of each newer one that is broken.
+        warn: is called with a line for each newer one that is broken.
 
     Raises:
         UserError: there are checkpoints, and none can be read.
@@ -82,8 +82,8 @@ def newest_checkpoint(folder: str | os.PathLike, warn: Callable[[str], None]) ->
 
 
 def check_newest(path: str | os.PathLike, folder: str | os.PathLike) -> None:
-    """Raises UserError if a folder holds other checkpoints, newer than this one or of another training: those to come would be
-    mixed with them."""
+    """Raises UserError if a folder holds other checkpoints, newer than this one or of another training, which would get mixed
+    with new ones."""
     newest = newest_checkpoint(folder, lambda line: None)
     if newest is not None and not os.path.samefile(newest[0], path):
         raise UserError(
@@ -93,7 +93,7 @@ def check_newest(path: str | os.PathLike, folder: str | os.PathLike) -> None:
 
 
 def meta_of(path: str | os.PathLike) -> dict[str, Any]:
-    """What a checkpoint says of its training, without reading its tensors.
+    """A checkpoint's `meta`, read without its tensors.
 
     Raises:
         FileNotFoundError, CheckpointError: no such file, or none of a training.
@@ -110,7 +110,7 @@ def meta_of(path: str | os.PathLike) -> dict[str, Any]:
 
 
 def files_of_a_run(folder: str | os.PathLike) -> list[Path]:
-    """The checkpoints of a training, and what MMEngine and we keep beside them."""
+    """The checkpoints of a training, and the small files beside them."""
     return sorted(path for path in Path(folder).glob('*') if _OF_A_RUN.fullmatch(path.name) and path.is_file())
 
 
@@ -121,7 +121,7 @@ os.register_at_fork(after_in_child=lambda: [file.close() for file in _locks])
 
 @contextmanager
 def locked(work_dir: str | os.PathLike) -> Iterator[None]:
-    """Keeps other trainings out of a directory; the system lets go of it however the process ends.
+    """Keeps other trainings out of a directory; the operating system releases the lock however the process ends.
 
     Raises:
         UserError: another process trains there, or the directory cannot be written to.
@@ -154,7 +154,7 @@ def locked(work_dir: str | os.PathLike) -> Iterator[None]:
 
 
 def check_overwritable(work_dir: str | os.PathLike, *needed: str | None) -> None:
-    """Raises UserError if a training that begins anew would delete what it starts from."""
+    """Raises UserError if a training with `--overwrite` would delete the weights it starts from."""
     for path in filter(None, needed):
         if os.path.exists(path) and Path(path).resolve() in {file.resolve() for file in files_of_a_run(work_dir)}:
             raise UserError(

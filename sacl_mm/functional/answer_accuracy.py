@@ -1,4 +1,4 @@
-"""When an answer to a visual question is right: one question at a time, as numbers from 0 to 1."""
+"""Accuracy of the answer to a visual question, from 0 to 1, one question at a time."""
 
 from collections.abc import Sequence
 
@@ -34,7 +34,7 @@ def vqa_accuracy(answer: str, human_answers: Sequence[str]) -> float:
 
 
 def exact_accuracy(answer: str, human_answers: Sequence[str]) -> float:
-    """1 if the answer names all that is asked for and nothing else, or 0: for questions that one annotator answered.
+    """1 if the answer names all the right names and nothing else, otherwise 0; for questions that one annotator answered.
 
     An answer is a set of names: the text split at commas, in lower case, without spaces at the ends. The set of the right
     names is that of all `human_answers` together, whether they are given as 'lamp, bed' or as 'lamp' and 'bed'.

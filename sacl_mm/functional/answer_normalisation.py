@@ -5,7 +5,7 @@ import re
 _PUNCTUATION = ';/[]"{}()=+\\_-><@`,?!'
 _COMMA_IN_NUMBER = re.compile(r'\d,\d')
 _PERIOD_NOT_IN_NUMBER = re.compile(r'\.(?!\d)')
-# The official code hands a flag of the value 32 to the place of `count`, so it removes the first 32 periods only.
+# The official code passes a flag of value 32 as `count`, so it removes only the first 32 periods.
 _MOST_PERIODS = 32
 _ARTICLES = {'a', 'an', 'the'}
 _NUMBERS = {
@@ -22,14 +22,14 @@ _CONTRACTED = """
     what's what've when's where'd where's where've who'd who'd've who'll who's who've why'll why're why's won't would've
     wouldn't wouldn't've y'all y'all'd've y'all'll you'd you'd've you'll you're you've
 """.split()  # noqa: SIM905
-# What is written with one apostrophe missing gets it back. One official entry goes the other way.
+# A word that lacks one apostrophe gets it back. One official entry goes the other way.
 _CONTRACTIONS = {
     word[:place] + word[place + 1 :]: word for word in _CONTRACTED for place, letter in enumerate(word) if letter == "'"
 } | {"somebody'd": 'somebodyd'}
 
 
 def one_line(text: str) -> str:
-    """Line breaks and tabs become spaces; no space at the ends. All that is done to answers that are not normalised."""
+    """Line breaks and tabs become spaces; no space at the ends. Answers that are not normalised get this alone."""
     return text.replace('\n', ' ').replace('\t', ' ').strip()
 
 

@@ -1,4 +1,4 @@
-"""How well a caption fits an image, told from the captions that people gave the image: CIDEr.
+"""CIDEr: how well a caption fits an image, judged by the captions that people gave the image.
 
 Shapes: N images, T captions of all of them, V distinct n-grams.
 """
@@ -22,8 +22,8 @@ def cider_matrix(captions: Sequence[Sequence[str]]) -> NDArray[np.float32]:
     """(N, T): the consensus of every caption with the captions of every image, in [0, 1].
 
     CIDEr (Vedantam et al., CVPR 2015, arXiv 1411.5726, Eq. 2-3) without its factor of 10 and without stemming: the mean over
-    an image's captions, and over n = 1 to 4, of the cosine between n-grams' counts, of which each weighs log(N / images that
-    have it in a caption). A caption of the image itself is compared with itself as well.
+    an image's captions, and over n = 1 to 4, of the cosine between n-gram counts, each weighted by log(N / images that have
+    the n-gram in a caption). A caption of the image itself is compared with itself as well.
 
     Args:
         captions: of each image, at least one; T runs over them in this order.

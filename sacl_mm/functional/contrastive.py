@@ -17,21 +17,6 @@ def log_mean_exp(values_AM: Tensor, keep_AM: Tensor) -> Tensor:
     return total_A1 - count_A1.clamp(min=1).log()
 
 
-def normalise_log_weights_(raw_AM: Tensor, negative_AM: Tensor) -> Tensor:
-    """Shift, in place, raw log-weights g so that an anchor's negatives have mean weight 1 (condition 2); others get log 1 = 0.
-
-    log w_am = g_am - [LSE_{m in neg(a)} g_am - log N_neg(a)]. With g = -log s this divides 1/s by its mean, with
-    g = delta / s it is N_neg * softmax(delta / s): both norms that Eq. 6-9 admit.
-    """
-    other_AM = ~negative_AM
-    raw_AM.masked_fill_(other_AM, -math.inf)
-    # From the largest downwards: g may be so large that adding log N_neg to it would round to nothing.
-    raw_AM -= raw_AM.amax(dim=1, keepdim=True)
-    count_A1 = negative_AM.to(raw_AM.dtype).sum(dim=1, keepdim=True)  # of booleans, sums would be made of 64 bits each
-    raw_AM -= raw_AM.exp().sum(dim=1, keepdim=True).log() - count_A1.clamp(min=1).log()
-    return raw_AM.masked_fill_(other_AM, 0.0)
-
-
 def mutual_information(
     logits_AM: Tensor, log_weights_AM: Tensor, positive_AM: Tensor, negative_AM: Tensor
 ) -> dict[str, Tensor]:

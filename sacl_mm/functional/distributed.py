@@ -47,7 +47,7 @@ def gather_with_gradient(local: Tensor, group: dist.ProcessGroup | None = None) 
 
 @torch.no_grad()
 def gather(local: Tensor, group: dist.ProcessGroup | None = None) -> Tensor:
-    """The same without a gradient; the way for ids and evidence."""
+    """As `gather_with_gradient`, without gradient; for ids and evidence."""
     return local if world_size(group) == 1 else _all_gather(local, group)
 
 
@@ -61,8 +61,8 @@ def largest(value: int, device: torch.device) -> int:
 
 
 def mean_over_processes(total: Tensor, count: Tensor) -> Tensor:
-    """`total` / `count` where both are sums over the local batch, scaled so that the average over processes (which is what
-    DistributedDataParallel takes of gradients) is the mean over all processes' items; 0 where there are none."""
+    """`total` / `count` of the local batch, scaled so that the average over processes, which DistributedDataParallel takes of
+    gradients, is the mean over all processes' items; 0 if there are none."""
     count = count.detach().to(total.dtype).clone()
     if world_size() > 1:
         dist.all_reduce(count)

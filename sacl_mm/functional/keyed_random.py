@@ -32,11 +32,12 @@ def keyed_gumbel(seed: int, *keys: Tensor) -> Tensor:
 def sample_hard_negatives(
     logits_AM: Tensor, positive_AM: Tensor, anchor_ids_A: Tensor, candidate_ids_M: Tensor, seed: int
 ) -> Tensor:
-    """One candidate index per anchor, (A,), drawn in proportion to softmax(logits) over what is no positive of it.
+    """One candidate index per anchor, (A,), drawn in proportion to softmax(logits) over the candidates that are not its
+    positives.
 
     Drawn for all anchors at once by the Gumbel maximum, with noise that is a function of (seed, anchor id, candidate id):
-    how the pairs are spread over processes does not matter. An anchor without any negative gets a uniformly drawn
-    candidate; `has_negative` tells which these are.
+    how the pairs are spread over processes does not matter. An anchor without any negative gets a uniformly drawn candidate;
+    `has_negative` is False there.
     """
     noise_AM = keyed_gumbel(seed, anchor_ids_A[:, None], candidate_ids_M[None, :])
     scores_AM = logits_AM.float().log_softmax(dim=1) + noise_AM

@@ -1,4 +1,4 @@
-"""Texts of different lengths in one batch: padded, and those of like lengths together so that little padding is computed.
+"""Texts of different lengths in one batch: padding, and groups of similar lengths so that little padding is computed.
 
 Shapes: B texts, L tokens of the longest, C width.
 """
@@ -19,7 +19,7 @@ def pad_texts(texts: list[Tensor], pad_token: int = 0) -> tuple[Tensor, Tensor]:
 
 
 def in_length_buckets(encode: Callable[[Tensor | slice, int], Tensor], mask_BL: Tensor, buckets: int) -> Tensor:
-    """(B, L, C) of what `encode` makes of the texts, bucket by bucket; zeros where a bucket is shorter than L.
+    """`encode` applied to the texts, bucket by bucket, (B, L, C); zeros where a bucket is shorter than L.
 
     Args:
         encode: given the indices (b,) of a bucket's texts (or a slice) and their greatest length l, returns (b, l, C);
@@ -32,7 +32,7 @@ def in_length_buckets(encode: Callable[[Tensor | slice, int], Tensor], mask_BL: 
         return encode(slice(None), longest)
     length_B, order_B = mask_BL.sum(dim=1).sort(descending=True, stable=True)
     lengths = torch.stack([of_bucket[0] for of_bucket in length_B.chunk(buckets)]).tolist()
-    # The first bucket gives the whole its length, the mask's: other processes' texts may be longer than all of these.
+    # The first bucket keeps the mask's length, which may exceed all of these texts: it is other processes' longest.
     lengths[0] = longest
     outputs = [encode(index, length) for index, length in zip(order_B.chunk(buckets), lengths, strict=True)]
     longest = outputs[0].shape[1]

@@ -1,4 +1,4 @@
-"""Which tokens a masked language model has to predict.
+"""Which tokens a masked language model predicts.
 
 Shapes: B texts, L tokens. Masks are True = keep.
 """

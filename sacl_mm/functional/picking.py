@@ -1,4 +1,4 @@
-"""Rows of a tensor by their numbers, which may repeat: the hard negatives of a batch."""
+"""Rows of a tensor by index, which may repeat, with a deterministic gradient: the hard negatives of a batch."""
 
 from torch import Tensor
 
@@ -6,7 +6,7 @@ from torch import Tensor
 def pick(x: Tensor, index_B: Tensor) -> Tensor:
     """x[index_B], with a gradient that is the same bits every time.
 
-    A row that is picked twice adds up two gradients. On CPUs with several threads that of `x[index_B]` adds them in another
-    order every time, and is slow; on GPUs that of `index_select` does (docs/stack.md).
+    A row that is picked twice adds up two gradients. The order of this sum varies for `x[index_B]` on CPUs with several
+    threads, where it is slow, too, and for `index_select` on GPUs (docs/stack.md).
     """
     return x.index_select(0, index_B) if x.device.type == 'cpu' else x[index_B]

@@ -1,7 +1,7 @@
 """Retrieval measures. Shapes: Q queries, M candidates. Ties count against the model: equal scores never help it, except in
 `area_under_curve` and `percentile_ranks`, where they count half.
 
-Scores that are not finite are a NonFiniteError: a NaN would rank first.
+Scores that are not finite raise NonFiniteError: a NaN would rank first.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ from sacl_mm.functional.settings import check_count, check_finite
 # Rows at a time: bounds the memory of sorting to a few hundred megabytes at COCO's 25,000 candidates.
 _CHUNK = 1024
 
-# The protocols that publications use, by name, and as they are reported.
+# The protocols that publications use: name, and description in reports.
 RERANKING_SCORES = {
     'itm': 'ITM alone (as ALBEF)',
     'itm+itc': 'ITM + ITC (as LAVIS and mmpretrain)',
@@ -130,12 +130,12 @@ def graded_measures(scores_QM: Tensor, own_QM: Tensor, relevant_QM: Tensor) -> d
 
 
 def cumulative_gain(scores_QM: Tensor, worth_QM: Tensor, candidate_QM: Tensor, topk: Sequence[int]) -> dict[str, float]:
-    """The worth of each query's k first candidates as a share of what its k worthiest have together, in percent: `NCS@k`, the
-    mean over the queries that have any (nan if none has); and `chance`, that of a random order at the largest k.
+    """`NCS@k`: the worth of each query's first k candidates as a share of the most that k candidates have, in percent,
+    averaged over the queries that have any (nan if none has). `chance`: the value of a random order, at the largest k.
 
     Args:
         worth_QM: not negative.
-        candidate_QM: who is ranked at all; at least one of each query.
+        candidate_QM: which candidates are ranked; at least one for each query.
         topk: a k beyond M counts as M.
     """
     check_finite(scores_QM, 'scores of the queries')
@@ -143,7 +143,7 @@ def cumulative_gain(scores_QM: Tensor, worth_QM: Tensor, candidate_QM: Tensor, t
     depth, gains, chances = min(max(topk), scores_QM.shape[1]), [], []
     for scores, worth, candidate in _chunks(scores_QM, worth_QM, candidate_QM):
         worth, scores = worth.masked_fill(~candidate, 0), scores.masked_fill(~candidate, -torch.inf)
-        # As many as score like the last one that is asked for: of equal scores the less worthy comes first.
+        # All that score like the last one asked for: among equal scores the less worthy comes first.
         last = scores.topk(depth, dim=1).values[:, -1:]
         first = scores.topk(int((scores >= last).sum(dim=1).max()), dim=1)
         worth_of_first = worth.gather(1, first.indices).double()

@@ -1,4 +1,4 @@
-"""Numbers that are given, by a user or by a model: what they may be, and one line that says so."""
+"""Checks of numbers from a user or a model; errors are one line that names the number and what it may be."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -41,7 +41,7 @@ def check_heads(width: int, num_heads: int) -> None:
 
 
 def first_and_last(name: str, value: object, interval: str) -> tuple[float, float]:
-    """The ends of a course over the training: of (first, last), or of one number that stays.
+    """The ends of a schedule over the training, from (first, last) or from one constant number.
 
     Raises:
         ValueError: neither, or a number outside `interval`.
@@ -61,11 +61,10 @@ def check_optional_count(name: str, value: object) -> None:
 
 
 def check_finite(values: Tensor, what: str, names: Sequence[object] | None = None) -> None:
-    """Raises NonFiniteError, which says of how many rows, and of which ones, unless all numbers are finite: no comparison with
-    NaN is true, so that it would rank first.
+    """Raises NonFiniteError, which counts and names the rows at fault, unless all numbers are finite: a NaN would rank first.
 
     Args:
-        values: any shape; its rows, along the first dimension, are what is counted.
+        values: any shape; rows, along the first dimension, are counted.
         what: what the numbers are, e.g. 'image features'.
         names: of the rows; None: their places.
     """

@@ -21,17 +21,17 @@ class KeyValue(NamedTuple):
     """How many tokens each stands for, (P, N); None: one each."""
 
     def rows(self, index_B: Tensor) -> 'KeyValue':
-        """Those of the images in `index_B`, which may repeat and permute."""
+        """The keys and values of the images in `index_B`, which may repeat."""
         return KeyValue._make(None if x is None else pick(x, index_B) for x in self)
 
     def append(self, other: 'KeyValue') -> 'KeyValue':
-        """Those of both, this one's images first."""
+        """The keys and values of both, this one's images first."""
         size = None if self.size is None or other.size is None else torch.cat([self.size, other.size])
         return KeyValue(torch.cat([self.key, other.key]), torch.cat([self.value, other.value]), size)
 
     def mask(self, seen_PN: Tensor | None) -> Tensor | None:
-        """What attention adds to scores, or where it looks, (P, 1, 1, N). A token that stands for s counts as s alike ones:
-        e^(score + log s) is s times e^score (ToMe, arXiv 2210.09461, eq. 1)."""
+        """Attention's mask (P, 1, 1, N): booleans, or with sizes numbers to add to the scores. A token of size s counts as s
+        equal tokens: e^(score + log s) = s e^score (ToMe, arXiv 2210.09461, Eq. 1)."""
         if self.size is None:
             return None if seen_PN is None else seen_PN[:, None, None, :]
         added_PN = self.size.log().to(self.key.dtype)
@@ -49,7 +49,7 @@ def merge_heads(x_BHLD: Tensor) -> Tensor:
 
 
 class SelfAttention(nn.Module):
-    """Text tokens attend to the text's tokens, or with `causal` to those before them and themselves."""
+    """Text tokens attend to all tokens of the text, or with `causal` to themselves and those before them."""
 
     def __init__(self, width: int, heads: int, dropout: float = 0.0, causal: bool = False) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class SelfAttention(nn.Module):
         self.output = nn.Linear(width, width)
 
     def forward(self, x_BLC: Tensor, mask_BL: Tensor, first: int | None = None) -> Tensor:
-        """What tokens make of all, (B, L, C), or with `first` what so many at the beginning make of all, (B, first, C)."""
+        """The attended tokens (B, L, C), or with `first` only the first ones, (B, first, C)."""
         queries_BQC = x_BLC[:, :first]
         query = split_heads(self.query(queries_BQC), self.heads)
         key, value = (split_heads(layer(x_BLC), self.heads) for layer in (self.key, self.value))
@@ -74,8 +74,8 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Text tokens attend to another sequence's tokens (an image's; in a decoder a question's), whose keys and values were
-    projected before, once for all texts."""
+    """Text tokens attend to another sequence (an image; in a decoder a question), whose keys and values `project` has computed
+    once for all texts."""
 
     def __init__(self, width: int, image_width: int, heads: int, dropout: float = 0.0) -> None:
         super().__init__()
@@ -92,8 +92,7 @@ class CrossAttention(nn.Module):
     def forward(
         self, x_BLC: Tensor, key_value: KeyValue, image_index: Tensor | None = None, key_mask_PN: Tensor | None = None
     ) -> Tensor:
-        """Text b attends to image `image_index[b]`, (B,). None: the texts meet the P images in turn, text b image b mod P, for
-        which no keys and values are copied.
+        """Text b attends to image `image_index[b]`, (B,); None: to image b mod P, without copies of keys and values.
 
         `key_mask_PN` is False where an image's tokens are padded.
         """
@@ -104,7 +103,7 @@ class CrossAttention(nn.Module):
         images = len(key_value.key)
         if batch % images:
             raise ValueError(f'{batch} texts cannot meet {images} images in turn: say which meets which')
-        # Tokens don't see each other here: an image's texts are one long one.
+        # Text tokens don't interact here, so an image's texts can be joined to one long text.
         query_PKLC = self.query(x_BLC).view(-1, images, length, width).transpose(0, 1)
         query_PHKD = split_heads(query_PKLC.reshape(images, -1, width), self.heads)
         dropout = self.dropout if self.training else 0.0

@@ -1,4 +1,4 @@
-"""Reading a BERT checkpoint, which the text encoder and the fusion encoder share between them."""
+"""Reads a BERT checkpoint, for the text encoder and the fusion encoder."""
 
 import os
 from typing import Any
@@ -14,7 +14,7 @@ _FILES = ('model.safetensors', 'pytorch_model.bin')  # the first that is there
 def load_bert(checkpoint: str, num_layers: int | None = None) -> BertModel:
     """A BERT from a local folder or the hub, with its first `num_layers` layers, or all.
 
-    A folder's weights are read by `read_plain`. Of the hub only safetensors are taken.
+    A folder's weights are read by `read_plain`; from the hub only safetensors are loaded.
 
     Raises:
         FileNotFoundError: there is none; says what to do.

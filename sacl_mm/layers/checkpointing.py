@@ -1,4 +1,4 @@
-"""Training with less memory than a batch's activations need."""
+"""Activation checkpointing over parts of a batch."""
 
 from collections.abc import Callable
 
@@ -10,11 +10,11 @@ from torch.utils.checkpoint import checkpoint
 def in_checkpointed_chunks(
     encode: Callable[..., tuple[Tensor | None, ...]], rows: int | None, *inputs: Tensor | None
 ) -> tuple[Tensor | None, ...]:
-    """`encode(*inputs)`, some rows at a time, each chunk's activations being made again when its gradient is taken.
+    """`encode(*inputs)`, some rows at a time; each chunk's activations are recomputed in the backward pass.
 
-    The outputs are those of the whole batch, so that a contrastive loss sees all pairs at the memory of a few (what GradCache,
-    arXiv 2101.06983, does with two passes over the batch; here autograd does the second). Without gradient, or with `rows`
-    None, `encode` is called once.
+    The outputs are those of the whole batch, so a contrastive loss sees all pairs with the memory of a few (GradCache, arXiv
+    2101.06983, takes two passes over the batch; here autograd does the second). Without gradient, or with `rows` None,
+    `encode` is called once.
 
     Args:
         encode: takes rows of the inputs, gives a tuple of tensors with as many rows; entries may be None.

@@ -14,7 +14,8 @@ class FusionLayer(nn.Module):
         image_width: of the image tokens.
         heads: attention heads.
         hidden: width of the feed-forward part.
-        causal: tokens see only those before them (a decoder's layer).
+        dropout: on hidden states and attention, in training.
+        causal: tokens attend to themselves and those before them only, as in a decoder.
     """
 
     def __init__(
@@ -31,7 +32,7 @@ class FusionLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def project(self, image_PNC: Tensor, size_PN: Tensor | None = None) -> KeyValue:
-        """The keys and values of P images, for `forward`; `size_PN`: how many tokens each of theirs stands for."""
+        """The keys and values of P images, for `forward`; `size_PN`: how many tokens each image token stands for."""
         return self.cross_attention.project(image_PNC, size_PN)
 
     def forward(
@@ -43,7 +44,7 @@ class FusionLayer(nn.Module):
         key_mask_PN: Tensor | None = None,
         first: int | None = None,
     ) -> Tensor:
-        """(B, L, C), or for a last layer of which no more is read the `first` tokens alone, (B, first, C).
+        """(B, L, C), or only the `first` tokens, (B, first, C), for a last layer whose other tokens are not needed.
 
         `image_index`, `key_mask_PN`: as in `CrossAttention`.
         """

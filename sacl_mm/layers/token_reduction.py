@@ -1,4 +1,4 @@
-"""Fewer image tokens: the ones that matter stay and the others become one, or those that are alike become one.
+"""Fewer image tokens: keep the important ones and fuse the others, or merge similar ones.
 
 Shapes: B images, N image tokens after the first (for the whole image), K of them kept, C width, H heads.
 """
@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Of a token's importance beside the greatest, as a logarithm: none is lost altogether.
+# The least log-importance relative to the greatest, so that no token vanishes.
 _LEAST = -14.0
 
 
 def reduce_tokens(tokens_BNC: Tensor, score_BN: Tensor, keep_rate: float, fuse: bool = True) -> Tensor:
-    """The first token, the K = ceil(keep_rate * N) others of the greatest score in their order, and with `fuse` one token for
-    the rest: their sum weighted by score (EViT, arXiv 2202.07800; TRIPS, arXiv 2305.04474v4, Sec. 3.2).
+    """The first token, the K = ceil(keep_rate * N) others with the highest scores in their order, and with `fuse` one token
+    for the rest: their sum weighted by score (EViT, arXiv 2202.07800; TRIPS, arXiv 2305.04474v4, Sec. 3.2).
 
     Args:
         tokens_BNC: (B, 1 + N, C).
@@ -40,18 +40,18 @@ def reduce_tokens(tokens_BNC: Tensor, score_BN: Tensor, keep_rate: float, fuse: 
 def merge_alike(
     tokens_BNC: Tensor, sizes_BN: Tensor | None, keep_rate: float, importance_BN: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """The first token and K = ceil(keep_rate * N) others, made of all N by merging those that resemble each other the most
-    (bipartite soft matching: ToMe, arXiv 2210.09461, Sec. 3): every second token has its most similar one among the others
-    (cosine), and the pairs that are most alike become one, the mean of the tokens that they stand for.
+    """The first token and K = ceil(keep_rate * N) others, made from all N by merging similar ones (bipartite soft matching:
+    ToMe, arXiv 2210.09461, Sec. 3): every second token is matched with the most similar one of the others (cosine), and the
+    most similar pairs are merged into the mean of the tokens that they stand for.
 
-    With importances v and w those pairs become one that lose least by it, (1 - cosine) vw / (v + w), as in Ward's clustering.
-    A token then counts importance times as often, in the means and in the sizes.
+    With importances v and w the pairs that lose least are merged, by (1 - cosine) vw / (v + w) as in Ward's clustering. Each
+    token is then multiplied by its importance, in the means and in the sizes.
 
     Args:
         tokens_BNC: (B, 1 + N, C).
         sizes_BN: how many tokens each stands for, (B, 1 + N); None: one each.
-        keep_rate: in (0, 1]. A round of matching merges at most a quarter, so that low ones take several: to halve the number
-            at once, half of the tokens would have to go, alike or not (docs/results.md).
+        keep_rate: in (0, 1]. A round of matching merges at most a quarter of the tokens, so low rates take several: halving
+            the number in one round would merge dissimilar tokens, too (docs/results.md).
         importance_BN: (B, 1 + N), positive; None: 1.
 
     Returns:
@@ -71,14 +71,14 @@ def merge_alike(
             sums_BNC = _merge_pairs(sums_BNC, min(surplus, max(1, (sums_BNC.shape[1] - 1) // 4)))
         sums_BKC, counts_BK1, _ = sums_BNC.split([tokens_BNC.shape[2], 1, 1], dim=2)
         if not counts_BN.requires_grad:
-            # They are beside what has a gradient; attention with a mask that has one keeps its scores.
+            # They got a gradient in the joint tensor only; attention with a mask that needs one stores its scores.
             counts_BK1 = counts_BK1.detach()
         return (sums_BKC / counts_BK1).to(tokens_BNC.dtype), counts_BK1[..., 0]
 
 
 def _merge_pairs(sums_BNC: Tensor, going: int) -> Tensor:
-    """One round, in which G = `going` tokens, at most half of all, go into others. Of each token: the sum of those that it
-    stands for, times importance; that of importances; their number."""
+    """One round, in which G = `going` tokens, at most half of all, are merged into others. A row holds sums over the tokens
+    that it stands for: features times importance, importance, 1."""
     receivers_BRC, senders_BSC = sums_BNC[:, 1::2], sums_BNC[:, 2::2]
     with torch.no_grad():
         cosine_BSR = F.normalize(senders_BSC[..., :-2], dim=2) @ F.normalize(receivers_BRC[..., :-2], dim=2).mT
@@ -88,7 +88,7 @@ def _merge_pairs(sums_BNC: Tensor, going: int) -> Tensor:
         loss_BS, receiver_BS = loss_BSR.min(dim=2)
         order_BS = loss_BS.argsort(dim=1, stable=True)
         going_BG, staying_BS = order_BS[:, :going], order_BS[:, going:].sort(dim=1).values
-        # Who goes to whom, as a matrix: a scattered sum adds up in another order every time on GPUs.
+        # The matching as a matrix: the order of a scattered sum varies on GPUs.
         number_R = torch.arange(receivers_BRC.shape[1], device=going_BG.device)
         to_BGR = (receiver_BS.gather(1, going_BG)[..., None] == number_R).to(sums_BNC.dtype)
     merged_BRC = receivers_BRC + to_BGR.mT @ _rows(senders_BSC, going_BG)
@@ -106,8 +106,9 @@ def guided_score(guide_BC: Tensor, tokens_BNC: Tensor) -> Tensor:
 
 
 def asked_importance(query_BC: Tensor, tokens_BNC: Tensor, sizes_BN: Tensor | None) -> Tensor:
-    """How often tokens are to count for a text, (B, 1 + N), float32 at least: e^(query . token / sqrt(C)), of tokens at unit
-    variance, divided by its mean over what all but the first stand for; the first: 1. A query of 0 makes all 1.
+    """How much each token counts for a text, (B, 1 + N), float32 at least: e^(query . token / sqrt(C)), with tokens at unit
+    variance, divided by its mean over all tokens that these stand for. The first token has 1, and a query of 0 gives 1 for
+    all.
 
     Args:
         tokens_BNC: all tokens, (B, 1 + N, C).
@@ -124,6 +125,6 @@ def asked_importance(query_BC: Tensor, tokens_BNC: Tensor, sizes_BN: Tensor | No
 
 
 def query(qkv: nn.Linear, x_BC: Tensor) -> Tensor:
-    """The queries alone of a joint query-key-value projection."""
+    """Only the queries of a joint query-key-value projection."""
     width = qkv.out_features // 3
     return F.linear(x_BC, qkv.weight[:width], None if qkv.bias is None else qkv.bias[:width])

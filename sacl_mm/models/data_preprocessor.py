@@ -1,4 +1,4 @@
-"""From a list of samples to the tensors that the models take."""
+"""From a list of samples to the batch of tensors that the models take."""
 
 from collections.abc import Sequence
 
@@ -14,17 +14,17 @@ from sacl_mm.registry import MODELS
 class ImageTextPreprocessor(ImgDataPreprocessor):
     """Stacks and normalises images (as MMEngine's ImgDataPreprocessor), pads texts to the batch's longest.
 
-    Samples with a pair of images give 2B images: all first ones, then all second ones.
+    Samples with two images each give 2B images: all first ones, then all second ones.
 
-    Each data sample carries `token_ids` (a list of texts), `image_id` and `text_ids`. The texts of all samples follow one
-    another: `texts_per_image` tells how many belong to each.
+    Each data sample carries `token_ids` (a list of texts), `image_id` and `text_ids`. The texts of all samples are
+    concatenated; `texts_per_image` says how many belong to each sample.
 
     Args:
         vocab_size: of the text encoder; a larger token id is an error that names the cause.
         mean, std: of the image channels, in the order that the model sees them.
         bgr_to_rgb: images are loaded as BGR.
         pad_token: id of [PAD].
-        blind: every image becomes the mean colour: what a model can tell from the text alone.
+        blind: replace every image by the mean colour, to measure what the text alone tells.
 
     Raises:
         ValueError: mean and std are not both of one or three numbers, a std is not positive, or pad_token is no token.

@@ -25,11 +25,11 @@ class DualEncoder(VisionLanguageModel):
         towers: a `TwoTower`.
         contrastive_loss: a `SACLContrastiveLoss`.
         data_preprocessor: an `ImageTextPreprocessor`.
-        reference_checkpoint: of the frozen reference model H, for policies with alpha > 0.
-        diagnostics_interval: iterations between two measurements of weights and mutual information for the log; 0: none.
+        reference_checkpoint: weights of the frozen reference model H, for policies with alpha > 0.
+        diagnostics_interval: iterations between two measurements of weights and mutual information for the log; 0: never.
 
     Raises:
-        ValueError: for a policy that needs evidence which this model does not give.
+        ValueError: for a policy that needs evidence that this model does not provide.
     """
 
     gives_evidence: tuple[str, ...] = ('reference',)
@@ -84,8 +84,8 @@ class DualEncoder(VisionLanguageModel):
         return self.towers(batch['images'], batch['token_ids'], batch['text_mask'])
 
     def loss(self, batch: dict) -> dict[str, Tensor]:
-        """An image with k texts counts as k pairs of equal image id: the texts are positives of each other's image. All
-        processes must have equally many pairs: where images differ in k, take one of them with `SampleCaption`."""
+        """An image with k texts counts as k pairs of equal image id: all k texts are positives of the image. All processes
+        need the same number of pairs: if k varies, draw one text per image with `SampleCaption`."""
         image, text = self.extract_feat(batch)
         repeats = torch.tensor(batch['texts_per_image'], device=batch['image_ids'].device)
         images = torch.arange(len(repeats), device=repeats.device)
@@ -102,8 +102,8 @@ class DualEncoder(VisionLanguageModel):
         return self.reference(batch['images'], batch['token_ids'], batch['text_mask'])
 
     def contrast(self, image: Encoded, text: Encoded, batch: dict, **sides: Any) -> dict[str, Tensor]:
-        """The contrastive loss and, now and then, its diagnostics (means of both directions); `sides`: evidence, candidates
-        and bank."""
+        """The contrastive loss and, every `diagnostics_interval` iterations, its diagnostics (means over both directions).
+        `sides` are the loss's arguments evidence, candidates and bank."""
         measure = self.diagnostics_interval > 0 and self.iteration % self.diagnostics_interval == 0
         loss = self.contrastive_loss(
             *feature_pair(image, text),

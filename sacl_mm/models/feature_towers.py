@@ -1,4 +1,4 @@
-"""Two heads over features that were computed once: training on frozen encoders at the price of the heads.
+"""Two heads over cached features: training on frozen encoders at the cost of the heads alone.
 
 Shapes: B images, T texts, D or D_t features, E embedding.
 """
@@ -55,7 +55,7 @@ class FeatureTowers(BaseModule):
 
 @MODELS.register_module()
 class FeaturePreprocessor(BaseDataPreprocessor):
-    """What `ImageTextPreprocessor` is for images and tokens; the texts' features take the place of the tokens."""
+    """As `ImageTextPreprocessor`, for cached features of images and texts in place of pixels and token ids."""
 
     def forward(self, data: dict, training: bool = False) -> dict:
         samples = data['data_samples']

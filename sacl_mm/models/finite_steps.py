@@ -1,4 +1,4 @@
-"""NaN and infinity end a training before anything of them is saved."""
+"""Ends a training at NaN or infinity, before anything is saved."""
 
 from collections.abc import Iterable
 
@@ -15,9 +15,9 @@ _NAMED = 5
 
 
 class FiniteSteps:
-    """Looks at each step's losses where MMEngine reads them anyway, after the step: no further synchronisation.
+    """Checks each step's losses after the step, where MMEngine reads them anyway: no extra synchronisation.
 
-    The losses that are logged are means over the processes, so that all of them see the same and stop together.
+    Logged losses are means over the processes, so all processes see the same and stop together.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""A queue of past batches' features as further negatives (MoCo, arXiv 1911.05722; ALBEF)."""
+"""A queue of features of past batches, as additional negatives (MoCo, arXiv 1911.05722; ALBEF)."""
 
 from collections.abc import Mapping
 
@@ -10,12 +10,12 @@ from sacl_mm.models.losses import FeaturePair, NegativeBank
 
 
 class NegativeQueue(nn.Module):
-    """First in, first out; everything, the write position too, is a buffer, so that a checkpoint holds all of it.
+    """A first-in, first-out queue. Its rows and its write position are buffers, so checkpoints hold them.
 
     Args:
-        size: how many pairs it holds.
+        size: number of pairs.
         embed_dims: of the features.
-        evidence_dims: also hold evidence for a policy: its names and the widths of its rows.
+        evidence_dims: evidence for a policy to store with the features: the width of its rows, by name.
     """
 
     image: Tensor
@@ -40,7 +40,7 @@ class NegativeQueue(nn.Module):
         self.register_buffer('position', torch.zeros((), dtype=torch.long))
 
     def bank(self) -> NegativeBank:
-        """The features are a momentum teacher's, and so its evidence as well."""
+        """The queue as the loss takes it. Its features are the momentum teacher's, so they are the evidence 'teacher', too."""
         features = FeaturePair(self.image, self.text)
         evidence = {
             name: FeaturePair(self.get_buffer(f'{name}_image'), self.get_buffer(f'{name}_text'))

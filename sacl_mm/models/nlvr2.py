@@ -14,7 +14,7 @@ from sacl_mm.registry import MODELS
 
 
 class ImagePairModel(VisionLanguageModel):
-    """A text fused with two images; what is then told of its [CLS] is a subclass's matter.
+    """A text fused with two images; subclasses classify its fused [CLS].
 
     Args:
         towers: a `TwoTower` without common space (`embed_dims=None`).
@@ -30,7 +30,7 @@ class ImagePairModel(VisionLanguageModel):
         check_widths(self.towers, self.multimodal_backbone)
 
     def adapt_checkpoint(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """From a model of single images each fusion layer becomes two; a head that the checkpoint lacks is new."""
+        """From a model of single images: each fusion layer becomes two, and a head that the checkpoint lacks starts afresh."""
         layers = {key.split('.')[2] for key in state if key.startswith('multimodal_backbone.layers.')}
         if 2 * len(layers) == len(self.multimodal_backbone.layers):
             state = self.multimodal_backbone.doubled(state)

@@ -1,4 +1,4 @@
-"""Do the parts of a model fit each other? Told when it is built, not by the first batch."""
+"""Checks that the parts of a model fit each other, when it is built and not at the first batch."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from sacl_mm.user_error import UserError
 
 
 def check_towers(data_preprocessor: nn.Module, towers: nn.Module) -> None:
-    """Raises ValueError if the preprocessor lets tokens through that the text backbone does not have."""
+    """Raises ValueError if the preprocessor accepts token ids that the text backbone does not have."""
     let_through = getattr(data_preprocessor, 'vocab_size', None)
     known = _vocabulary(towers)
     if let_through is not None and known is not None and let_through > known:
@@ -26,8 +26,8 @@ def check_vocabulary(name: str, size: int, towers: nn.Module) -> None:
 
 
 def check_widths(towers: nn.Module, multimodal_backbone: nn.Module, **heads: nn.Module) -> None:
-    """Raises ValueError unless the multimodal backbone takes texts and images as wide as the towers give them, and the heads
-    what it gives."""
+    """Raises ValueError unless the multimodal backbone takes the widths of the towers' texts and images, and the heads its
+    width."""
     ours, fused = "the multimodal_backbone's", multimodal_backbone
     widths = [
         (f'{ours} width', fused, 'width', "the text_backbone's width", getattr(towers, 'text_backbone', None), 'width'),
@@ -35,14 +35,14 @@ def check_widths(towers: nn.Module, multimodal_backbone: nn.Module, **heads: nn.
     ]
     widths += [(f"{name}'s width", head, 'width', ours, fused, 'width') for name, head in heads.items()]
     for name, part, attribute, other_name, other, other_attribute in widths:
-        # A part of another library may not tell.
+        # A part of another library may lack the attribute.
         size, other_size = getattr(part, attribute, None), getattr(other, other_attribute, None)
         if size is not None and other_size is not None and size != other_size:
             raise ValueError(f'{name} is {size}, {other_name} is {other_size}: they must be equal')
 
 
 def check_answers_fit(token_ids_AL: Tensor, answer_decoder: nn.Module) -> None:
-    """Raises ValueError if the list of answers has words, or lengths, that the decoder does not have."""
+    """Raises ValueError if the list of answers has token ids, or lengths, that are too large for the decoder."""
     embeddings = getattr(answer_decoder, 'embeddings', None)
     if embeddings is None:
         return

@@ -29,9 +29,9 @@ class SACLPretrain(ImageTextRetrieval):
             negative_temperature: as in `ImageTextRetrieval`.
         masked_language_head: a `MaskedLanguageHead`.
         mask_token: id of [MASK].
-        momentum: options of `MomentumTeacher`, and `mlm_distillation`, the share of the teacher in the target of masked
-            language modelling (0.4 in ALBEF; 0 saves its multimodal backbone) after a `ramp` as in `MomentumDistillation`.
-            None for no teacher.
+        momentum: options of `MomentumTeacher`, plus `mlm_distillation`, the teacher's share in the targets of masked language
+            modelling (0.4 in ALBEF; with 0 the teacher has no multimodal backbone), after a `ramp` as in
+            `MomentumDistillation`. None: no teacher.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class SACLPretrain(ImageTextRetrieval):
     def loss(self, batch: dict) -> dict[str, Tensor]:
         check_one_text_each(batch)
         image, text = self.extract_feat(batch)
-        teacher = self._teach(batch)
+        teacher = self._encode_by_teacher(batch)
         keys_values = self.multimodal_backbone.project(image.tokens, image.sizes)
         return {
             **self._contrast(image, text, teacher, batch),
@@ -87,24 +87,26 @@ class SACLPretrain(ImageTextRetrieval):
             **self._predict_masked(keys_values, teacher and teacher[0], batch),
         }
 
-    def _predict_masked(self, keys_values: list[KeyValue], taught: Encoded | None, batch: dict) -> dict[str, Tensor]:
-        """Masked language modelling; `taught`: the images as the teacher encodes them."""
+    def _predict_masked(
+        self, keys_values: list[KeyValue], teacher_image: Encoded | None, batch: dict
+    ) -> dict[str, Tensor]:
+        """Masked language modelling; `teacher_image`: the images as the teacher encodes them."""
         vocab_size = self.data_preprocessor.vocab_size
         masked = mask_tokens(
-            batch['token_ids'], batch['text_mask'], batch['text_ids'], self.draw, self.mask_token, vocab_size
+            batch['token_ids'], batch['text_mask'], batch['text_ids'], self.step_seed, self.mask_token, vocab_size
         )
         place_T = masked.predict_BL.flatten().nonzero()[:, 0]
         fused_TC = _fuse_masked(self, keys_values, masked, batch['text_mask'], place_T)
         soft_TV = None
-        if taught is not None and self.mlm_distillation > 0:
-            soft_TV = self._taught_words(taught, masked, batch['text_mask'], place_T)
+        if teacher_image is not None and self.mlm_distillation > 0:
+            soft_TV = self._teacher_words(teacher_image, masked, batch['text_mask'], place_T)
         target_T = batch['token_ids'].flatten()[place_T]
         share = ramped(self.mlm_distillation, self.progress, self.ramp)
         words_VC = self.towers.text_backbone.word_embeddings.weight
         return self.masked_language_head.loss(fused_TC, words_VC, target_T, soft_TV, share)
 
     @torch.no_grad()
-    def _taught_words(self, image: Encoded, masked: MaskedTokens, mask_BL: Tensor, place_T: Tensor) -> Tensor:
+    def _teacher_words(self, image: Encoded, masked: MaskedTokens, mask_BL: Tensor, place_T: Tensor) -> Tensor:
         """The teacher's distribution over the vocabulary at each masked position, (T, V)."""
         teacher = self.teacher
         assert teacher is not None

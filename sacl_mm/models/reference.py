@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from sacl_mm.checkpoints.weights import check_finite_weights, read_state_dict
 from sacl_mm.models.losses import FeaturePair
 from sacl_mm.models.starting_weights import mismatches
+from sacl_mm.models.strict_loading import advice
 from sacl_mm.models.two_tower import TwoTower, feature_pair
 from sacl_mm.user_error import UserError
 
@@ -39,18 +40,17 @@ class FrozenReference(nn.Module):
                 f"reference checkpoint '{self.checkpoint}' does not exist: train it first, as the head of the configuration "
                 "says, or set the policy's alpha=0, which needs none"
             ) from None
-        state = {key.removeprefix('towers.'): value for key, value in state.items() if key.startswith('towers.')}
-        if not state:
+        towers = {key.removeprefix('towers.'): value for key, value in state.items() if key.startswith('towers.')}
+        if not towers:
             raise UserError(f"reference checkpoint '{self.checkpoint}' holds no towers")
-        own = self.towers.state_dict()
-        for kind, keys in mismatches(state, own).items():
+        for kind, keys in mismatches(towers, self.towers.state_dict()).items():
             if keys:
                 raise UserError(
                     f"reference checkpoint '{self.checkpoint}' does not fit the towers; {len(keys)} weights {kind}, the first "
-                    f'is {keys[0]}'
+                    f'is {keys[0]}. {advice(state)}'
                 )
-        check_finite_weights(state, f"reference checkpoint '{self.checkpoint}'")
-        self.towers.load_state_dict(state)
+        check_finite_weights(towers, f"reference checkpoint '{self.checkpoint}'")
+        self.towers.load_state_dict(towers)
 
     @torch.no_grad()
     def forward(self, images_BCHW: Tensor, token_ids_TL: Tensor, mask_TL: Tensor) -> FeaturePair:

@@ -1,6 +1,6 @@
-"""Models and their parts, all of them imported and in MMEngine's registry.
+"""Imports all models and their parts, which registers them with MMEngine.
 
-The losses need torch alone, and know nothing of registries; here they get their places in it.
+Losses and policies need torch alone and know no registry, so this file registers them: all that `losses.__all__` names.
 """
 
 # ruff: noqa: F401 (what registers itself when it is imported)
@@ -9,21 +9,13 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from sacl_mm.models import losses
 from sacl_mm.models.data_preprocessor import ImageTextPreprocessor
 from sacl_mm.models.dual_encoder import DualEncoder
 from sacl_mm.models.feature_towers import FeaturePreprocessor, FeatureTowers
 from sacl_mm.models.fusion import FusionEncoder, PairedFusionEncoder
 from sacl_mm.models.heads import AnswerDecoder, MaskedLanguageHead, MatchingHead
-from sacl_mm.models.losses import (
-    HardNegativeNCE,
-    InfoNCE,
-    MomentumDistillation,
-    OracleRemoval,
-    SACLContrastiveLoss,
-    SimilarityRegression,
-    SimilarityRegulation,
-    ThresholdRemoval,
-)
+from sacl_mm.models.losses import NegativePolicy, SACLContrastiveLoss
 from sacl_mm.models.necks import ImageTokenNeck
 from sacl_mm.models.nlvr2 import ImagePairReasoning
 from sacl_mm.models.pretrain import SACLPretrain
@@ -34,7 +26,7 @@ from sacl_mm.models.two_tower import TwoTower
 from sacl_mm.models.vqa import VisualQuestionAnswering
 from sacl_mm.registry import MODELS, TASK_UTILS
 
-# Which of their arguments may be configurations, and of what.
+# Arguments of losses and policies that may be configurations, and the registries that build them.
 _BUILT_BY = dict(policy=MODELS, base_policy=MODELS, relevance=TASK_UTILS)
 
 
@@ -49,14 +41,6 @@ def _built_from_config(part: type) -> Callable:
     return build
 
 
-for _part in (
-    HardNegativeNCE,
-    InfoNCE,
-    MomentumDistillation,
-    OracleRemoval,
-    SACLContrastiveLoss,
-    SimilarityRegression,
-    SimilarityRegulation,
-    ThresholdRemoval,
-):
-    MODELS.register_module(name=_part.__name__, module=_built_from_config(_part))
+for _part in (getattr(losses, name) for name in losses.__all__):
+    if _part is SACLContrastiveLoss or (issubclass(_part, NegativePolicy) and _part is not NegativePolicy):
+        MODELS.register_module(name=_part.__name__, module=_built_from_config(_part))

@@ -1,6 +1,6 @@
-"""Image-text retrieval: two towers for the many, a fusion encoder that looks closely at the few.
+"""Image-text retrieval: two towers propose candidates, a fusion encoder re-ranks them.
 
-Shapes: B pairs in the local batch, G = B * processes, N image tokens, L text tokens, C width, R texts to be matched.
+Shapes: B pairs in the local batch, G = B * processes, P images, N image tokens, L text tokens, C width, R pairs to match.
 """
 
 from collections.abc import Sequence
@@ -31,18 +31,19 @@ class ImageTextRetrieval(DualEncoder):
     * Contrast (`contrastive_loss`) between local pairs, all processes' pairs and a queue that a momentum teacher fills.
     * Matching: per image one hard negative text and per text one hard negative image, from all processes.
 
-    An image's keys and values are projected once per fusion layer and shared by all texts that it meets.
-    `sacl_mm.engine.RerankingTestLoop` measures it: the towers propose candidates, `matching_logits` re-ranks them.
+    An image's keys and values are projected once per fusion layer and shared by all its texts. For evaluation see
+    `sacl_mm.engine.RerankingTestLoop`: the towers propose candidates, `matching_logits` re-ranks them.
 
     Args:
         towers, contrastive_loss, data_preprocessor, reference_checkpoint: as in `DualEncoder`.
         multimodal_backbone: a `FusionEncoder`.
         matching_head: a `MatchingHead`.
-        queue_size: queued pairs; 0 for none. Needs the teacher.
-        momentum: options of `MomentumTeacher`; None for no teacher.
-        negative_temperature: hard negatives are drawn in proportion to exp(cosine / this). None: the contrastive loss's own,
-            as ALBEF. An untrained fusion encoder learns nothing from the hardest negatives for a long time: (first, last), say
-            (1.0, 0.1), begins with almost any other pair and ends with hard ones, in geometric progression over the training.
+        queue_size: pairs in the queue, 0 for none; a queue needs the teacher.
+        momentum: options of `MomentumTeacher`; None: no teacher.
+        negative_temperature: hard negatives are drawn in proportion to exp(cosine / negative_temperature). None: the
+            temperature of the contrastive loss, as in ALBEF. (first, last), say (1.0, 0.1), goes from almost uniform draws to
+            hard ones, in geometric progression over the training; an untrained fusion encoder learns little from the hardest
+            negatives.
 
     Raises:
         ValueError: for a queue or a distilling policy without a teacher; for a negative_temperature that is not positive.
@@ -85,17 +86,17 @@ class ImageTextRetrieval(DualEncoder):
         self._to_enqueue: dict[str, Tensor] | None = None
 
     def _followed(self) -> dict[str, nn.Module]:
-        """The modules that the teacher copies."""
-        copied = () if self.teacher is None else self.teacher.named_children()
-        return {name: self.get_submodule(name) for name, _ in copied}
+        """The student's modules that the teacher follows."""
+        followed = () if self.teacher is None else self.teacher.named_children()
+        return {name: self.get_submodule(name) for name, _ in followed}
 
     def start_teacher(self) -> None:
-        """Make the teacher equal to the student; for the beginning of a training, after weights were loaded."""
+        """Make the teacher equal to the student, when a training starts and weights are loaded."""
         if self.teacher is not None:
             self.teacher.follow(self._followed(), decay=0)
 
     def after_step(self, weights_moved: bool = True, is_finite: bool = True) -> None:
-        """The teacher follows the student, if that has moved; the batch that was just learned from enters the queue."""
+        """Move the teacher towards the student, if its weights changed, and put the batch into the queue."""
         if self.teacher is not None and weights_moved:
             self.teacher.follow(self._followed())
         if self.queue is not None and self._to_enqueue is not None and is_finite:
@@ -110,19 +111,14 @@ class ImageTextRetrieval(DualEncoder):
         Args:
             keys_values: `multimodal_backbone.project(...)` of the images' tokens.
             tokens_RLC, mask_RL: the text backbone's output for R texts.
-            image_index: which image each text meets, (R,); None: in turn, all texts the one image, for instance.
+            image_index: the image of each text, (R,); None: text r meets image r mod P, so a single image meets all texts.
         """
         return self.matching_head(self.multimodal_backbone(tokens_RLC, mask_RL, keys_values, image_index, first=1))
 
     # ------------------------------------------------------------------------------------------------ objectives
     @property
-    def draw(self) -> int:
-        """The seed of this iteration's random draws."""
-        return self.seed * 1_000_003 + self.iteration
-
-    @property
     def negative_temperature(self) -> float | Tensor:
-        """That of this iteration."""
+        """The temperature at which this iteration draws hard negatives."""
         if self.negative_temperature_ends is None:
             return self.contrastive_loss.temperature
         first, last = self.negative_temperature_ends
@@ -132,17 +128,17 @@ class ImageTextRetrieval(DualEncoder):
         check_one_text_each(batch)
         image, text = self.extract_feat(batch)
         keys_values = self.multimodal_backbone.project(image.tokens, image.sizes)
-        contrast = self._contrast(image, text, self._teach(batch), batch)
+        contrast = self._contrast(image, text, self._encode_by_teacher(batch), batch)
         return contrast | self._match(image, text, keys_values, batch)
 
     def _contrast(
-        self, image: Encoded, text: Encoded, taught: tuple[Encoded, Encoded] | None, batch: dict
+        self, image: Encoded, text: Encoded, teacher: tuple[Encoded, Encoded] | None, batch: dict
     ) -> dict[str, Tensor]:
-        """`taught`: the batch as the teacher encodes it."""
+        """`teacher`: the batch as the teacher encodes it."""
         evidence: dict[str, FeaturePair] = {}
         sides: dict[str, Any] = {}
-        if taught is not None:
-            evidence['teacher'] = feature_pair(*taught)
+        if teacher is not None:
+            evidence['teacher'] = feature_pair(*teacher)
         if self.reference is not None:
             evidence['reference'] = self.encode_reference(batch)
         if self.queue is not None:
@@ -152,6 +148,7 @@ class ImageTextRetrieval(DualEncoder):
         return self.contrast(image, text, batch, evidence=evidence, **sides)
 
     def _queue_entries(self, evidence: dict[str, FeaturePair], batch: dict) -> dict[str, Tensor]:
+        """What `after_step` puts into the queue, by the names of the queue's buffers."""
         entries = dict(
             image=evidence['teacher'].image,
             text=evidence['teacher'].text,
@@ -163,7 +160,8 @@ class ImageTextRetrieval(DualEncoder):
         return entries
 
     @torch.no_grad()
-    def _teach(self, batch: dict) -> tuple[Encoded, Encoded] | None:
+    def _encode_by_teacher(self, batch: dict) -> tuple[Encoded, Encoded] | None:
+        """The teacher's outputs for images and texts; None without a teacher."""
         if self.teacher is None:
             return None
         return self.teacher.towers(batch['images'], batch['token_ids'], batch['text_mask'])
@@ -189,8 +187,8 @@ class ImageTextRetrieval(DualEncoder):
 
     @torch.no_grad()
     def _hard_negatives(self, image: Encoded, text: Encoded, batch: dict) -> tuple[Tensor, Tensor, Tensor]:
-        """For each image the number of a text among all processes', for each text that of an image, and 1 where there is a
-        negative at all, else 0 (a batch of one image has none); each (B,)."""
+        """A hard negative text for each image and a hard negative image for each text, as indices among all processes' pairs,
+        and 1 where a negative exists, else 0 (a batch of one image has none); each (B,)."""
         image_ids_G, text_ids_G = gather(batch['image_ids']), gather(batch['text_ids'])
         image_BE, text_BE = feature_pair(image, text)
         positive_BG = batch['image_ids'][:, None] == image_ids_G[None, :]
@@ -200,14 +198,15 @@ class ImageTextRetrieval(DualEncoder):
                 positive_BG,
                 batch['text_ids'],
                 text_ids_G,
-                2 * self.draw + direction,
+                2 * self.step_seed + direction,
             )
             for direction, (anchor_BE, candidate_BE) in enumerate(((image_BE, text_BE), (text_BE, image_BE)))
         )
         return text_B, image_B, has_negative(positive_BG).float()
 
     def _with_chosen_images(self, keys_values: list[KeyValue], image: Encoded, chosen_B: Tensor) -> list[KeyValue]:
-        """Those of the own images, and of the chosen ones of all processes, which alone are projected here."""
+        """`keys_values` of the local images, followed by those of the images chosen among all processes; only these are
+        projected."""
         tokens, sizes = (
             None if x is None else pick(gather_with_gradient(x), chosen_B) for x in (image.tokens, image.sizes)
         )
@@ -223,6 +222,7 @@ class ImageTextRetrieval(DualEncoder):
 
 
 def check_one_text_each(batch: dict) -> None:
+    """Raises ValueError unless the batch has one text for each image."""
     if len(batch['token_ids']) != len(batch['images']):
         raise ValueError(
             f'training takes one text per image, the batch has {len(batch["token_ids"])} texts for '

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from torch import Tensor
 
-# Parts of a pre-trained model that a task may have no use for.
+# Parts of a pre-trained model that a task may not need.
 PRETRAINING_PARTS = (
     'multimodal_backbone.',
     'matching_head.',
@@ -17,20 +17,20 @@ PRETRAINING_PARTS = (
     'queue.',
     'reference.',
 )
-# Parts that only training needs and that a new training makes anew.
+# Parts that only training needs; a new training starts them afresh.
 TRAINING_STATE = ('teacher.', 'queue.', 'reference.')
-# Parts that begin as if they were not there.
+# Parts whose initial values have no effect.
 NEUTRAL_PARTS = ('towers.vision_backbone.text_queries.',)
 
 
 def neutral_parts(state: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Of a new model, those that the checkpoint of a model without them lacks."""
+    """The neutral parts of a model's state dict `own` that the checkpoint `state` lacks."""
     return {key: value for key, value in own.items() if key.startswith(NEUTRAL_PARTS) and key not in state}
 
 
 def fit_to_task(state: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str, Tensor]:
-    """`state` without the parts of pre-training that the model does not have; what training alone needs, where the
-    checkpoint's does not fit, as it is in the model. Everything else is left for the strict check to judge."""
+    """`state` without pre-training parts that the model lacks, and with the model's own teacher, queue or reference model
+    where the checkpoint's does not fit. Everything else is left to the strict check."""
     absent = tuple(part for part in PRETRAINING_PARTS if not any(key.startswith(part) for key in own))
     fitted = {key: value for key, value in state.items() if not key.startswith(absent or ('\0',))}
     for part in TRAINING_STATE:

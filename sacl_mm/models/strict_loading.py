@@ -1,9 +1,10 @@
-"""Nothing is silently left out when weights are loaded."""
+"""Strict loading of weights: nothing is left out silently."""
 
 from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
+from sacl_mm.checkpoints.earlier_names import has_earlier_names
 from sacl_mm.models.starting_weights import mismatches, neutral_parts
 from sacl_mm.user_error import UserError
 
@@ -19,16 +20,22 @@ def check_fits(state: Mapping[str, Tensor], own: Mapping[str, Tensor], where: st
     problems = {kind: keys for kind, keys in mismatches(dict(state), dict(own)).items() if keys}
     if problems:
         lines = [f'{len(keys)} {kind}: {some(keys)}' for kind, keys in problems.items()]
-        raise MisfitError(f'{where} does not fit the model; ' + '; '.join(lines) + '. Is it of this configuration?')
+        raise MisfitError(f'{where} does not fit the model; ' + '; '.join(lines) + f'. {advice(state)}')
+
+
+def advice(state: Mapping[str, Tensor]) -> str:
+    """What may be wrong with a state dict that does not fit."""
+    if has_earlier_names(dict(state)):
+        return 'It is from before parts were renamed: convert it with tools/model_converters/convert.py from-earlier'
+    return 'Is it of this configuration?'
 
 
 def fit(adapted: Mapping[str, Tensor], own: Mapping[str, Tensor], allowed: Sequence[str] = ()) -> dict[str, Tensor]:
-    """What is loaded: `adapted`, completed by the model's `own` where a part begins as if it were not there.
+    """The state dict to load: `adapted`, completed by the model's `own` neutral parts.
 
     Args:
         adapted: a checkpoint, adapted to the model's task.
-        allowed: beginnings of keys that may be missing (then the model's own stay), unknown or of another shape (then they
-            are not read).
+        allowed: prefixes of keys that may be missing (the model's own stay), unknown or of another shape (they are not read).
 
     Raises:
         MisfitError: something else does not fit.
@@ -46,9 +53,9 @@ def fit(adapted: Mapping[str, Tensor], own: Mapping[str, Tensor], allowed: Seque
 
 
 def begun_anew(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:
-    """The model's keys that a checkpoint, as it was given, does not hold in their shape; not those that are neutral.
+    """The model's keys that a checkpoint, before it was adapted, lacks or holds in another shape; without neutral parts.
 
-    Position embeddings are resized: their length does not count.
+    Position embeddings are resized, so their length does not count.
     """
     neutral = neutral_parts(dict(given), dict(own))
     return [

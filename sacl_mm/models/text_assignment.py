@@ -18,7 +18,7 @@ class TextAssignment(ImagePairModel):
     """Which of two images does a text belong to: the first, the second, or neither? (ALBEF, arXiv 2107.07651, Sec. 4.)
 
     Of the batch's B image-text pairs each text meets two images: its own and another, in either order, or two others.
-    The three cases are equally likely; what is drawn is a function of (seed, iteration, text id).
+    The three cases are equally likely; the draw is a function of (seed, iteration, text id).
     """
 
     def __init__(self, towers: dict, multimodal_backbone: dict, data_preprocessor: dict) -> None:
@@ -26,7 +26,8 @@ class TextAssignment(ImagePairModel):
         self.assignment_head = nn.Linear(self.multimodal_backbone.width, 3)
 
     def draw(self, batch: dict, seed: int) -> tuple[Tensor, Tensor]:
-        """The first and second image of each text, (B, 2), and which of them, or neither, it belongs to, (B,)."""
+        """The first and second image of each text, (B, 2), and the case: which of them, or neither, the text belongs to,
+        (B,)."""
         if len({sample.image_id for sample in batch['data_samples']}) < 2:
             raise ValueError('text assignment needs a batch with more than one image')
         image_ids, text_ids = batch['image_ids'], batch['text_ids']
@@ -42,10 +43,11 @@ class TextAssignment(ImagePairModel):
         return torch.stack([first_B, second_B], dim=1), case_B
 
     def logits(self, batch: dict) -> Tensor:
-        """(B, 3): first, second, neither; for the draw of predictions."""
+        """(B, 3): first, second, neither, for the images that `predict` draws."""
         return self._assign(batch, seed=-1)[0]
 
     def _assign(self, batch: dict, seed: int) -> tuple[Tensor, Tensor]:
+        """The logits (B, 3) for the images drawn with `seed`, and the cases (B,) that are right."""
         if len(batch['token_ids']) != len(batch['images']):
             raise ValueError(
                 f'text assignment takes one text per image, the batch has {len(batch["token_ids"])} texts for '
@@ -55,7 +57,7 @@ class TextAssignment(ImagePairModel):
         return self.assignment_head(self.fuse(batch, image_index)).float(), case_B
 
     def loss(self, batch: dict) -> dict[str, Tensor]:
-        logits_B3, case_B = self._assign(batch, self.seed * 1_000_003 + self.iteration)
+        logits_B3, case_B = self._assign(batch, self.step_seed)
         accuracy = (logits_B3.argmax(dim=1) == case_B).float().mean()
         return dict(loss_assignment=F.cross_entropy(logits_B3, case_B), accuracy=accuracy)
 

@@ -1,4 +1,4 @@
-"""The two encoders and their projections to the common space: what pre-training, its teacher and its reference share.
+"""Image and text encoder with projections to the common space; student, teacher and reference model are built from it.
 
 Shapes: B images, N image tokens (after a first token for the whole image), T texts, L text tokens, C width, E embedding.
 """
@@ -26,7 +26,7 @@ class Encoded(NamedTuple):
     feature: Tensor | None
     """(B, E) or (T, E), unit length; None without a common space."""
     sizes: Tensor | None = None
-    """(B, 1 + N): how many of a image's tokens each stands for, where a backbone merged some; None: one each."""
+    """(B, 1 + N): how many of an image's tokens each stands for, if the backbone merged some; None: one each."""
 
     def rows(self, index: slice | Tensor) -> 'Encoded':
         return Encoded._make(None if x is None else x[index] for x in self)
@@ -41,20 +41,22 @@ def feature_pair(image: Encoded, text: Encoded) -> FeaturePair:
 
 @MODELS.register_module()
 class TwoTower(BaseModule):
-    """Image encoder = vision backbone + neck; text backbone; a linear projection of each one's first token, L2-normalised.
+    """Image encoder (vision backbone and neck), text backbone, and for each a linear projection of the first token,
+    L2-normalised.
 
     Args:
-        vision_backbone: any of mmpretrain's or timm's (`mmpretrain.TIMMBackbone`), or of ours; None where "images" are what a
-            frozen backbone yielded (`LoadImageGrid`, `LoadImageTokens`).
-        neck: makes tokens of what the backbone yields; has `out_channels`.
+        vision_backbone: one of mmpretrain, timm (`mmpretrain.TIMMBackbone`) or this library; None if the "images" are stored
+            outputs of a frozen backbone (`LoadImageGrid`, `LoadImageTokens`).
+        neck: turns the backbone's output into tokens; has `out_channels`.
         text_backbone: has `width`.
-        embed_dims: E; None for tasks without contrast: no projections.
-        image_head, text_head: options of a `PooledHead` (all but its sizes) that takes the place of the projection of the
-            first token; the image's reads what the backbone yields.
-        freeze_backbone: keep the backbone's weights and statistics as they are; only neck and projection learn. That goes for
-            the `text_queries` of a `TokenReducedViT` with `guide='both'`, too: untrained, they let texts guide nothing.
-        checkpoint_rows: images, and texts, encoded at a time in training; their activations are made again in the backward
-            pass. A batch then needs the memory of a few rows and one more forward pass, and gives the same loss and gradient.
+        embed_dims: E; None: no projections, for tasks without a contrastive loss.
+        image_head, text_head: options of a `PooledHead` (all but its sizes) that replaces the projection of the first token;
+            the image head reads the backbone's output.
+        freeze_backbone: keep the vision backbone's weights and statistics as they are; only neck and projection learn. This
+            includes the `text_queries` of a `TokenReducedViT` with `guide='both'`: untrained, they have no effect.
+        checkpoint_rows: number of images, and of texts, encoded at a time in training; their activations are recomputed in the
+            backward pass. A batch then needs the memory of a few rows and one more forward pass; loss and gradient are the
+            same.
 
     Raises:
         ValueError: in training, for `checkpoint_rows` and a backbone with batch normalisation that is not frozen.
@@ -103,8 +105,8 @@ class TwoTower(BaseModule):
         return self
 
     def forward(self, images_BCHW: Tensor, token_ids_TL: Tensor, mask_TL: Tensor) -> tuple[Encoded, Encoded]:
-        """Images and texts. Where texts guide what is kept of images (`TokenReducedViT`), image b is read with text b, and of
-        twice as many images each text reads two, b and T + b."""
+        """Both towers' outputs. With a text-guided backbone (`TokenReducedViT`) text b guides image b, and if there are twice
+        as many images as texts, images b and T + b."""
         text = self.encode_text(token_ids_TL, mask_TL)
         guide_BC = None
         if self.is_text_guided:
@@ -113,11 +115,11 @@ class TwoTower(BaseModule):
 
     @property
     def is_text_guided(self) -> bool:
-        """Whether images are encoded with their texts, and cannot be without."""
-        return getattr(self.vision_backbone, 'text_guided', False)  # others' backbones don't say
+        """Whether the vision backbone needs the images' texts."""
+        return getattr(self.vision_backbone, 'text_guided', False)  # other libraries' backbones lack it
 
     def encode_image(self, images_BCHW: Tensor, guide_BC: Tensor | None = None) -> Encoded:
-        """`guide_BC`: first tokens of the images' texts, for a text-guided backbone alone."""
+        """`guide_BC`: first tokens of the images' texts, for a text-guided backbone only."""
         if self.checkpoint_rows is not None and torch.is_grad_enabled():
             self._check_rows_are_independent()
         return Encoded._make(in_checkpointed_chunks(self._encode_image, self.checkpoint_rows, images_BCHW, guide_BC))

@@ -1,4 +1,4 @@
-"""The models on several processes."""
+"""Models on several processes."""
 
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import OptimWrapper
@@ -10,10 +10,10 @@ from sacl_mm.registry import MODEL_WRAPPERS
 
 @MODEL_WRAPPERS.register_module()
 class VisionLanguageDDP(MMDistributedDataParallel):
-    """MMEngine's wrapper, whose `train_step` passes the model's by: here the model still does what surrounds a step."""
+    """MMEngine's wrapper bypasses the model's `train_step`; this one keeps the model's work before and after a step."""
 
     def train_step(self, data: dict, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
-        """One iteration; as the model's own."""
+        """One iteration, as in the model."""
         if not isinstance(self.module, VisionLanguageModel):
             return super().train_step(data, optim_wrapper)
         return self.module.around_step(super().train_step, data, optim_wrapper)

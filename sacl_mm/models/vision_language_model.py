@@ -1,4 +1,4 @@
-"""The base class of all models: what one iteration of a training is, and what fits when weights are loaded."""
+"""The base class of all models: one iteration of a training, and strict loading of weights."""
 
 import random
 from collections.abc import Callable
@@ -20,26 +20,27 @@ from sacl_mm.user_error import UserError
 
 # Set in MMEngine's message hub by the hook that makes checkpoints readable (`PlainCheckpointHook`).
 CHECKPOINTS_ARE_DATA = 'checkpoints_are_data'
-# What a training makes anew at its beginning only; the reference model is read from a file of its own.
+# State that only a new training may start afresh; the reference model is read from its own file.
 _CARRIED_OVER = tuple(part for part in TRAINING_STATE if part != 'reference.')
 
 
 class VisionLanguageModel(BaseModel):
-    """MMEngine's `BaseModel` with all that the method needs, whichever Runner trains it and whatever its hooks are.
+    """MMEngine's `BaseModel` with teacher, queue, schedules and exact resuming, under any Runner and any hooks.
 
-    An iteration (`train_step`) is a function of (seed, iteration, weights, batch), which makes a resumed training exact:
+    An iteration (`train_step`) is a function of (seed, iteration, weights, batch), so a resumed training is exact:
 
-    1. Python's, NumPy's and torch's generators are seeded from (seed, rank, iteration), and `set_progress` says how far the
+    1. Python's, NumPy's and torch's generators are seeded from (seed, rank, iteration), and `set_progress` sets how far the
        training is. At iteration 0 `start_teacher` makes the teacher equal to the student.
     2. Loss and optimizer step, as in `BaseModel`.
     3. A loss that is not finite ends the training (`FiniteSteps`).
     4. `after_step` updates teacher and queue. Nothing else does.
 
-    Loading is strict: `adapt_checkpoint` may take the checkpoint of another task, then everything has to fit. What the
-    checkpoint did not hold begins anew. That is right at the start of a training only: a test refuses to predict, and a
-    resumed training to go on without its teacher and queue.
+    Loading is strict: `adapt_checkpoint` may convert the checkpoint of another task; then every key has to fit. Parts that the
+    checkpoint lacks keep their initial values. That is right only when a training starts: a test refuses to predict with them,
+    and a resumed training refuses to continue without its teacher and queue.
 
-    A subclass has `loss(batch)`, `predict(batch)` and `_forward(batch)` of what its data preprocessor makes.
+    A subclass implements `loss(batch)`, `predict(batch)` and `_forward(batch)`; `batch` is the dict that its data preprocessor
+    returns.
     """
 
     def __init__(self, data_preprocessor: BaseModel | dict) -> None:
@@ -48,7 +49,7 @@ class VisionLanguageModel(BaseModel):
         self.allowed_to_differ: tuple[str, ...] = ()
         self._anew: list[str] = []
         self._finite_steps = FiniteSteps()
-        self._is_stepping = self._has_started = self._was_told = False
+        self._is_stepping = self._has_started = self._progress_is_set = False
 
     # ------------------------------------------------------------------------------------------------ modes
     def forward(self, mode: str = 'tensor', **batch: Any) -> Any:
@@ -73,11 +74,12 @@ class VisionLanguageModel(BaseModel):
 
     # ------------------------------------------------------------------------------------------------ an iteration
     def train_step(self, data: dict, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
-        """One iteration; returns what is logged, means over all processes."""
+        """One iteration; returns the values to log, means over all processes."""
         return self.around_step(super().train_step, data, optim_wrapper)
 
     def around_step(self, step: Callable, data: dict, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
-        """`step(data, optim_wrapper)` is loss and optimizer step: a distributed wrapper gives its own."""
+        """An iteration around `step(data, optim_wrapper)`, which computes the loss and steps the optimizer; a distributed
+        wrapper passes its own."""
         self._begin_step()
         self._is_stepping = True
         try:
@@ -89,7 +91,7 @@ class VisionLanguageModel(BaseModel):
         return logged
 
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """As in MMEngine, except that what is logged is the mean over all processes."""
+        """As in MMEngine, but logged values are means over all processes."""
         if not self._is_stepping and _trained_by_runner():
             raise UserError(
                 "the model's train_step is passed by, so that teacher, queue and schedules would stand still: several "
@@ -101,20 +103,25 @@ class VisionLanguageModel(BaseModel):
         return loss, dict(zip(logged, means.unbind(), strict=True))
 
     def set_progress(self, iteration: int, max_iterations: int, seed: int) -> None:
-        """Told before each training step: schedules and random draws are functions of these alone."""
+        """Called before each training step; schedules and random draws depend on these values alone."""
         self.iteration, self.seed = iteration, seed
         self.progress = min(1.0, iteration / max(1, max_iterations - 1))
-        self._was_told = True
+        self._progress_is_set = True
+
+    @property
+    def step_seed(self) -> int:
+        """The seed of this iteration's keyed random draws (`sacl_mm.functional.keyed_random`)."""
+        return self.seed * 1_000_003 + self.iteration
 
     def start_teacher(self) -> None:
-        """Make the teacher equal to the student, where there is one."""
+        """Make the teacher, if there is one, equal to the student."""
 
     def after_step(self, weights_moved: bool = True, is_finite: bool = True) -> None:
-        """The one place where state that has no gradient changes.
+        """The one place where state without gradients changes: teacher and queue.
 
         Args:
             weights_moved: False while gradients are accumulated.
-            is_finite: False after a step that a loss scaler skipped, whose features may be NaN.
+            is_finite: False after a step that the loss scaler skipped; its features may be NaN.
         """
 
     def _begin_step(self) -> None:
@@ -131,12 +138,12 @@ class VisionLanguageModel(BaseModel):
                     f"the training's iteration stands still at {iteration}: default_hooks.runtime_info must not be None"
                 )
             self.set_progress(iteration, max_iterations, seed)
-        elif not self._was_told:
+        elif not self._progress_is_set:
             raise UserError(
                 'nobody says how far the training is: without a Runner of MMEngine call '
                 'model.set_progress(iteration, max_iterations, seed) before each train_step'
             )
-        self._was_told = False
+        self._progress_is_set = False
         words = np.random.SeedSequence([self.seed, rank(), self.iteration]).generate_state(3)
         random.seed(int(words[0]))
         np.random.seed(int(words[1]))  # noqa: NPY002  (the generator that mmcv's transforms use)
@@ -149,11 +156,12 @@ class VisionLanguageModel(BaseModel):
 
     # ------------------------------------------------------------------------------------------------ weights
     def adapt_checkpoint(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """From another model: parts that are not needed here are left out; teacher, queue and reference start anew."""
+        """Convert the state dict of another model: parts that this model lacks are dropped; teacher, queue and reference start
+        afresh."""
         return fit_to_task(state, self.state_dict())
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
-        if not prefix:  # else as a part of something (an average of models), which has its own rules
+        if not prefix:  # else the model is part of another one (an average of models), which has its own rules
             own, given = self.state_dict(), dict(state_dict)
             fitted = fit(self.adapt_checkpoint(given), own, self.allowed_to_differ)
             check_finite_weights(fitted, 'the checkpoint')

@@ -21,12 +21,12 @@ from sacl_mm.registry import MODELS, TASK_UTILS
 
 @MODELS.register_module()
 class VisualQuestionAnswering(VisionLanguageModel):
-    """Image and question are encoded and fused as in pre-training; a decoder says how likely each answer is (ALBEF,
-    arXiv 2107.07651, Sec. 4 and App. A).
+    """Image and question are encoded and fused as in pre-training; a decoder scores the answers (ALBEF, arXiv 2107.07651, Sec.
+    4 and App. A).
 
-    Training: -log p(answer | image, question), weighted by how many annotators gave it. Test: of a closed list the
-    `num_candidates` answers with the most probable first token are ranked by their likelihood. (ALBEF adds the first
-    token's log-probability a second time.)
+    Training: -log p(answer | image, question), weighted by how many annotators gave it. Test: in a closed list, the
+    `num_candidates` answers whose first token is most probable are ranked by likelihood. (ALBEF adds the first token's
+    log-probability a second time.)
 
     Args:
         towers: a `TwoTower` without common space (`embed_dims=None`).
@@ -35,7 +35,7 @@ class VisualQuestionAnswering(VisionLanguageModel):
         data_preprocessor: an `ImageTextPreprocessor`.
         answers: the closed list: a JSON file with a list of strings, the list itself, or a registered function that
             returns it, `dict(type='shape_world_answers')`.
-        tokenizer: for the list; that of the pipeline.
+        tokenizer: for the list; the same as in the pipeline.
         num_candidates: 128 in ALBEF.
 
     Raises:

@@ -7,6 +7,7 @@ import check_albef_parity
 import pytest
 import torch
 from albef_examples import albef_state, our_model
+from tiny import build
 
 from sacl_mm.user_error import UserError
 
@@ -62,3 +63,29 @@ def test_the_comparison_with_albef_says_what_it_needs(tmp_path, monkeypatch):
     monkeypatch.setattr('sys.argv', ['check_albef_parity.py', str(tmp_path)])
     with pytest.raises(UserError, match=r'is no copy of github.com/salesforce/ALBEF: it has no models/xbert.py'):
         check_albef_parity.main()
+
+
+def test_from_before_parts_were_renamed(run, tmp_path):
+    policy = dict(type='SimilarityRegulation', alpha=(1.0, 0.0))
+    model = build(
+        contrastive_loss=dict(type='SACLContrastiveLoss', policy=policy),
+        momentum=dict(mlm_distillation=0.4),
+        reference_checkpoint='not read here',
+    )
+    names = {'towers.vision_backbone.': 'towers.backbone.', 'towers.text_backbone.': 'towers.text_encoder.'}
+    names['multimodal_backbone.'] = 'fusion.'
+    earlier = {}
+    for key, value in model.state_dict().items():
+        for new, old in names.items():
+            key = key.replace(new, old)
+        earlier[key] = value
+    assert {'teacher.fusion.layers.0.expand.bias', 'reference.towers.backbone.cls_token'} <= earlier.keys()
+    torch.save(dict(state_dict=earlier), tmp_path / 'earlier.pth')
+    with pytest.raises(UserError, match='from before parts were renamed: convert it with .*convert.py from-earlier'):
+        model.load_state_dict(earlier)
+    run('from-earlier', tmp_path / 'earlier.pth', tmp_path / 'now.pth')
+    now = torch.load(tmp_path / 'now.pth', weights_only=True)['state_dict']
+    assert now.keys() == model.state_dict().keys()
+    model.load_state_dict(now)
+    with pytest.raises(SystemExit, match='needs no conversion'):
+        run('from-earlier', tmp_path / 'now.pth', tmp_path / 'again.pth')

@@ -177,7 +177,6 @@ RUNNER = {
 
 @pytest.mark.parametrize(('build', 'message'), RUNNER.values(), ids=RUNNER)
 def test_what_the_runner_refuses(build, message, tmp_path, monkeypatch):
-    monkeypatch.setattr('sacl_mm.engine.launch.map_blocks_apart', lambda: None)  # it would hold for the other tests
     with pytest.raises(Exception) as caught:
         build(tmp_path)
     found = build_mistake(caught.value)

@@ -66,7 +66,7 @@ def test_what_fits(check):
 
 def test_what_does_not(check):
     incomplete = {key: value for key, value in NEEDED.items() if key != 'layer.bias'}
-    where = r"start\.pth', from which towers\.backbone is to start, does not fit"
+    where = r"start\.pth', from which towers\.vision_backbone is to start, does not fit"
     with pytest.raises(UserError, match=where + r'.* it lacks 1 weights: layer\.bias'):
         check(incomplete)
     with pytest.raises(UserError, match=where + r'.*size mismatch for layer\.bias.*\[4\]'):
@@ -78,10 +78,10 @@ def test_what_does_not(check):
     with pytest.raises(UserError, match=r"with prefix='backbone\.' it lacks 6 weights.*first key is layer\.weight"):
         check(NEEDED, prefix='backbone.')
     with pytest.raises(
-        UserError, match=r'from which towers\.backbone is to start, has NaN or infinity in 1 of .*: layer\.bias'
+        UserError, match=r'from which towers\.vision_backbone is to start, has NaN or infinity in 1 of .*: layer\.bias'
     ):
         check(NEEDED | {'layer.bias': torch.full((3,), torch.nan)})
-    with pytest.raises(UserError, match=r'start of towers\.backbone: .* holds a list'):
+    with pytest.raises(UserError, match=r'start of towers\.vision_backbone: .* holds a list'):
         check([1])
 
 
@@ -91,7 +91,7 @@ def test_what_is_no_checkpoint(tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     message = {None: 'does not exist', b'': 'is empty'}.get(content, 'cannot be read as data')
-    with pytest.raises(UserError, match=rf'start of towers\.backbone: .*start\.pth. {message}'):
+    with pytest.raises(UserError, match=rf'start of towers\.vision_backbone: .*start\.pth. {message}'):
         check_pretrained_parts(Model(checkpoint=str(path)))
 
 

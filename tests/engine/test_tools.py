@@ -212,9 +212,6 @@ def test_mistakes_stop_at_once_with_one_clear_line(arguments, options, message, 
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(
-        'sacl_mm.engine.launch.map_blocks_apart', lambda: None
-    )  # it would hold for the other tests, too
     options = ['--cfg-options', *options] if options else []
     monkeypatch.setattr(sys, 'argv', ['train.py', *arguments, '--work-dir', str(tmp_path), *options])
     with pytest.raises(SystemExit) as end:

@@ -57,7 +57,7 @@ def matching(model, batch: dict, images_BNC, image_BE, texts_BLC, text_BE) -> Te
     similarity_BB = (image_BE @ text_BE.t() / model.contrastive_loss.temperature).detach()
     same_BB = ids[:, None] == ids[None]
     text_of_B, image_of_B = (
-        sample_hard_negatives(scores, same_BB, batch['text_ids'], batch['text_ids'], 2 * model.draw + direction)
+        sample_hard_negatives(scores, same_BB, batch['text_ids'], batch['text_ids'], 2 * model.step_seed + direction)
         for direction, scores in enumerate((similarity_BB, similarity_BB.t()))
     )
     positive_BLC = fuse(model.multimodal_backbone, texts_BLC, mask_BL, images_BNC)
@@ -73,7 +73,7 @@ def matching(model, batch: dict, images_BNC, image_BE, texts_BLC, text_BE) -> Te
 
 def masked_language(model, batch: dict, images_BNC, taught_BNC) -> Tensor:
     mask_BL, size = batch['text_mask'], model.data_preprocessor.vocab_size
-    masked = mask_tokens(batch['token_ids'], mask_BL, batch['text_ids'], model.draw, model.mask_token, size)
+    masked = mask_tokens(batch['token_ids'], mask_BL, batch['text_ids'], model.step_seed, model.mask_token, size)
 
     def log_probability(side, images_BNC: Tensor) -> Tensor:
         texts_BLC = side.towers.text_backbone(masked.token_ids_BL, mask_BL)

@@ -101,7 +101,7 @@ def pretraining(build: Callable, size: dict, inputs: Inputs) -> Outputs:
     theirs = albef.text_encoder(**vars(inputs.text), **images_for(own_image), return_dict=True, **targets).loss
     words, soft = model.towers.text_backbone.word_embeddings.weight, logits[1].softmax(dim=-1)
     mine = model.masked_language_head.loss(own_fused[inputs.mask], words, labels[inputs.mask], soft, DISTILLATION)
-    yield 'MLM loss, distilled', theirs, mine.mean()
+    yield 'MLM loss, distilled', theirs, mine['loss_mlm']
 
     # ALBEF's forward enqueues this batch when it has its loss.
     queue = FeaturePair(albef.image_queue.t().clone(), albef.text_queue.t().clone())
@@ -197,7 +197,7 @@ def image_pairs(build: Callable, size: dict, inputs: Inputs) -> Outputs:
     pair = images_for([image, image.flip(0)])
     theirs = albef.text_encoder(**vars(inputs.text), **pair, return_dict=True).last_hidden_state
     first = torch.arange(TEXTS)
-    mine = model.assignment_head(model.fuse(inputs.batch, first, first.flip(0)))
+    mine = model.assignment_head(model.fuse(inputs.batch, torch.stack([first, first.flip(0)], dim=1)))
     yield 'text assignment: logits', albef.ta_head(theirs[:, 0]), mine
 
 

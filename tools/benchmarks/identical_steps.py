@@ -22,7 +22,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from torch import Tensor, nn
 
-from sacl_mm.checkpoints import read_plain, to_current_names
+from sacl_mm.checkpoints import from_earlier_names, has_earlier_names, read_plain
 from sacl_mm.registry import DATASETS, MODELS
 
 STEPS, BATCH = {'full': 20, 'base': 5}, {'full': 32, 'base': 8}
@@ -121,7 +121,11 @@ class RecordingOptimWrapper(OptimWrapper):
 def weights(folder: Path, name: str) -> dict[str, Tensor]:
     """A state dict of a record with the names of this version."""
     state = read_plain(folder / name)['state_dict']
-    return to_current_names(state)
+    return current(state)
+
+
+def current(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return from_earlier_names(state).state if has_earlier_names(state) else state
 
 
 def reference_weights(model: nn.Module) -> dict[str, Tensor]:
@@ -176,8 +180,8 @@ def compare(first: Path, second: Path) -> None:
 def loaded(folder: Path) -> dict:
     """A record with the names of this version."""
     record = read_plain(folder / 'steps.pth')
-    steps = [step | dict(gradients=to_current_names(step['gradients'])) for step in record['steps']]
-    return dict(steps=steps, last=to_current_names(record['last']))
+    steps = [step | dict(gradients=current(step['gradients'])) for step in record['steps']]
+    return dict(steps=steps, last=current(record['last']))
 
 
 def difference(one: dict[str, Tensor], other: dict[str, Tensor], relative: bool = True) -> float:

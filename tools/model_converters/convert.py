@@ -1,10 +1,12 @@
 #!/usr/bin/env python
-"""Convert a checkpoint file: `python tools/model_converters/convert.py {from-albef,to-albef,from-clip} SOURCE TARGET`.
+"""Convert a checkpoint file: `python tools/model_converters/convert.py CONVERSION SOURCE TARGET`.
 
 from-albef  ALBEF's pre-training, retrieval, VQA, NLVR2 or text-assignment model -> ours, for `load_from`
 to-albef    ours -> ALBEF's, for its `--checkpoint`
 from-clip   CLIP with a ViT, of OpenAI, open_clip or Hugging Face -> mmpretrain's VisionTransformer, with 'backbone.' before
             each key
+
+from-earlier  ours, from before parts of the models were renamed -> today's names, weights alone
 
 SOURCE is a safetensors file or a checkpoint of PyTorch. Files are read as data: nothing in them is run, so that TorchScript
 archives are refused. Tensors that are unknown, missing or of another shape end the conversion, unless `--allow` names the
@@ -22,6 +24,7 @@ from sacl_mm.checkpoints import (
     albef_to_ours,
     check_finite_weights,
     clip_to_vision_transformer,
+    from_earlier_names,
     ours_to_albef,
     read_state_dict,
 )
@@ -33,6 +36,7 @@ CONVERSIONS = {
     'from-albef': (albef_to_ours, 'state_dict'),
     'to-albef': (ours_to_albef, 'model'),
     'from-clip': (clip_to_vision_transformer, 'state_dict'),
+    'from-earlier': (from_earlier_names, 'state_dict'),
 }
 
 

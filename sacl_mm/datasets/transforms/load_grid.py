@@ -1,4 +1,4 @@
-"""What a frozen backbone made of an image, in place of its pixels: a grid, or a sequence of tokens."""
+"""Stored outputs of a frozen backbone in place of an image's pixels: a grid, or a sequence of tokens."""
 
 import os
 from functools import lru_cache
@@ -15,7 +15,7 @@ from sacl_mm.user_error import BrokenSampleError
 
 @TRANSFORMS.register_module()
 class LoadImageGrid(BaseTransform):
-    """Load what a frozen backbone made of an image, in place of `LoadImage` and of resizing.
+    """Load a frozen backbone's output for an image, in place of `LoadImage` and of resizing.
 
     `img` becomes the array (H, W, C), floating point, of ROOT/NAME.npy, NAME being the image's without its suffix;
     flipping it (`mmpretrain.RandomFlip`) is close to flipping the image.
@@ -112,5 +112,5 @@ def _averaged(grid_HWC: np.ndarray, size: tuple[int, int], path: str) -> np.ndar
 
 @lru_cache
 def _overlap(cells: int, averaged: int) -> np.ndarray:
-    """(averaged, cells): which share of each averaged cell a finer one is."""
+    """(averaged, cells): the share of each finer cell in each averaged one."""
     return F.adaptive_avg_pool1d(torch.eye(cells), averaged).t().contiguous().numpy()

@@ -1,4 +1,4 @@
-"""From a file, a PIL image or an array to pixels, by one rule and within limits."""
+"""Loads pixels from a file, a PIL image or an array, by one rule and within limits."""
 
 import io
 import os
@@ -60,7 +60,7 @@ class LoadImage(BaseTransform):
                 image = pixels_of(source)
             else:
                 image = self._decode(self._read(os.fspath(source)))
-        except Exception as error:  # what decoders raise for damaged bytes is of every kind
+        except Exception as error:  # decoders raise errors of every kind for damaged bytes
             name = _name(source)
             raise BrokenSampleError(f'{name}: {_reason(error)}', name) from error
         return results | dict(img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2])

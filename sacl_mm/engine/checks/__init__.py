@@ -1,1 +1,1 @@
-"""What can be known to be wrong before it costs a run: configurations, data, weights, files."""
+"""Checks before a run starts: configurations, data, weights, files."""

@@ -74,7 +74,7 @@ def check_config(cfg: Config, options: dict | None = None) -> None:
 
 @functools.cache
 def _readable_inside() -> dict[str, set[str]]:
-    """What may be in those parts of a configuration that are no registered types."""
+    """The known keys of parts of a configuration that are not registered types."""
     of_loader = set(inspect.signature(DataLoader.__init__).parameters) - {'self'} | {
         'num_batch_per_epoch',
         'disable_subprocess_warning',

@@ -1,4 +1,4 @@
-"""Files that tools write: whether they can is known before the work is done, and a file is there whole or not at all."""
+"""Files that tools write: checked before the work is done, and written completely or not at all."""
 
 import errno
 import json
@@ -36,7 +36,7 @@ _HINTS = {
 
 
 def check_folder(folder: str | os.PathLike, what: str) -> None:
-    """Raises UserError unless files can be written to this folder, or to the one that it would be made in."""
+    """Raises UserError unless files can be written to this folder, or to the folder in which it would be created."""
     there = Path(os.path.abspath(folder))
     try:
         while not there.exists():

@@ -1,4 +1,4 @@
-"""Settings of an optimizer with which a training can only diverge, or stand still."""
+"""Refuses settings of an optimizer with which a training can only diverge or stand still."""
 
 import logging
 import math

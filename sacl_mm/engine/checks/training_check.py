@@ -1,4 +1,4 @@
-"""What can be known to fail is said once the data are read and before the first iteration, not after an epoch."""
+"""Checks of a training when its data are read, before the first iteration."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ def check_training(runner: Runner) -> None:
 
 
 def check_measures(evaluator: Evaluator, dataset) -> None:
-    """Raises UserError if a metric needs of the data what they do not have."""
+    """Raises UserError if the data lack what a metric needs."""
     for metric in evaluator.metrics:
         check_dataset(metric, dataset)
 

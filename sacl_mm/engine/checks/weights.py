@@ -1,4 +1,4 @@
-"""Weights that a run starts from, and weights that it would save."""
+"""Checks of the weights that a run starts from and of those that it saves."""
 
 import copy
 import os

@@ -1,1 +1,1 @@
-"""What a run does between iterations: checkpoints, and a progress bar."""
+"""Hooks: checkpoints and a progress bar."""

@@ -19,19 +19,16 @@ _SNAPSHOT = 'snapshot_iter_{}.pth'
 
 @HOOKS.register_module()
 class CheckpointHook(MMEngineCheckpointHook):
-    """MMEngine's, which this one stands for in the project's configurations, and besides:
+    """MMEngine's `CheckpointHook`, whose place it takes in the project's configurations, and:
 
-    * Snapshots in the middle of an epoch, every `minutes` (by the first process's clock) or `iterations`. Of these the last
-      two are kept, and none after the training.
-    * SIGTERM, SIGUSR1 and Ctrl-C: the iteration is finished and saved, and the training ends (`ToBeContinued`).
-    * An old checkpoint is removed after the new one is written, not before.
-
-    While gradients are accumulated a snapshot waits for the optimizer's step.
-
-    * Our measures count as better when they are greater, ranks when they are smaller (`save_best`).
+    * Writes snapshots in the middle of an epoch, every `minutes` (by the first process's clock) or `iterations`; while
+      gradients are accumulated, at the next optimizer step. The last two are kept, and none after the training.
+    * On SIGTERM, SIGUSR1 and Ctrl-C finishes the iteration, saves and ends the training (`ToBeContinued`).
+    * Removes an old checkpoint after the new one is written, not before.
+    * Knows for `save_best` that the project's measures are better when greater, and ranks when smaller.
 
     Args:
-        minutes, iterations: between two snapshots; None for no such snapshots.
+        minutes, iterations: between two snapshots; None: no such snapshots.
         others: as in MMEngine.
     """
 
@@ -81,7 +78,7 @@ class CheckpointHook(MMEngineCheckpointHook):
             self._end_if_asked(runner, number)
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """A signal during a validation, which a resumed training does again."""
+        """Save and end on a signal during a validation; a resumed training repeats the validation."""
         if self._agreement is not None:
             (number,) = self._agreement.largest(self._interruption.signal)
             if number:
@@ -143,7 +140,7 @@ class CheckpointHook(MMEngineCheckpointHook):
                 path.unlink(missing_ok=True)
 
     def _paths_in_this_folder(self) -> None:
-        """A work directory that was copied must not remove the original's best checkpoint."""
+        """A run in a copied work directory must not remove the original's best checkpoint."""
 
         def here(path: str | None) -> str | None:
             return path and os.path.join(self.out_dir, os.path.basename(path))

@@ -1,4 +1,4 @@
-"""How checkpoint files are read: as data, and strictly but for what a configuration names."""
+"""Checkpoint files are read as data, and loaded strictly except for the parts that a configuration names."""
 
 import os
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from sacl_mm.registry import HOOKS
 
 @CheckpointLoader.register_scheme(prefixes='', force=True)
 def load_from_local(filename: str, map_location: object = None) -> dict[str, Any]:
-    """MMEngine's reading of files: `load_from`, `--resume`, `init_cfg` and whatever a hook loads.
+    """Reads local checkpoint files for MMEngine: `load_from`, `--resume`, `init_cfg` and hooks.
 
     Takes the place of MMEngine's loader of local files once this package is imported.
 
@@ -25,7 +25,7 @@ def load_from_local(filename: str, map_location: object = None) -> dict[str, Any
     of wrappers. `meta['config']` is left out: MMEngine's `resume` would execute it.
 
     Args:
-        map_location: without effect: tensors are on the CPU, and whoever loads them moves them.
+        map_location: ignored; tensors are on the CPU, and loading copies them to the model's device.
 
     Raises:
         FileNotFoundError, CheckpointError: as `read_plain` and `weights_of`.
@@ -41,11 +41,11 @@ def load_from_local(filename: str, map_location: object = None) -> dict[str, Any
 
 @HOOKS.register_module()
 class TolerantLoadingHook(Hook):
-    """Names parts that a checkpoint need not fit: a new stage's fusion encoder, for instance.
+    """Names parts that a checkpoint need not fit, such as the fusion encoder of a new stage.
 
     Args:
-        allow: beginnings of the keys that may be missing (then the model's own stay), unknown or of another shape (then
-            they are not read), e.g. `['matching_head.']`.
+        allow: prefixes of keys that may be missing (the model's own stay), unknown or of another shape (they are not read),
+            e.g. `['matching_head.']`.
     """
 
     priority = 'VERY_HIGH'

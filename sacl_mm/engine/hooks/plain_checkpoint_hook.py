@@ -19,9 +19,8 @@ _HISTORY = ('values', 'counts', 'max_length')
 class PlainCheckpointHook(Hook):
     """Writes MMEngine's run-time state as plain Python values and tensors, and reads it back without running any of it.
 
-    MMEngine 0.10.7 pickles `HistoryBuffer` objects (with bound methods) and NumPy scalars into every checkpoint, which
-    torch >= 2.6 refuses to load unless it may run whatever a checkpoint contains; so its runs can be saved but not
-    resumed there.
+    MMEngine 0.10.7 pickles `HistoryBuffer` objects (with bound methods) and NumPy scalars into every checkpoint. torch >= 2.6
+    refuses to load these unless it may run code from the checkpoint, so MMEngine's runs can be saved there but not resumed.
     """
 
     def before_train(self, runner: Runner) -> None:

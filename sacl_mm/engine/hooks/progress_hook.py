@@ -14,7 +14,7 @@ from sacl_mm.registry import HOOKS
 
 @HOOKS.register_module()
 class ProgressHook(Hook):
-    """One bar over all training iterations, and one over each evaluation, with what is done and what is left.
+    """One bar over all training iterations and one over each evaluation, with the time that has passed and is left.
 
     Shown by the main process if the standard output is a terminal. Log lines scroll above the bars.
     """

@@ -13,7 +13,7 @@ _TEXTS_AT_A_TIME = 128
 
 
 class EncodedTexts:
-    """All texts' tokens, one after the other without padding: (sum of lengths, C).
+    """The tokens of all texts, concatenated without padding: (sum of lengths, C).
 
     Args:
         model: an `ImageTextRetrieval`.

@@ -1,4 +1,4 @@
-"""Scores of a long evaluation, kept on disk, so that one that was killed goes on where it was."""
+"""Scores of a long evaluation, kept on disk, so that a killed one can continue."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ class PartialScores:
     """The scores of each batch that is done; written about once a minute.
 
     Args:
-        path: of the file. What is there is taken up if it has the same fingerprint, and overwritten if not.
+        path: of the file. An existing one is continued if it has the same fingerprint, else overwritten.
         fingerprint: of all that the scores are a function of, see `fingerprint_of`.
         seconds: between two writings.
     """
@@ -30,7 +30,7 @@ class PartialScores:
             try:
                 found = read_plain(path)
             except ValueError:
-                return  # not ours, or broken: it is written anew
+                return  # another file, or a broken one: it will be overwritten
             if isinstance(found, dict) and found.get('fingerprint') == fingerprint and 'scores' in found:
                 self.scores = found['scores']
 
@@ -41,11 +41,11 @@ class PartialScores:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             beside = self.path.with_suffix('.tmp')
             torch.save(dict(fingerprint=self.fingerprint, scores=self.scores), beside)
-            os.replace(beside, self.path)  # whoever kills us leaves the last whole file
+            os.replace(beside, self.path)  # a kill leaves the last complete file
             self._written = time.monotonic()
 
     def finish(self) -> None:
-        """All is done: the file goes."""
+        """Delete the file, when the evaluation is done."""
         self.path.unlink(missing_ok=True)
 
 
@@ -54,7 +54,7 @@ def fingerprint_of(*parts: nn.Module | Tensor | int | str) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for part in parts:
         if isinstance(part, nn.Module):
-            # `state_dict` would take sharded weights apart that were gathered for an evaluation.
+            # `state_dict` would release sharded weights that were gathered for an evaluation.
             for name, tensor in (*part.named_parameters(), *part.named_buffers()):
                 digest.update(name.encode())
                 digest.update(_bytes(tensor))
@@ -64,5 +64,5 @@ def fingerprint_of(*parts: nn.Module | Tensor | int | str) -> str:
 
 
 def _bytes(tensor: Tensor) -> bytes:
-    # Of a copy: memory that NumPy has looked at cannot be freed any more when sharded weights are taken apart.
+    # A copy: memory shared with NumPy could not be freed when gathered weights are released.
     return tensor.detach().to('cpu', copy=True).contiguous().view(-1).view(torch.uint8).numpy().tobytes()

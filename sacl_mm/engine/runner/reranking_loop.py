@@ -26,10 +26,9 @@ class _Reranking:
 
     Two passes over the data. The first one takes both towers' features of every sample. Then for each image its `k` best
     texts, and for each text its `k` best images, by cosine, are candidates. The second pass encodes the images again
-    (their tokens are never held all at once) and scores each candidate pair once, whichever direction asked for it: a
-    image's keys and values are projected once for all its texts, and texts of like length go together. On several
-    processes each scores its own images' pairs. An evaluation that was killed and is started again with the same work
-    directory goes on from about the minute before.
+    (their tokens are never held all at once) and scores each candidate pair once for both directions: an image's keys and
+    values are projected once for all its texts, and texts of similar lengths are batched. On several processes each scores its
+    own images' pairs. A killed evaluation that is started again with the same work directory loses about a minute.
 
     A sample then has, besides what `model.predict` gives, `pred_reranking`: the ids of the texts that the image was scored
     with, the scores, which of the pairs were candidates of the image and which of the text, k, and the name of the score.
@@ -73,7 +72,7 @@ class _Reranking:
         return metrics
 
     def _all_entries(self, model) -> list['_Entry']:
-        """Those of all processes, in the order of the dataset; what a sampler repeats to fill up is left out."""
+        """The entries of all processes, in the order of the dataset, without samples that a sampler repeated to fill up."""
         mine = []
         for data in self.dataloader:
             for sample in model(**model.data_preprocessor(data, False), mode='predict'):
@@ -90,7 +89,7 @@ class _Reranking:
         return [entry for row in zip(*parts, strict=True) for entry in row][: len(self.dataloader.dataset)]
 
     def _partial_scores(self, model, pairs: '_Candidates') -> PartialScores:
-        """What an evaluation of the same model on the same data that was killed has left in the work directory."""
+        """The scores that a killed evaluation of the same model and data left in the work directory."""
         settings = pairs.cosine_NT, self.k, self.dataloader.batch_size, self._processes
         fingerprint = fingerprint_of(model.towers, model.multimodal_backbone, model.matching_head, *settings)
         partial = PartialScores(Path(self.runner.work_dir, f'reranking_{get_rank()}.pth'), fingerprint)
@@ -145,7 +144,7 @@ class _Entry:
 
 
 class _Candidates:
-    """The pairs to be scored, of both directions united."""
+    """The pairs to score: the union of both directions."""
 
     def __init__(self, entries: list[_Entry], k: int) -> None:
         self.text_ids = torch.tensor([text_id for entry in entries for text_id in entry.text_ids])

@@ -1,4 +1,4 @@
-"""MMEngine's Runner with checkpoints that are whole, and trainings that go on exactly where they were."""
+"""MMEngine's Runner with complete checkpoints and exact resuming."""
 
 from functools import partial
 from pathlib import Path
@@ -34,14 +34,14 @@ from sacl_mm.models.vision_language_model import VisionLanguageModel
 from sacl_mm.registry import RUNNERS
 from sacl_mm.user_error import NonFiniteError, UserError
 
-# After which a data loading worker counts as hanging; `timeout` of a loader is another.
+# A data loading worker that gives no batch for so long hangs; a loader's `timeout` takes precedence.
 _SECONDS_FOR_A_BATCH = 900
 
 
 class Resumable:
     """What `ResumableRunner` and the sharding one share; a mixin before MMEngine's Runner.
 
-    * A checkpoint is written beside, then renamed; it holds a record of its training, and data only.
+    * A checkpoint is written to a temporary file, then renamed. It holds data only, and a record of its training.
     * `--resume` takes the newest readable checkpoint of the work directory itself. The first process chooses it.
     * Where configuration and checkpoint differ, the configuration wins for learning rates, other settings of the optimizer
       and the length: schedules are recomputed. In the middle of an epoch the order of samples must be the same. Everything
@@ -101,7 +101,7 @@ class Resumable:
         check_weights(self.model, 'saved')
         meta = dict(meta or {}, training=training_record(self))
         self.gradients = {} if self.optim_wrapper.should_update() else accumulated_gradients(self._plain_model)
-        # FlexibleRunner has its own idea of them.
+        # FlexibleRunner writes its own into `meta`; `PlainCheckpointHook` corrects it.
         self.position = {name: meta[name] for name in ('epoch', 'iter') if name in meta}
         save = partial(super().save_checkpoint, out_dir, meta=meta, **options)
         if rank() or '://' in str(out_dir):
@@ -126,6 +126,7 @@ class Resumable:
             ) from None
 
     def load_or_resume(self) -> None:
+        """With `--resume` continue from the newest checkpoint of the work directory, else load the weights to start from."""
         if not self._resume or self._has_loaded:
             super().load_or_resume()
             return
@@ -142,7 +143,7 @@ class Resumable:
         self.resume(self._load_from)
 
     def resume(self, filename: str, *args, **options) -> None:
-        """Go on from a checkpoint; as MMEngine's, and see above."""
+        """Continue from a checkpoint, as in MMEngine and by the rules of this class."""
         if not isinstance(self.train_loop, EpochBasedTrainLoop):
             super().resume(filename, *args, **options)
             return
@@ -179,6 +180,7 @@ class Resumable:
         return self.model.module if is_model_wrapper(self.model) else self.model
 
     def _position(self, filename: str, meta: dict, before: dict, now: dict, changed: dict) -> tuple[int, int]:
+        """The epoch and iteration to continue at; in mid-epoch only with the same samples in the same order."""
         epoch, iteration = meta['epoch'], meta['iter']
         if iteration == epoch * before['iterations_per_epoch']:
             return epoch, epoch * now['iterations_per_epoch']
@@ -220,7 +222,7 @@ class ResumableRunner(Resumable, Runner):
         return super().wrap_model(model_wrapper_cfg, model)
 
     def _maybe_compile(self, target: str) -> None:
-        """MMEngine's switch compiles `train_step`, optimizer wrapper included, which torch 2.13 refuses."""
+        """Does nothing: MMEngine would compile `train_step` with the optimizer wrapper, which torch 2.13 refuses."""
 
 
 def _initialise_worker(then, worker: int) -> None:

@@ -15,9 +15,9 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 def shard(model: nn.Module, device: str) -> int:
     """Let each process keep its part of every parameter, in place; names stay as they are.
 
-    Each layer of each stack (`nn.ModuleList`) is gathered by itself while it computes, student's and teacher's alike, so that
-    a teacher's parameters lie as its student's and follow them part by part. The rest of the model is gathered for the
-    whole of a step. Buffers (a queue) and parameters without a dimension (the temperature) stay whole on every process.
+    Each layer of each stack (`nn.ModuleList`) is gathered by itself while it computes, in student and teacher alike, so that
+    the teacher's parameters are sharded as the student's and follow them part by part. The rest of the model is gathered for
+    the whole of a step. Buffers (a queue) and parameters without a dimension (the temperature) stay whole on every process.
     `load_state_dict` takes whole weights, equal on all processes.
 
     Args:
@@ -47,7 +47,7 @@ def shard(model: nn.Module, device: str) -> int:
 
 
 def whole(tensor: Tensor) -> Tensor:
-    """A sharded tensor put together, which all processes must do at the same time; others as they are."""
+    """A sharded tensor, gathered, which all processes must do together; other tensors as they are."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
@@ -79,8 +79,8 @@ def _sharded(model: nn.Module) -> list[FSDPModule]:
 
 
 def _layers(model: nn.Module) -> list[nn.Module]:
-    """The layers of all stacks, inner ones first; without those that share parameters with others (`PairedFusionEncoder`),
-    and those of which only parts are called (`TokenReducedViT`)."""
+    """The layers of all stacks, inner ones first; without those that share parameters with others (`PairedFusionEncoder`) or
+    are called in parts (`TokenReducedViT`)."""
     layers = [layer for stack in model.modules() if isinstance(stack, nn.ModuleList) for layer in stack]
     whole_ones = [layer for layer in reversed(layers) if not getattr(layer, 'called_in_parts', False)]
     everywhere = _uses(model)
@@ -93,7 +93,7 @@ def _uses(module: nn.Module) -> Counter:
 
 
 def _take_part(module: nn.Module, state: dict[str, Tensor], prefix: str, *_) -> None:
-    """After the hooks of the module itself, which may resize position embeddings."""
+    """Runs after the module's own hooks, which may resize position embeddings."""
     for name, parameter in module.named_parameters(recurse=False):
         if prefix + name in state:
             state[prefix + name] = part_of(state[prefix + name], parameter)

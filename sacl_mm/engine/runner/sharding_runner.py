@@ -1,4 +1,4 @@
-"""MMEngine's FlexibleRunner with sharded weights: when a model is shared out, and what its checkpoints hold."""
+"""MMEngine's FlexibleRunner with sharded weights and unsharded checkpoints."""
 
 from typing import Any
 

@@ -14,10 +14,10 @@ from sacl_mm.user_error import UserError
 
 @LOOPS.register_module()
 class ResumableTrainLoop(EpochBasedTrainLoop):
-    """MMEngine's loop over epochs, which a resumed training enters at the very next batch.
+    """MMEngine's loop over epochs, which a resumed training enters at the next batch.
 
-    The sampler begins there: what went before is not read again (`EpochSampler.first`). A validation that was cut off, or
-    never begun, is done first. `ResumableRunner` takes this loop for MMEngine's.
+    The sampler starts there, so earlier batches are not read again (`EpochSampler.first`). A validation that was cut off, or
+    never started, is done first. `ResumableRunner` uses this loop in place of MMEngine's.
     """
 
     def run(self) -> nn.Module:
@@ -44,6 +44,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         self._epoch += 1
 
     def _first_batch(self) -> int:
+        """The number of the epoch's batches that are done."""
         return self._iter - self._epoch * len(self.dataloader)
 
     def _start_sampler(self, batches: int) -> None:

@@ -1,4 +1,4 @@
-"""What a training consists of, as kept in its checkpoints: a resumed one is compared with it."""
+"""A record of a training's settings, kept in its checkpoints and compared when it is resumed."""
 
 import warnings
 from typing import Any
@@ -18,9 +18,9 @@ _SCHEDULES = (
     'max_iterations',
     'iterations_per_epoch',
 )
-# Which samples come when: may not change in the middle of an epoch.
+# The order of samples must not change in the middle of an epoch.
 _ORDER = ('samples', 'iterations_per_epoch', 'global_batch_size', 'seed', 'train_dataloader.')
-# How often is validated changes nothing that is trained.
+# These do not change what is trained.
 _HARMLESS = (
     *('train_cfg.val_interval', 'train_cfg.val_begin', 'train_cfg.type', 'train_cfg.dynamic_intervals'),
     *(
@@ -31,7 +31,7 @@ _HARMLESS = (
 
 
 def training_record(runner: Runner) -> dict[str, Any]:
-    """Plain numbers and texts."""
+    """The record: numbers and strings only."""
     loader = runner.train_dataloader
     settings = {key: runner.cfg.get(key) for key in _SETTINGS}
     return dict(
@@ -57,12 +57,12 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> dict[str, str]:
 
 
 def recomputes_schedules(name: str) -> bool:
-    """Whether a difference of this name makes other learning rates."""
+    """Whether a difference of this name changes learning rates."""
     return name.startswith(_SCHEDULES)
 
 
 def decides_order(name: str) -> bool:
-    """Whether it makes another order of samples, or other samples."""
+    """Whether a difference of this name changes the samples or their order."""
     return name.startswith(_ORDER) and not name.endswith(('.data_root', '.img_path'))  # the data may have moved
 
 
@@ -84,7 +84,7 @@ def recompute_schedules(runner: Runner, groups: list[dict], iterations: int) -> 
         iterations: how many are done.
 
     Raises:
-        UserError: a scheduler follows a measure, which is not known any more.
+        UserError: a scheduler follows a metric, whose values are not known any more.
     """
     for group, options in zip(runner.optim_wrapper.param_groups, groups, strict=True):
         group.update(options)

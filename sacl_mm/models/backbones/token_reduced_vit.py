@@ -1,4 +1,4 @@
-"""A vision transformer that drops tokens on its way. Shapes: B images, N image tokens, C width."""
+"""A vision transformer that merges or drops tokens between its layers. Shapes: B images, N image tokens, C width."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -20,10 +20,10 @@ from mmpretrain.models.utils import MultiheadAttention, resize_pos_embed  # noqa
 
 
 class MergedTokens(NamedTuple):
-    """What a backbone that merges tokens yields; a neck reads the last of it."""
+    """The output of a backbone that merges tokens; necks read its last entry."""
 
     sizes: Tensor
-    """How many tokens each stands for, or counts for, (B, 1 + N')."""
+    """How many tokens each one stands for, (B, 1 + N'); with `guide='both'`, how many it counts for."""
     tokens: Tensor
     """(B, 1 + N', C)"""
 
@@ -32,27 +32,26 @@ class MergedTokens(NamedTuple):
 class TokenReducedViT(VisionTransformer):
     """mmpretrain's `VisionTransformer` with the same weights, in which some layers pass on only a share of the tokens.
 
-    After such a layer's attention tokens are merged until `keep_rate` of them are left, or they are scored, the best
-    `keep_rate` of them stay and the others are fused into one:
+    After such a layer's attention the share `keep_rate` of the tokens is left:
 
-    * `guide='similarity'` (ToMe, arXiv 2210.09461): those that are most alike become one. How many each stands for goes with
-      them and weighs it, in the layers that follow and in the fusion encoder. At 70 and 50 % it costs least
+    * `guide='similarity'` (ToMe, arXiv 2210.09461): the most similar tokens are merged. A merged token carries its size, which
+      weighs it in later layers and in the fusion encoder. At 70 and 50 % this costs least (docs/results.md).
+    * `guide='text'` (TRIPS, arXiv 2305.04474v4, EMNLP 2022): tokens are scored by the text's first token through the layer's
+      own query projection, without new parameters; the best stay, and the others are fused into one. Image features then
+      depend on the text: each image needs one, of the same width, and features cannot be stored for retrieval among many
+      texts. Not for contrastive losses, which would learn to find the text's traces instead of what the image shows
       (docs/results.md).
-    * `guide='text'` (TRIPS, arXiv 2305.04474v4, EMNLP 2022): by the text's first token through the layer's own query
-      projection; no new parameters. Image features then depend on the text: each image needs one, of the same width,
-      and they cannot be kept for retrieval among many texts. Not for contrastive losses: what stays of an image tells its
-      text apart from others without a look at what it shows (docs/results.md).
-    * `guide='both'`: alike tokens become one, and the text says through a linear layer of its own (`text_queries`) what counts
-      for more: that is merged last, and weighs more. The layer begins at zero, so that a model that was trained with
-      `guide='similarity'` goes on as it was. Worth its while where 30 % stay, equal at 50 %. Like `guide='text'` for questions
-      and statements, not for contrast (docs/results.md).
+    * `guide='both'`: similar tokens are merged, and the text decides through a linear layer (`text_queries`) which tokens
+      count for more: they are merged last and weigh more. The layer starts at zero, so a model trained with
+      `guide='similarity'` is not changed by it at first. It helps where 30 % stay, and makes no difference at 50 %. Like
+      `guide='text'`, for questions and statements, not for contrast (docs/results.md).
 
     Args:
-        reduction_layers: after which layer's or layers' attention, counted from 1.
-        keep_rate: share of the tokens that stay, each time.
-        fuse: whether the others become a token; without, they are gone.
+        reduction_layers: the layer, or layers, after whose attention tokens are reduced, counted from 1.
+        keep_rate: share of the tokens that each reduction keeps.
+        fuse: with `guide='text'`, whether the other tokens are fused into one (True) or dropped.
         guide: 'similarity', 'text' or 'both'.
-        others: as in mmpretrain; needs a class token, and yields all tokens of the last layer (`out_type='raw'`).
+        others: as in mmpretrain; a class token is needed, and the output is all tokens of the last layer (`out_type='raw'`).
     """
 
     def __init__(
@@ -111,7 +110,7 @@ class TokenReducedViT(VisionTransformer):
                     x_BNC, sizes_BN = merge_alike(x_BNC, sizes_BN, self.keep_rate, importance_BN)
                 x_BNC = layer.ffn(layer.ln2(x_BNC), identity=x_BNC)
             elif reduces:
-                x_BNC = self._reducing(layer, x_BNC, guide_BC)
+                x_BNC = self._drop_by_text(layer, x_BNC, guide_BC)
             else:
                 x_BNC = layer(x_BNC)
         x_BNC = self.ln1(x_BNC) if self.final_norm else x_BNC
@@ -131,7 +130,7 @@ class TokenReducedViT(VisionTransformer):
             )
 
     def _embed(self, images: Tensor) -> Tensor:
-        """Patches and class token with their positions."""
+        """The class token and the patches, with their positions."""
         patches_BNC, resolution = self.patch_embed(images)
         x_BNC = torch.cat([self.cls_token.expand(len(images), -1, -1), patches_BNC], dim=1)
         positions = resize_pos_embed(
@@ -142,13 +141,15 @@ class TokenReducedViT(VisionTransformer):
     def _importance(
         self, number: int, guide_BC: Tensor | None, x_BNC: Tensor, sizes_BN: Tensor | None
     ) -> Tensor | None:
+        """How much each token counts for the text, (B, 1 + N); None without `text_queries`."""
         if self.text_queries is None or guide_BC is None:
             return None
         text_BC = F.layer_norm(guide_BC, guide_BC.shape[1:])
         return asked_importance(self.text_queries[str(number)](text_BC), x_BNC, sizes_BN)
 
-    def _reducing(self, layer: TransformerEncoderLayer, x_BNC: Tensor, guide_BC: Tensor | None) -> Tensor:
-        assert guide_BC is not None  # only a text's guidance drops tokens
+    def _drop_by_text(self, layer: TransformerEncoderLayer, x_BNC: Tensor, guide_BC: Tensor | None) -> Tensor:
+        """A layer that reduces tokens by the text after its attention."""
+        assert guide_BC is not None
         x_BNC = x_BNC + layer.attn(layer.ln1(x_BNC))
         score_BN = guided_score(query(layer.attn.qkv, guide_BC), x_BNC)
         x_BNC = reduce_tokens(x_BNC, score_BN, self.keep_rate, self.fuse)
@@ -156,7 +157,7 @@ class TokenReducedViT(VisionTransformer):
 
 
 def sized_attention(attention: MultiheadAttention, x_BNC: Tensor, sizes_BN: Tensor | None) -> Tensor:
-    """`attention` among tokens of which each counts as many times as it stands for tokens."""
+    """mmpretrain's attention, in which a token of size s counts as s tokens."""
     if sizes_BN is None:
         return attention(x_BNC)
     query_BHND, key_BHND, value_BHND = (

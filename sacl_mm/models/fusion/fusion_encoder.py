@@ -1,4 +1,4 @@
-"""The multimodal encoder: texts read images.
+"""The multimodal encoder: text tokens attend to image tokens.
 
 Shapes: B texts, L text tokens, P images, N image tokens, C width.
 """
@@ -24,13 +24,12 @@ from sacl_mm.registry import MODELS
 class FusionEncoder(BaseModule):
     """Transformer layers in which text tokens cross-attend to image tokens (ALBEF's multimodal encoder).
 
-    An image's keys and values are projected once per layer and shared by every text that it meets:
+    An image's keys and values are projected once per layer and shared by all its texts:
 
         >>> keys_values = encoder.project(image_PNC)
         >>> fused_BLC = encoder(text_BLC, mask_BL, keys_values, image_index)
 
-    Text b meets image `image_index[b]`. Without an index the texts meet the images in turn (text b image b mod P), for which
-    nothing is copied.
+    Text b meets image `image_index[b]`; without an index it meets image b mod P, and nothing is copied.
 
     Args:
         width: of the text tokens.
@@ -44,7 +43,7 @@ class FusionEncoder(BaseModule):
         checkpoint_rows: texts fused at a time in training, as in `TwoTower`.
     """
 
-    # Layers of ours that start from the same layer of BERT.
+    # Layers here that start from the same layer of BERT.
     layers_per_bert_layer = 1
     layers: Sequence[FusionLayer]
     is_init: bool  # MMEngine's
@@ -98,7 +97,7 @@ class FusionEncoder(BaseModule):
                 layer.get_submodule(ours).load_state_dict(bert_layer.get_submodule(theirs).state_dict())
 
     def project(self, image_PNC: Tensor, size_PN: Tensor | None = None) -> list[KeyValue]:
-        """Every layer's keys and values of P images; `size_PN`: how many tokens each of theirs stands for (None: one)."""
+        """Each layer's keys and values of P images; `size_PN`: how many tokens each image token stands for (None: one)."""
         return [layer.project(image_PNC, size_PN) for layer in self.layers]
 
     def forward(
@@ -109,10 +108,11 @@ class FusionEncoder(BaseModule):
         image_index: Tensor | None = None,
         first: int | None = None,
     ) -> Tensor:
-        """Fused tokens (B, L, C), or the `first` of each text alone, (B, first, C), which spares most of the last layer."""
+        """Fused tokens (B, L, C), or only the `first` ones of each text, (B, first, C), which saves most of the last layer."""
         images = len(keys_values[0].key)
+        # Parts of the texts, below, do not meet the images in turn.
         if image_index is None and images > 1 and (self.length_buckets > 1 or self.checkpoint_rows):
-            image_index = torch.arange(len(text_BLC), device=text_BLC.device) % images  # the texts come in parts
+            image_index = torch.arange(len(text_BLC), device=text_BLC.device) % images
 
         def fuse(x_BLC: Tensor, mask_BL: Tensor, image_index: Tensor | None) -> tuple[Tensor]:
             return (self._through_layers(x_BLC, mask_BL, keys_values, image_index, first),)

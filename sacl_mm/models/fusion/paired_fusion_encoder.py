@@ -1,4 +1,4 @@
-"""A text reads two images. Shapes as in `fusion_encoder.py`."""
+"""Fusion of a text with two images. Shapes as in `fusion_encoder.py`."""
 
 from torch import Tensor
 
@@ -50,7 +50,7 @@ class PairedFusionEncoder(FusionEncoder):
             second.cross_attention.value = first.cross_attention.value
 
     def project(self, image_PNC: Tensor, size_PN: Tensor | None = None) -> list[KeyValue]:
-        """As in `FusionEncoder`, one for each two layers."""
+        """As in `FusionEncoder`, one entry for each pair of layers."""
         return [layer.project(image_PNC, size_PN) for layer in self.layers[::2]]
 
     def _through_layers(

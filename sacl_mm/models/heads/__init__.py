@@ -1,4 +1,4 @@
-"""Heads of the objectives."""
+"""Heads: one for each objective."""
 
 from sacl_mm.models.heads.answer_decoder import AnswerDecoder
 from sacl_mm.models.heads.cell_attribute_head import CellAttributeHead

@@ -19,14 +19,14 @@ from sacl_mm.layers.initialisation import init_as_bert
 from sacl_mm.models.heads.masked_language_head import MaskedLanguageHead
 from sacl_mm.registry import MODELS
 
-# Rows of the decoder at a time when candidates are ranked: bounds memory, not results.
+# Answers decoded at a time when candidates are ranked; bounds memory only.
 _ROWS = 512
 
 
 @MODELS.register_module()
 class AnswerDecoder(BaseModule):
-    """Transformer layers with causal self-attention and cross-attention to the question's tokens, which hold what was seen
-    in the image (ALBEF, arXiv 2107.07651, Sec. 4 on VQA); the output layer is tied to the word embeddings.
+    """Transformer layers with causal self-attention and cross-attention to the question's tokens, which are fused with the
+    image (ALBEF, arXiv 2107.07651, Sec. 4 on VQA); the output layer is tied to the word embeddings.
 
     Args:
         vocab_size: of the tokenizer.
@@ -66,7 +66,7 @@ class AnswerDecoder(BaseModule):
         init_as_bert(self, width)
 
     def project(self, question_BNC: Tensor) -> list[KeyValue]:
-        """Every layer's keys and values of B questions."""
+        """Each layer's keys and values of B questions."""
         return [layer.project(question_BNC) for layer in self.layers]
 
     def forward(
@@ -77,8 +77,8 @@ class AnswerDecoder(BaseModule):
         question_mask_BN: Tensor,
         question_A: Tensor | None,
     ) -> Tensor:
-        """The answers' tokens (A, L, C), for `logits`; answer a is to question `question_A[a]`, or each question has one
-        (None). ValueError: L is more than `max_length`."""
+        """The answers' tokens (A, L, C), for `logits`. Answer a belongs to question `question_A[a]`; None: one answer per
+        question. ValueError: L is more than `max_length`."""
         if token_ids_AL.shape[1] > (most := self.embeddings.position_embeddings.num_embeddings):
             raise ValueError(f'an answer of {token_ids_AL.shape[1]} tokens; this AnswerDecoder has max_length={most}')
         x_ALC = self.embeddings(input_ids=token_ids_AL)
@@ -87,7 +87,7 @@ class AnswerDecoder(BaseModule):
         return x_ALC
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Of each token's next one: (..., V) of (..., C)."""
+        """Logits (..., V) of the next token, from tokens (..., C)."""
         return self.head(hidden, self.embeddings.word_embeddings.weight)
 
     def log_likelihood(
@@ -100,7 +100,7 @@ class AnswerDecoder(BaseModule):
     ) -> Tensor:
         """log p(answer | question) in nats, (A,): the sum over all tokens after [CLS]."""
         hidden_ALC = self(token_ids_AL[:, :-1], mask_AL[:, :-1], keys_values, question_mask_BN, question_A)
-        # Most of a batch of answers is padding, and the vocabulary most of the work: it is done for the T tokens that count.
+        # Answers are mostly padding, and the vocabulary is most of the work: logits are computed for the T real tokens only.
         place_T = mask_AL[:, 1:].flatten().nonzero()[:, 0]
         log_p_TV = self.logits(pick(hidden_ALC.flatten(0, 1), place_T)).float().log_softmax(dim=1)
         log_p_T = log_p_TV.gather(1, token_ids_AL[:, 1:].flatten()[place_T, None])[:, 0]
@@ -123,7 +123,7 @@ class AnswerDecoder(BaseModule):
         batch_size, device = len(question_BNC), question_BNC.device
         start_B1 = token_ids_AL[:1, :1].expand(batch_size, 1)
         start_B1C = self(start_B1, torch.ones_like(start_B1, dtype=torch.bool), keys_values, question_mask_BN, None)
-        # Stable: of answers that begin alike those that come first in the list are kept.
+        # Stable: among answers with equal scores those that come first in the list are kept.
         first_BA = self.logits(start_B1C[:, 0])[:, token_ids_AL[:, 1]].float()
         place_BK = first_BA.argsort(dim=1, descending=True, stable=True)[:, :k]
         place_R = place_BK.flatten()

@@ -1,4 +1,4 @@
-"""What is where: attributes of the object in each cell of a feature map.
+"""Attributes of the object in each cell of a feature map.
 
 Shapes: B images, C channels, H x W cells, A attributes.
 """

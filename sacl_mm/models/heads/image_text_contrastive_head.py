@@ -1,4 +1,5 @@
-"""Our contrastive loss where mmpretrain's `BlipRetrieval` has its `ITCHead`. Shapes: B pairs, K queued pairs, D features."""
+"""Our contrastive loss in place of the `ITCHead` of mmpretrain's `BlipRetrieval`. Shapes: B pairs, K queued pairs, D
+features."""
 
 import torch
 from mmengine.logging import MessageHub
@@ -14,15 +15,15 @@ from sacl_mm.registry import MODELS
 
 @MODELS.register_module()
 class ImageTextContrastiveHead(BaseModule):
-    """`BlipRetrieval(head=dict(type='sacl_mm.ImageTextContrastiveHead', embed_dim=256))`: any policy of ours in BLIP.
+    """`BlipRetrieval(head=dict(type='sacl_mm.ImageTextContrastiveHead', embed_dim=256))`: any policy in BLIP.
 
     As in `ITCHead`, the online encoders' features are the anchors, the momentum encoders' features of the batch and of a
     queue of past batches are the candidates, and equal `image_id`s are positives, in the queue, too. With
     `policy=dict(type='MomentumDistillation', base_policy=dict(type='InfoNCE'), weight=0.4)` the value is `ITCHead`'s.
-    Other than there,
+    Differences from `ITCHead`:
     * slots of the queue that were never filled take no part; `ITCHead` starts with random features as negatives;
-    * any queue that holds a batch will do; the queue may be filled by batches that do not divide it;
-    * with several processes the candidates are all processes' batches, not the own one alone;
+    * the queue may have any size of at least a batch, which need not divide it;
+    * with several processes the candidates are all processes' batches, not only the local one;
     * the temperature is the loss's own. `BlipRetrieval` draws hard negatives for matching with its `temp`, which it
       shares with its head; that follows the loss's, so that the model's `temperature=` has no effect;
     * policies' schedules follow MMEngine's iteration counter, so that no `WarmupParamHook` is needed.
@@ -30,8 +31,8 @@ class ImageTextContrastiveHead(BaseModule):
     Args:
         embed_dim: D.
         queue_size: K, of all processes together.
-        contrastive_loss: a `SACLContrastiveLoss`, with self-regulated weights if not given. Names in it are ours, whatever
-            the config's scope.
+        contrastive_loss: a `SACLContrastiveLoss`, with self-regulated weights if not given. Its names are looked up in this
+            library, whatever the config's scope.
 
     Raises:
         ValueError: for a policy that needs evidence of another model than the momentum encoders, which mmpretrain's models
@@ -57,7 +58,7 @@ class ImageTextContrastiveHead(BaseModule):
         """The loss, after which the batch enters the queue.
 
         Args:
-            feats: in the last place [image, text, momentum image, momentum text], each (B, D).
+            feats: its last entry is [image, text, momentum image, momentum text], each (B, D).
             data_samples: B of them, with `image_id`, integers >= 0.
         """
         image, text, momentum_image, momentum_text = feats[-1]
@@ -81,7 +82,7 @@ class ImageTextContrastiveHead(BaseModule):
 
 
 def _progress() -> float:
-    """Share of the training that is done, in [0, 1], as MMEngine's Runner counts it; 0 outside a Runner."""
+    """Fraction of the training that is done, in [0, 1], by MMEngine's iteration counter; 0 outside a Runner."""
     hub = MessageHub.get_current_instance()
     iterations = hub.get_info('max_iters')
     return 0.0 if iterations is None else hub.get_info('iter', 0) / max(1, iterations - 1)

@@ -54,8 +54,8 @@ class PooledHead(BaseModule):
         self.head = ResidualHead((1 + maximum) * in_channels, hidden, embed_dims, dropout, input_dropout)
 
     def forward(self, tokens_BNC: Tensor, mask_BN: Tensor | None = None, size_BN: Tensor | None = None) -> Tensor:
-        """(B, E), not normalised; `mask_BN` is False where a text is padded, or `size_BN` says how many tokens each of a
-        image's stands for in the mean."""
+        """(B, E), not normalised. `mask_BN` is False where a text is padded; `size_BN` is how many tokens each image token
+        stands for in the mean."""
         if size_BN is not None:
             pooled = [(tokens_BNC * (size_BN / size_BN.sum(dim=1, keepdim=True))[..., None]).sum(dim=1)]
         else:

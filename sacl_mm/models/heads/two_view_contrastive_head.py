@@ -1,4 +1,4 @@
-"""Our contrastive loss where mmpretrain's self-supervised models compare two views of an image.
+"""Our contrastive loss for mmpretrain's self-supervised models, which compare two views of an image.
 
 Shapes: B images, D features.
 """
@@ -11,14 +11,14 @@ from sacl_mm.registry import MODELS
 
 @MODELS.register_module()
 class TwoViewContrastiveHead(BaseModule):
-    """`head=dict(type='sacl_mm.TwoViewContrastiveHead')` of mmpretrain's `MoCoV3` or `BarlowTwins`.
+    """`head=dict(type='sacl_mm.TwoViewContrastiveHead')` for mmpretrain's `MoCoV3` or `BarlowTwins`.
 
-    Row i of both is the same image, all other rows are its negatives, weighted by the policy. The loss is the mean of
+    Row i of both views is the same image; all other rows are its negatives, weighted by the policy. The loss is the mean of
     both directions (`MoCoV3Head` has the first alone, at a fixed temperature).
 
     Args:
-        contrastive_loss: a `SACLContrastiveLoss`, with self-regulated weights if not given. Names in it are ours, whatever
-            the config's scope.
+        contrastive_loss: a `SACLContrastiveLoss`, with self-regulated weights if not given. Its names are looked up in this
+            library, whatever the config's scope.
         predictor: a neck that the first view's features go through first, as in `MoCoV3Head`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""One direction of the loss: an anchor's running sums over its candidates, and what follows from them.
+"""One direction of the loss: each anchor's running sums over its candidates, and loss and gradient from these sums.
 
 Shapes: A anchors and M candidates of a block. z are logits, g raw log-weights, LSE is log-sum-exp; P(a) and N(a) are an
 anchor's positives and negatives.
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sacl_mm.models.losses.pairs import ContrastivePairs, PairTreatment
 
-# Below any log-weight, but not so far that its difference from one is no number.
+# Below any log-weight, but finite, so that differences are numbers.
 _LOWEST = -1e30
 
 
@@ -31,7 +31,8 @@ class LogMean(NamedTuple):
         return LogMean(*(x[part] for x in self))
 
     def add(self, values_AM: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the values relative to the largest of an anchor's, and what is to be added to earlier ones (A,)."""
+        """Returns the values minus the largest so far of their anchor, and the shift (A,) to add to values returned
+        earlier."""
         largest_A = torch.maximum(self.largest_A, values_AM.amax(dim=1))
         shift_A = self.largest_A - largest_A
         self.largest_A.copy_(largest_A)
@@ -40,7 +41,7 @@ class LogMean(NamedTuple):
         return relative_AM, shift_A
 
     def norm(self) -> tuple[Tensor, Tensor]:
-        """Subtract both (A, 1) to make the mean 1. Where there is a value its total is at least 1."""
+        """Two terms (A, 1); g minus both has a mean of e^g of 1. An anchor with a negative has a total of at least 1."""
         return self.largest_A[:, None], (self.total_A.clamp(min=1) / self.count_A.clamp(min=1)).log()[:, None]
 
     def set_to_one(self) -> None:
@@ -49,7 +50,7 @@ class LogMean(NamedTuple):
 
 
 class AnchorSums(NamedTuple):
-    """All are (A,) and changed in place, so that a slice of them (`rows`) belongs to the whole."""
+    """Running sums, each (A,). They change in place, so a slice (`rows`) shares them with the whole."""
 
     num_positives: Tensor
     num_candidates: Tensor
@@ -60,9 +61,9 @@ class AnchorSums(NamedTuple):
     log_negative: Tensor
     """LSE_N (z + g - largest g)."""
     weights: LogMean
-    """Of g; of 1 if the policy does not ask for normalisation."""
+    """The mean of e^g; 1 if the policy does not ask for normalisation."""
     row_scores: LogMean
-    """Of what the policy wants to know first."""
+    """The mean of e^`row_scores`, for policies with `needs_row_sums`."""
     log_scores: Tensor
     """LSE of soft targets' scores."""
     soft_logits: Tensor
@@ -98,9 +99,11 @@ class AnchorSums(NamedTuple):
         return AnchorSums._make(x.rows(part) if isinstance(x, LogMean) else x[part] for x in self)
 
     def add_row_scores(self, pairs: ContrastivePairs, scores_AM: Tensor) -> None:
+        """Add a block to `row_scores`, before any `add`."""
         self.row_scores.add(_of_negatives(scores_AM, pairs, -torch.inf))
 
     def add(self, pairs: ContrastivePairs, treatment: PairTreatment) -> None:
+        """Add a block's positives and its negatives, weighted as the policy says."""
         logits_AM = pairs.logits_AM
         if pairs.may_have_positives:
             other_AM = ~pairs.positive_AM
@@ -134,7 +137,7 @@ class AnchorSums(NamedTuple):
         self.soft_logits.add_((scores_AM - log_scores_A[:, None]).exp_().mul_(logits_AM).sum(dim=1))
 
     def losses(self) -> Tensor:
-        """(A,), once all candidates were added."""
+        """The anchors' losses (A,), after all candidates were added."""
         hard_share = 1 - self.soft_share
         targets = hard_share * self.positive_logits / self.num_positives + self.soft_share * self.soft_logits
         # With one positive and hard targets, the difference is exactly 0.
@@ -145,14 +148,15 @@ class AnchorSums(NamedTuple):
         return self.log_negative - self.weights.norm()[1][:, 0] - self.log_positive
 
     def log_weights(self, pairs: ContrastivePairs, treatment: PairTreatment) -> Tensor:
-        """log w of a block's pairs, 0 at those that are no negatives."""
+        """log w of a block's negatives, 0 elsewhere."""
         if treatment.log_weights_AM is None:
             return torch.zeros_like(pairs.similarity_AM)
         largest_A1, log_mean_A1 = self.weights.norm()
         return (treatment.log_weights_AM - largest_A1 - log_mean_A1).masked_fill(~pairs.negative_AM, 0.0)
 
     def logit_gradient(self, pairs: ContrastivePairs, treatment: PairTreatment) -> Tensor:
-        """Of the sum of the anchors' losses, without the regression, with respect to z: softmax minus targets, (A, M)."""
+        """The gradient of the anchors' summed losses, without the regression, with respect to z: softmax minus targets, (A,
+        M)."""
         odds_A1, log_positive_A1 = self._odds()[:, None], self.log_positive[:, None]
         largest_A1, log_mean_A1 = self.weights.norm()
         log_rest_A1 = log_mean_A1 + log_positive_A1 + _log_one_plus_exp(odds_A1)
@@ -161,8 +165,8 @@ class AnchorSums(NamedTuple):
             log_softmax_AM += treatment.log_weights_AM - largest_A1
         gradient_AM = _of_negatives(log_softmax_AM.exp_(), pairs, 0.0)
         if pairs.may_have_positives:
-            # Of the positives' softmax among themselves, negatives take away the share sigmoid(odds): again, no difference
-            # of numbers that are almost equal.
+            # The negatives take the share sigmoid(odds) from the positives' softmax: again, no difference of almost equal
+            # numbers.
             part_AM = (pairs.logits_AM - log_positive_A1).exp_()
             hard_A1 = ((1 - self.soft_share) / self.num_positives)[:, None]
             gradient_AM = torch.where(pairs.positive_AM, part_AM - hard_A1 - part_AM * odds_A1.sigmoid(), gradient_AM)
@@ -172,20 +176,22 @@ class AnchorSums(NamedTuple):
         return gradient_AM if treatment.anchor_weights_A is None else gradient_AM * self.anchor_weights[:, None]
 
     def regression_gradient(self, pairs: ContrastivePairs, treatment: PairTreatment) -> Tensor:
-        """Of the sum of the anchors' regression terms with respect to the similarities, (A, M)."""
+        """The gradient of the anchors' summed regression terms with respect to the similarities, (A, M)."""
         return _errors(pairs, treatment) * (2 * treatment.regression_weight / self.num_candidates[:, None])
 
 
 def _of_negatives(x_AM: Tensor, pairs: ContrastivePairs, otherwise: float) -> Tensor:
+    """`x_AM`, with `otherwise` where a pair is not a negative."""
     return x_AM if pairs.are_all_negative else x_AM.masked_fill(~pairs.negative_AM, otherwise)
 
 
 def _of_candidates(x_AM: Tensor, pairs: ContrastivePairs, otherwise: float) -> Tensor:
-    """Empty slots are none."""
+    """`x_AM`, with `otherwise` at the empty slots of a bank."""
     return x_AM if pairs.are_all_negative else x_AM.masked_fill(pairs.candidate_image_ids < 0, otherwise)
 
 
 def _errors(pairs: ContrastivePairs, treatment: PairTreatment) -> Tensor:
+    """Similarity minus its regression target, 0 at the empty slots of a bank."""
     assert treatment.similarity_targets_AM is not None
     return _of_candidates(pairs.similarity_AM - treatment.similarity_targets_AM, pairs, 0.0)
 

@@ -1,8 +1,8 @@
 """The loss and its gradient from blocks of similarities, anchors x candidates: memory grows with the batch and not with its
 square (as in FlashAttention, arXiv 2205.14135, and Inf-CL, arXiv 2410.17243).
 
-One pass over the blocks takes sums, a second one the gradient. A block serves each of its sides that are anchors: its rows,
-and its columns as well where the candidates are the anchors.
+A first pass over the blocks accumulates sums, a second one the gradient. Where the batch is its own candidates, a block serves
+both directions: its rows are anchors, and so are its columns.
 
 Shapes: A anchors, M candidates, R and C of them in a block, D features.
 """
@@ -24,9 +24,9 @@ class BlockwiseContrast:
 
     Args:
         images, texts: the anchors.
-        candidate_images, candidate_texts: of all processes, or a momentum encoder's, and a bank's; `images` and `texts`
-            themselves if those are compared with each other.
-        block_pairs: R * C, about.
+        candidate_images, candidate_texts: those of the batch (gathered from all processes, or from a momentum encoder;
+            `images` and `texts` themselves on one process), then the bank's.
+        block_pairs: R * C, approximately.
     """
 
     def __init__(
@@ -48,12 +48,12 @@ class BlockwiseContrast:
 
     @property
     def sides(self) -> list[Side]:
-        """Each once."""
+        """All sides, each once."""
         sides = (self.images, self.texts, *self.candidate_images, *self.candidate_texts)
         return list({id(side): side for side in sides}.values())
 
     def blocks(self) -> Iterator[tuple[Side, Side, ContrastivePairs]]:
-        """Rows, columns, and their pairs with the rows as anchors."""
+        """Yields the rows and columns of each block, and their pairs with the rows as anchors."""
         products = [(self.images, side) for side in self.candidate_texts]
         products += [(self.texts, side) for side in self.candidate_images if side is not self.images]
         for anchors, candidates in products:
@@ -63,6 +63,7 @@ class BlockwiseContrast:
                     yield row_side, column_side, self.compare(row_side, column_side, anchors is self.images)
 
     def compare(self, anchors: Side, candidates: Side, anchors_are_images: bool) -> ContrastivePairs:
+        """The pairs of two sides, with their similarities and evidence."""
         similarity_RC = _products(anchors.features, candidates.features)
         if candidates.lengths is not None:
             similarity_RC /= candidates.lengths
@@ -87,7 +88,7 @@ class BlockwiseContrast:
     def directions(
         self, rows: Side, columns: Side, pairs: ContrastivePairs
     ) -> Iterator[tuple[AnchorSums, ContrastivePairs]]:
-        """The sums and the pairs of each side of a block that is anchors; the columns' pairs are turned."""
+        """Yields sums and pairs of a block for each of its sides that are anchors; for the columns the pairs are turned."""
         for side, is_turned in ((rows, False), (columns, True)):
             if side.sums is not None:
                 seen = pairs.turned() if is_turned else pairs
@@ -109,7 +110,8 @@ class BlockwiseContrast:
 
     @torch.no_grad()
     def add_gradients(self, parameters: Sequence[Tensor]) -> list[Tensor]:
-        """After `loss`: fill in the sides' gradients, and return those of the temperature and of the policy's `parameters`."""
+        """After `loss`: fill in the sides' gradients; return the gradients of the temperature and of the policy's
+        `parameters`."""
         of_temperature = torch.zeros_like(self.temperature)
         of_parameters = [torch.zeros_like(x) for x in parameters]
         for rows, columns, pairs in self.blocks():
@@ -127,7 +129,7 @@ class BlockwiseContrast:
             of_logit_RC = _sum(of_logits)
             of_temperature -= torch.dot(of_logit_RC.t().flatten(), pairs.similarity_AM.t().flatten())
             if of_similarities:
-                of_logit_RC += _sum(of_similarities) * self.temperature  # which the features' gradient is divided by
+                of_logit_RC += _sum(of_similarities) * self.temperature  # undoes the division below
             rows.add_gradient(of_logit_RC, columns)
             columns.add_gradient(of_logit_RC.t(), rows)
         anchors = 2 * len(self.images)
@@ -142,16 +144,17 @@ def _products(x_RD: Tensor, y_CD: Tensor) -> Tensor:
 
 
 def _may_share(some_ids: Tensor, other_ids: Tensor) -> bool:
-    """Whether an id is in both. A GPU is not waited for: there, it may be."""
+    """Whether any id is in both; on a GPU, which is not waited for, always True."""
     return some_ids.device.type != 'cpu' or bool(torch.isin(some_ids, other_ids).any())
 
 
 def _may_be_empty(ids: Tensor) -> bool:
-    """Whether a slot is empty; on a GPU it may be."""
+    """Whether any slot is empty; on a GPU always True."""
     return ids.device.type != 'cpu' or bool((ids < 0).any())
 
 
 def parts(count: int, size: int) -> Iterator[slice]:
+    """Slices of `size`, the last one of what is left, that make up `count`."""
     return (slice(start, min(start + size, count)) for start in range(0, count, size))
 
 
@@ -172,7 +175,7 @@ def _sum(of_directions: list[Tensor]) -> Tensor:
 def _add_target_gradients(
     totals: list[Tensor], parameters: Sequence[Tensor], targets_AM: Tensor, of_targets_AM: Tensor
 ) -> None:
-    """Those of a regression's targets with respect to what a policy learns."""
+    """Add the gradients that a regression's targets send to the policy's parameters."""
     if targets_AM.requires_grad:
         found = torch.autograd.grad(targets_AM, parameters, of_targets_AM, allow_unused=True)
         for total, gradient in zip(totals, found, strict=True):

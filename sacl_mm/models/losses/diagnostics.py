@@ -1,4 +1,4 @@
-"""What the loss measures besides. Shapes: A of the first anchors, M candidates."""
+"""Diagnostics of the loss. Shapes: A of the first anchors, M candidates."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,8 @@ from sacl_mm.models.losses.blockwise import BlockwiseContrast
 
 @torch.no_grad()
 def diagnose(contrast: BlockwiseContrast) -> dict[str, Tensor]:
-    """Of as many anchors as are one block with all their candidates; after `contrast.loss()`."""
+    """Mutual information and weights of the first anchors, as many as fit one block with all candidates, after
+    `contrast.loss()`."""
     diagnostics: dict[str, Tensor] = {}
     for name, anchors, candidates in (
         ('i2t', contrast.images, contrast.candidate_texts),

@@ -1,4 +1,4 @@
-"""The loss as autograd sees it: value and gradient are taken together, and the backward pass only scales."""
+"""The loss as autograd sees it: value and gradient are computed together, and the backward pass only scales."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ class _WithGradients(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():
-            # `once_differentiable` would not see it: the gradients are constants here, whatever came in.
+            # `once_differentiable` would not notice: the saved gradients are constants.
             raise RuntimeError('SACLContrastiveLoss has no second derivative: call backward without create_graph=True')
         return None, None, *(gradient * saved for saved in ctx.saved_tensors)
 

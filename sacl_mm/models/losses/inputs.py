@@ -1,4 +1,4 @@
-"""What the contrastive loss is given, checked before anything is computed. No check waits for a GPU.
+"""Checks of the contrastive loss's inputs, before anything is computed. They don't wait for a GPU.
 
 Shapes: B pairs in the local batch, K queued pairs, D features.
 """
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sacl_mm.models.losses.pairs import FeaturePair, NegativeBank
 
-# log(1 / tau) of tau = 1e-4, beyond all that is learned: CLIP stops at log(100).
+# log(1 / tau) for tau = 1e-4, beyond any learned value: CLIP stops at log(100).
 _LARGEST_LOGIT_SCALE = 9.21
 
 
@@ -35,7 +35,7 @@ def as_ids(name: str, ids: Tensor | Sequence[int] | None, features_BD: Tensor) -
 
 
 def temperature_of(logit_scale: Tensor, check_value: bool) -> Tensor:
-    """tau = e^-logit_scale, a scalar with gradient; with `check_value` the device is waited for."""
+    """tau = e^-logit_scale, a scalar with gradient. `check_value` waits for a GPU."""
     if not isinstance(logit_scale, Tensor) or logit_scale.numel() != 1 or not logit_scale.is_floating_point():
         raise ValueError(f"logit_scale must be the model's parameter, a tensor of one number, got {logit_scale!r}")
     if check_value and not abs(value := logit_scale.item()) <= _LARGEST_LOGIT_SCALE:
@@ -50,7 +50,7 @@ def temperature_of(logit_scale: Tensor, check_value: bool) -> Tensor:
 def check_features(
     batch: FeaturePair, candidates: FeaturePair | None, evidence: Mapping[str, FeaturePair], bank: NegativeBank | None
 ) -> None:
-    """Raises ValueError, naming what it is, for features that do not fit each other."""
+    """Raises ValueError, which names the argument, for features that do not fit each other."""
     images_BD, texts_BD = batch
     for name, side in (('image_features', images_BD), ('text_features', texts_BD)):
         _check_floating(name, side)
@@ -97,7 +97,7 @@ def _check_device(name: str, x: Tensor, images_BD: Tensor) -> None:
 
 
 def _check_pair(name: str, pair: FeaturePair, count: int, width: int | None, images_BD: Tensor) -> None:
-    """`width` None: any, but that of both sides."""
+    """`width` None: any, but the same on both sides."""
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
         raise ValueError(f'{name} must be a FeaturePair(image, text), got {type(pair).__name__}')
     for side in pair:

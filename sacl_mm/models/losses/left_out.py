@@ -1,4 +1,4 @@
-"""Warnings: how they are given, and one of a learned temperature that no optimizer holds."""
+"""The loss's warnings, one of them for a learned temperature that no optimizer holds."""
 
 import logging
 import sys
@@ -16,7 +16,7 @@ _watched: weakref.WeakKeyDictionary[nn.Module, set[int]] = weakref.WeakKeyDictio
 
 
 def warn(message: str) -> None:
-    """To MMEngine's log where that is in use, and as Python does elsewhere."""
+    """In MMEngine's log if that is in use, else as a Python warning."""
     mmengine = sys.modules.get('mmengine.logging')
     if mmengine is None:
         warnings.warn(message, stacklevel=3)

@@ -1,4 +1,4 @@
-"""What goes into the loss besides features, what a policy sees, and what it answers. Shapes: A anchors, M candidates."""
+"""The loss's inputs, what a policy sees of them, and what it answers. Shapes: A anchors, M candidates."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class FeaturePair(NamedTuple):
-    """Of images and of texts, row i of one belonging to row i of the other."""
+    """Rows of images and of texts; row i of one belongs to row i of the other."""
 
     image: Tensor
     text: Tensor
@@ -26,11 +26,11 @@ class NegativeBank:
     image_ids: Tensor
     text_ids: Tensor | None = None
     evidence: Mapping[str, FeaturePair] = field(default_factory=dict)
-    """By name, as the loss is given it for the batch."""
+    """By name, as the loss takes it for the batch."""
 
 
 class Evidence(dict[str, Tensor]):
-    """Of a block, by name."""
+    """The evidence of a block, (A, M) each, by name."""
 
     def __missing__(self, name: str) -> Tensor:
         raise ValueError(
@@ -51,20 +51,20 @@ class ContrastivePairs:
     anchor_text_ids: Tensor | None = None
     candidate_text_ids: Tensor | None = None
     evidence_AM: Evidence = field(default_factory=Evidence)
-    """By name, inner products of what the loss was given as evidence; those in the policy's `needs_evidence`. ValueError for
-    what it was not given."""
+    """Inner products of the evidence in the policy's `needs_evidence`, by name; ValueError if the loss was not given one."""
     progress: float = 0.0
-    """Share of the training that is done, in [0, 1]: what schedules are a function of."""
+    """Fraction of the training that is done, in [0, 1], for schedules."""
     anchors_are_images: bool = True
-    """The direction."""
+    """The direction: True for image to text."""
     may_have_positives: bool = True
     may_have_empty_slots: bool = True
+    """As `may_have_positives`: False only where that is known without waiting for a GPU."""
     log_norm_2A1: tuple[Tensor, Tensor] | None = None
-    """For `normalised`; two numbers, because the first may be so large that the second would be rounded away in the sum."""
+    """For `normalised`; two terms, as the first may be so large that the second would be rounded away in their sum."""
 
     @property
     def logits_AM(self) -> Tensor:
-        """Similarity / temperature, in a tensor of its own."""
+        """Similarity / temperature, a new tensor."""
         return self.similarity_AM / self.temperature
 
     @cached_property
@@ -81,7 +81,7 @@ class ContrastivePairs:
         return not (self.may_have_positives or self.may_have_empty_slots)
 
     def normalised(self, log_weights_AM: Tensor) -> Tensor:
-        """Log-weights such that all of an anchor's negatives, in this block and others, weigh 1 on average. They must be the
+        """The log-weights shifted so that an anchor's negatives, in all blocks together, weigh 1 on average. They must be the
         `row_scores` of a policy with `needs_row_sums`."""
         assert self.log_norm_2A1 is not None
         largest_A1, log_mean_A1 = self.log_norm_2A1
@@ -106,20 +106,20 @@ class ContrastivePairs:
 
 @dataclass
 class PairTreatment:
-    """A policy's answer to a block; what stays at its default is done as in InfoNCE.
+    """A policy's answer for a block. The defaults are InfoNCE.
 
-    Entries at pairs that are no negatives count for nothing in `log_weights_AM`, those at empty slots nowhere. Only
-    `similarity_targets_AM` sends gradients, to the policy's own parameters. Flags and shares are the same in all blocks,
-    `anchor_weights_A` in all blocks of an anchor.
+    `log_weights_AM` is ignored at non-negatives, and everything at empty slots. Gradients flow through `similarity_targets_AM`
+    only, to the policy's own parameters. Flags and shares must be equal in all blocks, `anchor_weights_A` in all blocks of an
+    anchor.
     """
 
     log_weights_AM: Tensor | None = None
-    """log w of negatives, -inf to remove one; None: all weigh 1."""
+    """log w of negatives, -inf to remove one; None: all weights are 1."""
     normalise: bool = False
     """Whether the loss shifts an anchor's log-weights so that its negatives weigh 1 on average (condition 2)."""
     soft_target_scores_AM: Tensor | None = None
-    """Targets are (1 - share) * hard + share * softmax(scores) over an anchor's candidates; hard targets are equal shares for
-    its positives."""
+    """Targets are (1 - share) * hard + share * softmax(scores) over an anchor's candidates; its positives share the hard
+    target equally."""
     soft_target_share: float = 0.0
     anchor_weights_A: Tensor | None = None
     """Weight of each anchor's loss in the mean; None: 1."""

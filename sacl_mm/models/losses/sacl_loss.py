@@ -38,9 +38,9 @@ class SACLContrastiveLoss(nn.Module):
         policy: `SimilarityRegulation()` (SACL with the model's own similarities) if not given, `InfoNCE()` for plain InfoNCE.
         temperature: tau at the start.
         temperature_bounds: where the learned tau is kept; None fixes tau.
-        block_pairs: about how many pairs of anchor and candidate are looked at together. A larger batch is done in blocks,
-            with the same value and gradient and a memory that does not grow with its square. None: 2^18 on CPUs, where a block
-            then stays in the cache, and 2^21 elsewhere (8 MiB a matrix): a GPU would wait for the start of small ones.
+        block_pairs: about how many pairs of anchor and candidate are in a block. A larger batch is computed in blocks, with
+            the same value and gradient, so memory does not grow with its square. None: 2^18 on CPUs, where a block then stays
+            in the cache, and 2^21 elsewhere (8 MiB a matrix), as small blocks would leave a GPU waiting for launches.
 
     With torch.distributed initialised, local anchors meet the candidates of all processes.
     """
@@ -65,7 +65,7 @@ class SACLContrastiveLoss(nn.Module):
         low, high = bounds
         if not 0 < low <= temperature <= high:
             raise ValueError(f'temperature {temperature} must be positive and within its bounds {temperature_bounds}')
-        # Its logarithm is learned, as in CLIP: a step of the optimizer then changes tau by a share of it, at any size of tau.
+        # The logarithm is learned, as in CLIP: a step of the optimizer then changes tau relative to its size.
         self.log_temperature = nn.Parameter(
             torch.tensor(math.log(temperature)), requires_grad=temperature_bounds is not None
         )
@@ -91,33 +91,33 @@ class SACLContrastiveLoss(nn.Module):
         group: ProcessGroup | None = None,
         return_diagnostics: bool = False,
     ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
-        """The loss, a scalar; with `return_diagnostics` also a dict, per direction, of MI-P, MI-N and its target, the
-        weights' statistics (scalars) and the weights themselves (`weights_AM`, nan where a candidate is no negative), all of
-        the first anchors if there are more than one block holds.
+        """The loss, a scalar. With `return_diagnostics` also a dict with, per direction: the mutual information of positives
+        and of negatives and the latter's target, statistics of the weights (scalars), and the weights (`weights_AM`, NaN where
+        a candidate is not a negative); of the first anchors only, if one block does not hold them all.
 
         Args:
             image_features, text_features: (B, D), normalised or not, any floating type (computed in float32 or better).
             image_ids: (B,) non-negative integers, a tensor or a list; equal ids are positives of each other. None: row i
                 matches row i alone.
             text_ids: (B,) integers that tell captions apart, for policies that ask for them.
-            evidence: what the policy may know of the pairs besides, by the names in its `needs_evidence`: rows of images and
-                of texts, of any width, whose inner products, as they are, are the evidence. 'reference' are the unit features
+            evidence: what the policy reads besides similarities, by the names in its `needs_evidence`: rows of images and of
+                texts, of any width. Their inner products, not normalised, are the evidence. 'reference' are the unit features
                 of a frozen model, 'teacher' those of the momentum encoders.
-            candidates: the same pairs as a momentum encoder sees them, to be compared with instead of the batch's own
-                features. Needed with a bank of that encoder's features: against those, positives from another encoder
-                would be told apart by the encoder (MoCo, arXiv 1911.05722; ALBEF). None: the batch's own, with gradient.
-            bank: queued negatives; their ids are compared as well, so `image_ids` must be given.
-            progress: share of the training that is done, in [0, 1], for policies with a schedule.
+            candidates: the features of the same pairs from a momentum encoder, as candidates in place of the batch's own.
+                Needed with a bank of that encoder's features; otherwise the model could tell positives from negatives by their
+                encoder (MoCo, arXiv 1911.05722; ALBEF). None: the batch's own, with gradient.
+            bank: queued pairs as further candidates; needs `image_ids`, which are compared with the bank's.
+            progress: fraction of the training that is done, in [0, 1], for policies with a schedule.
             logit_scale: a model's own parameter log(1 / tau), as CLIP has it in open_clip and transformers (not its
                 exponential). Then tau = e^-logit_scale, so that z = cos * e^logit_scale, and the gradient goes to it; the
-                loss's own temperature and its bounds have no part.
-            group: the processes whose pairs are each other's candidates; None: all.
+                loss's own temperature and bounds are not used.
+            group: the processes that share their candidates; None: all.
 
         Raises:
             ValueError: shapes, types or devices that do not fit, or something that the policy reads is missing.
         """
         check_number('progress', progress, '[0, 1]')
-        # What is missing is not missed before the policy reads it: a schedule may be past it.
+        # Missing evidence is an error only once the policy reads it: a schedule may no longer need it.
         needed = {name: pair for name, pair in (evidence or {}).items() if name in self.policy.needs_evidence}
         check_features(FeaturePair(image_features, text_features), candidates, needed, bank)
         image_ids, text_ids = (
@@ -143,13 +143,13 @@ class SACLContrastiveLoss(nn.Module):
                 for side, features in enumerate((image_features, text_features))
             )
             if candidates is not None:
-                seen_images, seen_texts = (
+                own_images, own_texts = (
                     replace(side, features=_unit_rows(features.detach()))
                     for side, features in zip((images, texts), candidates, strict=True)
                 )
             else:
-                seen_images, seen_texts = images, texts
-            all_images, all_texts = [_gathered(seen_images, group)], [_gathered(seen_texts, group)]
+                own_images, own_texts = images, texts
+            all_images, all_texts = [_gathered(own_images, group)], [_gathered(own_texts, group)]
             if bank is not None:
                 for side, sides in enumerate((all_images, all_texts)):
                     sides.append(_queued(bank, side, needed, images.features))
@@ -163,7 +163,7 @@ class SACLContrastiveLoss(nn.Module):
             return (loss, diagnose(contrast)) if return_diagnostics else loss
 
     def _own_temperature(self) -> Tensor:
-        """tau, after its logarithm was put within its bounds."""
+        """tau, with its logarithm clamped to the bounds."""
         if self.log_temperature.requires_grad:
             with torch.no_grad():
                 # Clamping the value instead of the parameter would leave a tau beyond its bound without a gradient for ever.
@@ -178,7 +178,7 @@ class SACLContrastiveLoss(nn.Module):
         if self._has_warned or len(candidates) > 1:
             return
         alone = len(ids_M) == 1
-        if not alone and ids_M.device.type == 'cpu':  # elsewhere the host would wait for it
+        if not alone and ids_M.device.type == 'cpu':  # a GPU would have to be waited for
             alone = bool((ids_M == ids_M[0]).all())
         if alone:
             self._has_warned = True
@@ -189,12 +189,12 @@ class SACLContrastiveLoss(nn.Module):
 
 
 def _unit_rows(features: Tensor) -> Tensor:
-    """In float32 at least: 8 bits of mantissa do not tell similarities apart."""
+    """L2-normalised, in float32 at least: the 8 bits of bfloat16's mantissa are too few to tell similarities apart."""
     return F.normalize(features if features.dtype == torch.float64 else features.float(), dim=-1)
 
 
 def _gathered(side: Side, group: ProcessGroup | None) -> Side:
-    """That of all processes; only features have a gradient."""
+    """The side of all processes; only features have a gradient."""
     if world_size(group) == 1:
         return side
     return Side(
@@ -206,6 +206,7 @@ def _gathered(side: Side, group: ProcessGroup | None) -> Side:
 
 
 def _queued(bank: NegativeBank, side: int, needed: Mapping[str, FeaturePair], like: Tensor) -> Side:
+    """The bank's images (`side` 0) or texts (1)."""
     features = bank.features[side].detach().to(like.dtype)
     lengths = torch.linalg.vector_norm(features, dim=1).clamp_(min=1e-12)  # as in F.normalize
     return Side(features, bank.image_ids, bank.text_ids, {name: bank.evidence[name][side] for name in needed}, lengths)

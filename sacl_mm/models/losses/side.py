@@ -18,17 +18,17 @@ class Side:
     text_ids: Tensor | None
     evidence: dict[str, Tensor]
     lengths: Tensor | None = None
-    """(N,), of the features: a bank may be large, so its similarities are normalised, not its rows."""
+    """(N,), norms of the features: a bank may be large, so its similarities are normalised instead of its rows."""
     sums: AnchorSums | None = None
-    """Those that are anchors have them."""
+    """Set for anchors."""
     gradient: Tensor | None = None
-    """(N, D), of the loss with respect to the features, for those that need one."""
+    """(N, D), of the loss with respect to the features, if they need one."""
 
     def __len__(self) -> int:
         return len(self.features)
 
     def rows(self, part: slice) -> 'Side':
-        """A part of it, whose sums and gradient belong to the whole."""
+        """A slice, which shares sums and gradient with the whole."""
         return Side(
             features=self.features[part],
             image_ids=self.image_ids[part],
@@ -40,13 +40,14 @@ class Side:
         )
 
     def add_gradient(self, of_logit_RC: Tensor, others: 'Side') -> None:
+        """What a block's gradient with respect to the logits adds to that of these rows' features."""
         if self.gradient is not None:
             scaled_RC = of_logit_RC if others.lengths is None else of_logit_RC / others.lengths
             self.gradient.addmm_(scaled_RC, others.features)
 
 
 def count_positives(anchors: Side, candidates: list[Side]) -> tuple[Tensor, Tensor]:
-    """How many positives and negatives each anchor has, (A,) each, without a look at the pairs."""
+    """How many positives and negatives each anchor has, (A,) each, without comparing all pairs."""
     ids_M = torch.cat([side.image_ids for side in candidates]).sort().values
     first_A, end_A = (torch.searchsorted(ids_M, anchors.image_ids, right=right) for right in (False, True))
     positives_A = (end_A - first_A).to(anchors.features.dtype)

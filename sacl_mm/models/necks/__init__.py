@@ -1,4 +1,4 @@
-"""Necks between an image backbone and the rest."""
+"""Necks between an image backbone and the rest of a model."""
 
 from sacl_mm.models.necks.first_token_neck import FirstTokenNeck
 from sacl_mm.models.necks.image_token_neck import ImageTokenNeck

@@ -1,4 +1,4 @@
-"""From tokens to what mmpretrain's heads take. Shapes: B images, N positions, E width."""
+"""The first token alone, as mmpretrain's heads take it. Shapes: B images, N positions, E width."""
 
 from torch import Tensor, nn
 

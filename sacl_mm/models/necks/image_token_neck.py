@@ -1,4 +1,4 @@
-"""From whatever a backbone yields to one sequence of image tokens.
+"""From the output of any backbone to one sequence of image tokens.
 
 Shapes: B images, C channels of the backbone, H x W grid, N = H * W, E output width.
 """
@@ -16,14 +16,14 @@ class ImageTokenNeck(BaseModule):
     """Tokens (B, 1 + N, E), the first of which stands for the whole image.
 
     * A ViT's output (B, 1 + N, C) (mmpretrain: `out_type='raw'`) is kept as it is, or projected to `out_channels`.
-    * A CNN's grid (B, C, H, W) is projected to `out_channels` and becomes N tokens after a mean token; the grid's tokens
-      get fixed sine-cosine positions, which a convolution does not tell. Of several stages the last is taken.
+    * A CNN's grid (B, C, H, W) is projected to `out_channels` and becomes N tokens after a mean token; the grid's tokens get
+      fixed sine-cosine positions, which convolutions lack. Of several stages the last is taken.
 
     Args:
         in_channels: C.
         out_channels: E; None keeps tokens as they are (then E = C).
-        num_layers: transformer layers over the projected tokens, which let the first token gather from a CNN's grid with
-            regard to place.
+        num_layers: transformer layers over the projected tokens, so that the first token attends to a CNN's grid and its
+            positions.
         num_heads: of these layers.
     """
 

@@ -1,4 +1,4 @@
-"""Fewer image tokens for the fusion encoder, from any image encoder."""
+"""Fewer image tokens for the fusion encoder, with any vision backbone."""
 
 from torch import Tensor
 
@@ -10,15 +10,15 @@ from sacl_mm.registry import MODELS
 
 @MODELS.register_module()
 class TokenReductionNeck(ImageTokenNeck):
-    """An `ImageTokenNeck`, with the same weights, that keeps the tokens which resemble its first one the most, and fuses the
-    rest into one.
+    """An `ImageTokenNeck`, with the same weights, that keeps the tokens most similar to the first one and fuses the rest into
+    one.
 
-    Features of an image stay independent of texts. What it saves is in the fusion encoder: keys and values.
+    An image's features stay independent of texts. It saves keys and values in the fusion encoder.
 
     Args:
         in_channels, out_channels, num_layers, num_heads: as in `ImageTokenNeck`.
         keep_rate: share of the tokens after the first that stay.
-        fuse: whether the others become a token; without, they are gone.
+        fuse: whether the other tokens are fused into one (True) or dropped.
     """
 
     def __init__(

@@ -23,8 +23,8 @@ class BertTextEncoder(BaseModule):
         dropout: on hidden states and attention, in training.
         checkpoint: a folder or a hub name to initialise from (its layers beyond `num_layers` are left out); None starts
             from random weights. Read when weights are initialised, so that building a model for testing needs no file.
-        length_buckets: into how many groups of like lengths a batch is split, each padded to its own longest text. More than
-            1 pays on CPUs, where time is in proportion to the number of tokens.
+        length_buckets: number of groups of similar lengths that a batch is split into, each padded to its own longest text.
+            More than 1 pays on CPUs, where time is proportional to the number of tokens.
     """
 
     is_init: bool  # MMEngine's

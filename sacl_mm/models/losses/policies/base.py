@@ -6,11 +6,12 @@ from sacl_mm.models.losses.pairs import ContrastivePairs, PairTreatment
 
 
 class NegativePolicy(nn.Module):
-    """Decides from similarities, evidence and ids how strongly each negative is pushed away, and what is aimed at instead."""
+    """Decides from similarities, evidence and ids how strongly each negative is pushed away; it may change the targets,
+    too."""
 
     @property
     def needs_evidence(self) -> tuple[str, ...]:
-        """Names of the evidence that it reads from `pairs.evidence_AM` at some time of the training."""
+        """Names of the evidence that it reads from `pairs.evidence_AM`, at any time of the training."""
         return ()
 
     @property
@@ -19,14 +20,14 @@ class NegativePolicy(nn.Module):
         return False
 
     def row_scores(self, pairs: ContrastivePairs) -> Tensor:
-        """What `pairs.normalised` is to be about, (A, M): log-weights that are not normalised."""
+        """The log-weights (A, M), not yet normalised, that `pairs.normalised` is given."""
         raise NotImplementedError
 
     def forward(self, pairs: ContrastivePairs) -> PairTreatment:
-        """What is to be done with a block of pairs, (A, M).
+        """The treatment of a block of pairs, (A, M).
 
-        Called for each block and direction, in training more than once: the same pairs must get the same treatment. The
-        tensors of `pairs` must not be written to.
+        Called for each block and direction, in training more than once: the same pairs must get the same treatment. Don't
+        write to the tensors of `pairs`.
         """
         raise NotImplementedError
 

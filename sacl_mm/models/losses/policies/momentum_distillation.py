@@ -11,9 +11,9 @@ class MomentumDistillation(DerivedPolicy):
     The momentum teacher's unit features are the evidence 'teacher'.
 
     Args:
-        base_policy: the policy that weighs the negatives meanwhile; InfoNCE in ALBEF.
-        weight: b once the ramp is over.
-        ramp: share of the training over which b rises linearly from 0; ALBEF takes the first of its 30 epochs.
+        base_policy: the policy that weighs the negatives; InfoNCE in ALBEF.
+        weight: b after the ramp.
+        ramp: fraction of the training over which b rises linearly from 0; in ALBEF the first of 30 epochs.
     """
 
     def __init__(self, base_policy: NegativePolicy, weight: float = 0.4, ramp: float = 1 / 30) -> None:

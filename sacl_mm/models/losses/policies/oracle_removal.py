@@ -13,8 +13,8 @@ class OracleRemoval(NegativePolicy):
     """Negatives that are known to match get weight 0, the others 1. Possible where the truth is known, as in ShapeWorld.
 
     Args:
-        relevance: maps (image ids, text ids), 1-D integer arrays on the CPU, to a boolean (images, texts) array: does the
-            text hold for the image?
+        relevance: maps (image ids, text ids), 1-D integer arrays on the CPU, to a boolean (images, texts) array: is the text
+            true of the image?
     """
 
     def __init__(self, relevance: Callable) -> None:
@@ -33,6 +33,6 @@ class OracleRemoval(NegativePolicy):
     def _matches(self, image_ids: torch.Tensor | None, text_ids: torch.Tensor | None) -> torch.Tensor:
         if image_ids is None or text_ids is None:
             raise ValueError('OracleRemoval needs image_ids and text_ids, of the batch and of the bank')
-        # Empty slots of a bank have id -1; any pair will do for them, as they are no negatives.
+        # Empty slots of a bank have id -1; they are not negatives, so any answer will do.
         matches = self.relevance(image_ids.clamp(min=0).cpu().numpy(), text_ids.clamp(min=0).cpu().numpy())
         return torch.as_tensor(matches, dtype=torch.bool, device=image_ids.device)

@@ -1,4 +1,4 @@
-"""Similarities that follow evidence, beside contrast."""
+"""A regression of similarities on evidence, added to the contrastive loss."""
 
 import torch
 from torch import nn
@@ -9,11 +9,11 @@ from sacl_mm.models.losses.policies.base import DerivedPolicy, NegativePolicy
 
 
 class SimilarityRegression(DerivedPolicy):
-    """Adds weight * mean_ij (cos_ij - a R_ij - b)^2 to another policy's loss, R being evidence; a and b are learned, from 1
-    and 0.
+    """Adds weight * mean_ij (cos_ij - a R_ij - b)^2 to another policy's loss. R is evidence; a and b are learned, starting at
+    1 and 0.
 
     Args:
-        evidence: its name.
+        evidence: the name of R.
         base_policy: the policy of the contrastive loss.
         weight: of the regression.
     """

@@ -10,7 +10,7 @@ from sacl_mm.functional.settings import check_number, first_and_last
 from sacl_mm.models.losses.pairs import ContrastivePairs, PairTreatment
 from sacl_mm.models.losses.policies.base import NegativePolicy
 
-# exp(60) is finite in float32, also times delta; a negative that far below is weighted 0 or 1 all the same.
+# exp(60) is finite in float32, also times delta; larger exponents would not change the weights.
 _LARGEST_EXPONENT = 60.0
 
 
@@ -27,8 +27,8 @@ class SimilarityRegulation(NegativePolicy):
         similarity_temperature: tau_s. The paper prints no temperature (tau_s = 1), under which no weight can fall below
             e^-2 and almost nothing is regulated; docs/design.md says what the default rests on.
         delta: scale of the softmax norm; with the mean norm it has no effect and must stay 1.
-        alpha: share of the frozen reference model's similarity, or (first, last) for a linear course over the training:
-            (1, 0) trusts the reference first and the model itself in the end ("progressively refined").
+        alpha: share of the frozen reference model's similarity, or (first, last) for a linear schedule over the training: (1,
+            0) trusts the reference model at first and the model itself in the end ("progressively refined").
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class SimilarityRegulation(NegativePolicy):
         return PairTreatment(dissimilarity_AM, normalise=True)
 
     def _negated_log_similarity(self, pairs: ContrastivePairs) -> Tensor:
-        """-log s in a tensor of its own, added up in log space so that a small tau_s cannot overflow."""
+        """-log s, a new tensor, computed in log space so that a small tau_s cannot overflow."""
         alpha = self.alpha(pairs.progress)
         if alpha == 0:
             return pairs.similarity_AM * (-1 / self.similarity_temperature)
