@@ -50,7 +50,7 @@ def with_reason(build: Callable) -> Callable:
         try:
             return build(cfg, *args, registry=registry, **options)
         except Exception as error:
-            if not hasattr(error, 'build_mistake'):  # else the error of a part, whose own registry has judged it
+            if 'build_mistake' not in vars(error):  # else the error of a part, whose own registry has judged it
                 default = options.get('default_args', args[0] if args else None)
                 _judge(error, cfg, default or {}, registry)
             raise
@@ -64,19 +64,18 @@ def building_from_configuration() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not hasattr(error, 'build_mistake'):
+        if 'build_mistake' not in vars(error):
             refused = _is_raised(error) or _is_of_library(_places(error)[-1])
-            error.build_mistake = f'the configuration: {_words(error)}' if refused else None
+            vars(error)['build_mistake'] = f'the configuration: {_words(error)}' if refused else None
         raise
 
 
 def build_mistake(error: Exception) -> str | None:
     """What is wrong with the configuration, if that is why a part could not be built; None for any other error."""
-    return getattr(error, 'build_mistake', None) or (
-        f'the configuration has {error.untyped_part} where a dict with a type is needed'
-        if hasattr(error, 'untyped_part')
-        else None
-    )
+    about = vars(error)
+    if about.get('build_mistake') is None and 'untyped_part' in about:
+        return f'the configuration has {about["untyped_part"]} where a dict with a type is needed'
+    return about.get('build_mistake')
 
 
 def unknown_type(name: str, registry: Registry) -> str:
@@ -94,22 +93,22 @@ def _judge(error: Exception, cfg: Any, default: Mapping, registry: Registry) -> 
     scope, built = arguments.pop('_scope_', None), arguments.pop('type', None)
     if not isinstance(built, str) and not callable(built):
         shown = {key: value for key, value in cfg.items() if key != '_scope_'} if isinstance(cfg, Mapping) else cfg
-        error.untyped_part = repr(shown)  # the type that it is a part of is named further out
+        vars(error)['untyped_part'] = repr(shown)  # the type that it is a part of is named further out
         return
     if isinstance(built, str):
         with registry.switch_scope_and_registry(scope) as searched:
             name, built = built, searched.get(built)
             if built is None:
-                error.build_mistake = unknown_type(name, searched)
+                vars(error)['build_mistake'] = unknown_type(name, searched)
                 return
-    error.build_mistake = _mistake(error, built, arguments)
+    vars(error)['build_mistake'] = _mistake(error, built, arguments)
 
 
 def _mistake(error: Exception, built: Callable, arguments: dict[str, Any]) -> str | None:
     name = getattr(built, '__name__', str(built))
     start, known = f"the configuration's type '{name}'", _parameters(built)
-    if hasattr(error, 'untyped_part'):
-        return f'{start} has {error.untyped_part} where a dict with a type is needed'
+    if 'untyped_part' in vars(error):
+        return f'{start} has {vars(error)["untyped_part"]} where a dict with a type is needed'
     unexpected = _UNEXPECTED.search(str(error)) if isinstance(error, TypeError) else None
     if unexpected and unexpected[1] in arguments:
         hint = did_you_mean(unexpected[1], known)
@@ -137,13 +136,14 @@ def _places(error: Exception) -> list[traceback.FrameSummary]:
 
 
 def _is_of_library(place: traceback.FrameSummary) -> bool:
-    folders = [os.path.dirname(sys.modules[name].__file__) for name in _LIBRARIES if name in sys.modules]
+    files = [sys.modules[name].__file__ for name in _LIBRARIES if name in sys.modules]
+    folders = [os.path.dirname(file) for file in files if file is not None]
     return place.filename.startswith(tuple(folder + os.sep for folder in folders))
 
 
 def _is_raised(error: Exception) -> bool:
     """By a `raise` or `assert`, not by an operation that failed."""
-    return _places(error)[-1].line.startswith(('raise ', 'assert '))
+    return (_places(error)[-1].line or '').startswith(('raise ', 'assert '))
 
 
 def _words(error: Exception) -> str:
@@ -156,7 +156,7 @@ def _words(error: Exception) -> str:
 
 def _functions(built: Callable) -> list[Callable]:
     """The function, or the constructors of the class and its bases."""
-    return [cls.__init__ for cls in built.__mro__] if inspect.isclass(built) else [built]
+    return [cls.__init__ for cls in built.__mro__] if inspect.isclass(built) else [built]  # type: ignore[misc]
 
 
 def _parameters(built: Callable) -> set[str]:

@@ -6,6 +6,7 @@ be written with) are shown as escapes.
 
 import difflib
 import re
+from collections.abc import Iterable
 
 # C0 and C1 controls, what turns the direction of writing round, line and paragraph separators, surrogates.
 _UNPRINTABLE = re.compile('[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]')
@@ -16,7 +17,7 @@ def printable(text: object) -> str:
     return _UNPRINTABLE.sub(lambda match: repr(match[0])[1:-1], str(text))
 
 
-def did_you_mean(name: object, known: object, cutoff: float = 0.6) -> str:
+def did_you_mean(name: object, known: Iterable[object], cutoff: float = 0.6) -> str:
     """A hint at the name that was probably meant, or ''."""
     close = difflib.get_close_matches(str(name), list(map(str, known)), n=1, cutoff=cutoff)
     return f"; did you mean '{close[0]}'?" if close else ''

@@ -95,9 +95,9 @@ def describe(dataset: dict) -> dict:
         len(paths),
         sum(os.path.isfile(path) for path in paths),
     )
-    words = [*(os.path.basename(path) for path in paths_of(first)), texts[0], *first.get('answers', [])]
+    words = [*(os.path.basename(path) for path in paths_of(first)), texts[0], *first.get('gt_answer', [])]
     # Questions that people answered differently count for each answer.
-    answers = Counter(answer for item in items for answer in set(item.get('answers', [])))
+    answers = Counter(answer for item in items for answer in set(item.get('gt_answer', [])))
     about = dict(type=dataset['type'], first=printable(' | '.join(words)), answers=answers, notes=notes)
     return about | dict(zip(COUNTS, counts, strict=True))
 

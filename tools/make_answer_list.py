@@ -42,11 +42,11 @@ def count_answers(dataset) -> Counter:
     counts: Counter = Counter()
     for index in range(len(dataset)):
         question = dataset.get_data_info(index)
-        if 'answer_weights' not in question:
+        if 'gt_answer_weight' not in question:
             raise UserError(f'{type(dataset).__name__} holds no answers: is it a training set of questions?')
-        weights = question['answer_weights']
+        weights = question['gt_answer_weight']
         if sum(weights) > VISUAL_GENOME_WEIGHT:
-            counts[question['answers'][weights.index(max(weights))]] += 1
+            counts[question['gt_answer'][weights.index(max(weights))]] += 1
     return counts
 
 

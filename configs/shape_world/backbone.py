@@ -15,7 +15,7 @@ model = dict(
     backbone={{_base_.model.towers.vision_backbone}},
     head=dict(type='CellAttributeHead', in_channels=128, num_values=[6, 8, 2, 4]),
 )
-pack = dict(type='mmpretrain.PackInputs', algorithm_keys=['cell_labels'])
+pack = dict(type='mmpretrain.PackInputs', algorithm_keys=['gt_cell_labels'])
 train_dataloader = dict(
     batch_size=64,
     num_workers=0,

@@ -3,6 +3,7 @@
 from typing import Any
 
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 from torch import nn
 
 from sacl_mm.cpu.kernels import CPUKernels
@@ -16,7 +17,7 @@ class CPUKernelsHook(Hook):
     `default_hooks=dict(cpu=None)` switches it off.
     """
 
-    def before_run(self, runner) -> None:
+    def before_run(self, runner: Runner) -> None:
         model = getattr(runner.model, 'module', runner.model)  # of a distributed wrapper
         if next(model.parameters()).device.type == 'cpu':
             use_cpu_kernels(model)

@@ -58,6 +58,7 @@ class ImageTextDataset(BaseDataset):
     reading_report: ReadingReport | None = None  # set by datasets that read files
     ann_file: Any  # a file, or several
     data_prefix: Any
+    pipeline: Compose
 
     def full_init(self) -> None:
         """Load the annotations and check that the images are there."""

@@ -16,7 +16,7 @@ from sacl_mm.user_error import BrokenSampleError, printable
 class NLVR2Pairs(ImageTextDataset):
     """NLVR2, from its JSON lines (train.json, dev.json, test1.json), ALBEF's lists or one's own (see `read_pairs`).
 
-    An item is a statement about two images: `img_path` [left, right], `text` (a list of one), `label` (1 true, 0 false,
+    An item is a statement about two images: `img_path` [left, right], `text` (a list of one), `gt_label` (1 true, 0 false,
     -1 not given), `identifier`, `image_id` (of the pair) and `text_ids` (a list of one).
 
     `data_prefix=dict(img_path=...)` is, for the JSON lines, the folder of the split: `images/train` (with or without
@@ -54,7 +54,7 @@ class NLVR2Pairs(ImageTextDataset):
         return dict(
             img_path=paths,
             text=[pair['sentence']],
-            label=pair['label'],
+            gt_label=pair['label'],
             identifier=pair['identifier'],
             image_id=stable_id(key),
             text_ids=[stable_id(f'{key}#{pair["identifier"]}')],

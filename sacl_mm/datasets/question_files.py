@@ -34,17 +34,17 @@ _BYTES_TO_JUDGE_BY = 1 << 16
 class Question(TypedDict, total=False):
     """A question about an image.
 
-    `question_id` and `question_type` are absent where the file has none. `answers` are the distinct ones to train on, each
-    with its weight; `human_answers` are what the annotators said, one per annotator. All three are [] without answers.
+    `question_id` and `question_type` are absent where the file has none. `gt_answer` are the distinct ones to train on, each
+    with its weight; `gt_human_answers` are what the annotators said, one per annotator. All three are [] without answers.
     """
 
     image: str
     question: str
     question_id: int
     question_type: str
-    answers: list[str]
-    answer_weights: list[float]
-    human_answers: list[str]
+    gt_answer: list[str]
+    gt_answer_weight: list[float]
+    gt_human_answers: list[str]
 
 
 def read_vqa_v2(path: str, answer_file: str | None = None) -> list[Question]:
@@ -197,7 +197,7 @@ def read_questions(
         for key in ('question', 'question_type'):
             if key in question:
                 fields[key] = whole_text(fields[key], report, where)
-        for key in ('answers', 'human_answers'):
+        for key in ('gt_answer', 'gt_human_answers'):
             fields[key] = [whole_text(answer, report, where) for answer in fields[key]]
         asked = question['image'], question['question']
         if asked in seen:
@@ -244,4 +244,4 @@ def _answered(answers: Sequence[str], weight: float = 1.0) -> Question:
     counts = Counter(answers)
     counts.pop('', None)
     weights = [weight * count / len(answers) for count in counts.values()]
-    return Question(answers=list(counts), answer_weights=weights, human_answers=list(answers))
+    return Question(gt_answer=list(counts), gt_answer_weight=weights, gt_human_answers=list(answers))

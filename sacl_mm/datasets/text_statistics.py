@@ -17,7 +17,7 @@ class TextStatistics:
     """Of a sample of a dataset's texts, as one `TokenizeText` of its pipeline gets them.
 
     Args:
-        field: where the texts stand in a sample, 'text' or 'answers'.
+        field: where the texts stand in a sample, 'text' or 'gt_answer'.
         max_length: of the `TokenizeText`: the longest text that the model can get, in tokens.
         texts: how many were looked at.
         tokens: of all of them, without [CLS] and [SEP], before they are cut.

@@ -21,7 +21,7 @@ class VisualQuestions(ImageTextDataset):
     """Questions from VQAv2, Visual Genome, ALBEF or DAQUAR files (see `question_files.READERS`).
 
     An item is a question: `img_path`, `text` (a list of one), `image_id`, `text_ids` (a list of one), `question_id` and,
-    as in `question_files.Question`, `answers`, `answer_weights`, `human_answers` and, where given, `question_type`.
+    as in `question_files.Question`, `gt_answer`, `gt_answer_weight`, `gt_human_answers` and, where given, `question_type`.
     `text_ids` is unique also where files of different origin are joined, `question_id` is the file's own; where it has
     none, a 53-bit hash of the image's name and the question's number.
 
@@ -133,7 +133,7 @@ class VisualQuestions(ImageTextDataset):
             f'{name}: expected a list of answers (strings), at least one',
         )
         known = set(answers)
-        answered = [item['answers'] for item in items if item['answers']]
+        answered = [item['gt_answer'] for item in items if item['gt_answer']]
         if not answered:
             return
         count = sum(not known.isdisjoint(one) for one in answered)
@@ -163,13 +163,13 @@ def _check_ids_differ(items: list[dict], where: str) -> None:
 
 
 def _with_answers(items: list[dict], where: str, report: ReadingReport) -> list[dict]:
-    kept = [item for item in items if item['answers']]
+    kept = [item for item in items if item['gt_answer']]
     check(
         bool(kept),
         f'{where}: none of the {len(items)} questions has an answer to train on; VQAv2 keeps them in another file, '
         'answer_file, and a split without answers needs test_mode=True',
     )
     for item in items:
-        if not item['answers']:
+        if not item['gt_answer']:
             report.skip('questions without an answer', f'question_id {item["question_id"]}')
     return kept

@@ -24,7 +24,7 @@ class CaptionConsensus(GroundTruthMetric):
     worthiest ones', the normalised cumulative semantic score of Biten et al. (WACV 2022, arXiv 2110.02623), in percent, and
     `NCS@mean` the mean of them all. `TR/chance` and `IR/chance` are what a random order gets at the largest k.
 
-    Each predicted sample is an image with `text` (k captions), `image_feature` (E,) and `text_features` (k, E);
+    Each predicted sample is an image with `text` (k captions), `pred_image_feature` (E,) and `pred_text_features` (k, E);
     one that a sampler repeats is counted once.
 
     Args:

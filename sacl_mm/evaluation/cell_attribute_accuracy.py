@@ -15,7 +15,7 @@ from sacl_mm.user_error import EvaluationError
 class CellAttributeAccuracy(GroundTruthMetric):
     """Share of the labelled cells with the right value, in percent, for each attribute: `cells/shape` and so on.
 
-    Each predicted sample has `pred_label` and `cell_labels` (cells, attributes) with -1 where there is no label.
+    Each predicted sample has `pred_cell_labels` and `gt_cell_labels` (cells, attributes) with -1 where there is no label.
 
     Args:
         attributes: their names, in the labels' order.
@@ -36,10 +36,10 @@ class CellAttributeAccuracy(GroundTruthMetric):
         self.attributes = list(attributes)
 
     def ground_truth(self, sample: dict) -> dict:
-        labels = torch.as_tensor(self.annotated(sample, 'cell_labels')).cpu()
+        labels = torch.as_tensor(self.annotated(sample, 'gt_cell_labels')).cpu()
         if labels.ndim != 2 or labels.shape[1] != len(self.attributes):
             raise EvaluationError(
-                f'CellAttributeAccuracy has {len(self.attributes)} attributes, so that cell_labels must be (cells, '
+                f'CellAttributeAccuracy has {len(self.attributes)} attributes, so that gt_cell_labels must be (cells, '
                 f'{len(self.attributes)}), got {tuple(labels.shape)}'
             )
         return dict(labels=labels.numpy())
@@ -47,11 +47,11 @@ class CellAttributeAccuracy(GroundTruthMetric):
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
             labels = self.ground_truth(sample)['labels']
-            given = torch.as_tensor(self.predicted(sample, 'pred_label')).cpu()
-            check_finite(given, 'pred_label of cells')
+            given = torch.as_tensor(self.predicted(sample, 'pred_cell_labels')).cpu()
+            check_finite(given, 'pred_cell_labels of cells')
             predicted = given.numpy()
             if predicted.shape != labels.shape:
-                raise EvaluationError(f'pred_label is {predicted.shape}, cell_labels {labels.shape}')
+                raise EvaluationError(f'pred_cell_labels is {predicted.shape}, gt_cell_labels {labels.shape}')
             right = np.where(labels >= 0, predicted == labels, np.nan)
             self.results.append(right[~np.isnan(right).all(axis=1)])
 

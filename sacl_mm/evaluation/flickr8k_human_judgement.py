@@ -45,9 +45,9 @@ class Flickr8kHumanJudgement(GroundTruthMetric):
       chance.
 
     A value that is not defined, as without confirmed pairs, is NaN. Each predicted sample is an image with `img_path`,
-    `image_feature` (E,), `text_features` (k, E), row k that of caption `#k`, and `text` (list of str; without it captions
-    belong to an image by name only). Pairs of images or captions that are not in the set are left out, and counted in
-    the log.
+    `pred_image_feature` (E,), `pred_text_features` (k, E), row k that of caption `#k`, and `text` (list of str; without it
+    captions belong to an image by name only). Pairs of images or captions that are not in the set are left out, and counted
+    in the log.
 
     Args:
         expert_file: ExpertAnnotations.txt.

@@ -61,11 +61,11 @@ class GroundTruthMetric(BaseMetric):
         """
         image_E, text_kE = (
             torch.as_tensor(self.predicted(sample, key)).detach().float().cpu()
-            for key in ('image_feature', 'text_features')
+            for key in ('pred_image_feature', 'pred_text_features')
         )
         if image_E.ndim != 1 or text_kE.ndim != 2 or text_kE.shape[1] != len(image_E):
             raise EvaluationError(
-                f'image {name} needs an image_feature (E,) and text_features (k, E), got {tuple(image_E.shape)} and '
+                f'image {name} needs a pred_image_feature (E,) and pred_text_features (k, E), got {tuple(image_E.shape)} and '
                 f'{tuple(text_kE.shape)}'
             )
         if texts is not None and len(text_kE) != texts:

@@ -25,7 +25,8 @@ class NLVR2Accuracy(GroundTruthMetric):
       pair only. Source: Suhr et al., ACL 2019, and nlvr2/eval/metrics.py of https://github.com/lil-lab/nlvr.
       Where identifiers have another form, examples are of one sentence if their `text` is the same; left out without text.
 
-    Each predicted sample has `pred_label` and `label` (0 or 1) and `identifier` (str, unique), maybe `text` and `pred_scores`.
+    Each predicted sample has `pred_label` and `gt_label` (0 or 1) and `identifier` (str, unique), maybe `text` and
+    `pred_score`.
 
     Args:
         prediction_file: where to write the lines `identifier,True` or `identifier,False` that the official scripts read
@@ -34,7 +35,7 @@ class NLVR2Accuracy(GroundTruthMetric):
 
     Raises:
         EvaluationError: an identifier comes twice, or cannot be written to `prediction_file`, or a sample has no label.
-        NonFiniteError: `pred_scores` with NaN or infinity.
+        NonFiniteError: `pred_score` with NaN or infinity.
     """
 
     default_prefix = 'nlvr2'
@@ -46,7 +47,7 @@ class NLVR2Accuracy(GroundTruthMetric):
         self.prediction_file = prediction_file
 
     def ground_truth(self, sample: dict) -> dict:
-        identifier, label = str(self.annotated(sample, 'identifier')), sample.get('label')
+        identifier, label = str(self.annotated(sample, 'identifier')), sample.get('gt_label')
         label = -1 if label is None else int(label)
         if label not in (0, 1):
             raise EvaluationError(f'{identifier} has no label (0 or 1); accuracy needs a split with labels')
@@ -65,7 +66,7 @@ class NLVR2Accuracy(GroundTruthMetric):
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
             truth = self.ground_truth(sample)
-            check_finite(torch.as_tensor(sample.get('pred_scores', ())), f'pred_scores of {truth["identifier"]}')
+            check_finite(torch.as_tensor(sample.get('pred_score', ())), f'pred_score of {truth["identifier"]}')
             predicted, sentence = (
                 int(self.predicted(sample, 'pred_label')),
                 _sentence(truth['identifier'], sample.get('text')),

@@ -24,8 +24,8 @@ class RetrievalMetric(GroundTruthMetric):
     proposes are put in the order of the matching scores, and all others follow. It runs in MMEngine's own validation and test
     loops as well, on any number of processes (a sample that a sampler repeats is counted once).
 
-    Each predicted sample has `image_id`, `text_ids`, `image_feature` (E,), `text_features` (k, E), after re-ranking also
-    `reranking`. Reported in percent:
+    Each predicted sample has `image_id`, `text_ids`, `pred_image_feature` (E,), `pred_text_features` (k, E), after re-ranking
+    also `pred_reranking`. Reported in percent:
     `TR/R@k`, `IR/R@k` and `R@mean`, the mean of them all. With `relevance`, also `TR/...` and `IR/...` of
     `sacl_mm.functional.ranking.graded_measures` and `mAP`, the mean of both directions.
 
@@ -78,7 +78,7 @@ class RetrievalMetric(GroundTruthMetric):
                     truth,
                     image=image,
                     texts=texts,
-                    reranking=sample.get('reranking'),
+                    reranking=sample.get('pred_reranking'),
                     input_size=sample.get('input_size'),
                 )
             )

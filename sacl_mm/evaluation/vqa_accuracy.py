@@ -23,7 +23,7 @@ _MEASURES = {
 class VQAAccuracy(GroundTruthMetric):
     """Mean accuracy in percent: `vqa/accuracy`, and `vqa/accuracy/<question_type>` where questions have a type.
 
-    Each predicted sample has `pred_answer` (str), `question_id` (int), and, as far as known, `human_answers` (list of
+    Each predicted sample has `pred_answer` (str), `question_id` (int), and, as far as known, `gt_human_answers` (list of
     str, one per annotator) and `question_type` (str). Questions without human answers don't count. mmpretrain's `VQAAcc`
     differs: it leaves no annotator out (1 match in 10 is 33.3 there, 30 here) and normalises always.
 
@@ -57,7 +57,7 @@ class VQAAccuracy(GroundTruthMetric):
     def ground_truth(self, sample: dict) -> dict:
         return dict(
             question_id=int(self.annotated(sample, 'question_id')),
-            human_answers=list(sample.get('human_answers') or []),
+            gt_human_answers=list(sample.get('gt_human_answers') or []),
         )
 
     def check_set(self, truths: Sequence[dict]) -> None:
@@ -65,9 +65,9 @@ class VQAAccuracy(GroundTruthMetric):
         question, times = Counter(truth['question_id'] for truth in truths).most_common(1)[0]
         if times > 1:
             raise EvaluationError(f'question_id {question} comes {times} times; ids must be unique in a dataset')
-        if self.server_file is None and not any(truth['human_answers'] for truth in truths):
+        if self.server_file is None and not any(truth['gt_human_answers'] for truth in truths):
             raise EvaluationError(
-                'no question has human_answers, so there is no accuracy: name them in the meta_keys of PackInputs, or, '
+                'no question has gt_human_answers, so there is no accuracy: name them in the meta_keys of PackInputs, or, '
                 'for a test split, give server_file= to write the predictions'
             )
 
@@ -84,7 +84,7 @@ class VQAAccuracy(GroundTruthMetric):
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         self.check_set(results)
-        answered = [result for result in results if result['human_answers']]
+        answered = [result for result in results if result['gt_human_answers']]
         if self.server_file is not None:
             rows = [{key: result[key] for key in ('question_id', 'answer')} for result in results]
             write_predictions(self.server_file, json.dumps(rows))
@@ -93,7 +93,7 @@ class VQAAccuracy(GroundTruthMetric):
 
         accuracies = defaultdict(list)
         for result in answered:
-            accuracy = 100 * self.accuracy_of(result['answer'], result['human_answers'])
+            accuracy = 100 * self.accuracy_of(result['answer'], result['gt_human_answers'])
             accuracies['accuracy'].append(accuracy)
             if result['question_type'] is not None:
                 accuracies[f'accuracy/{result["question_type"]}'].append(accuracy)

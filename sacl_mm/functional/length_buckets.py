@@ -30,12 +30,11 @@ def in_length_buckets(encode: Callable[[Tensor | slice, int], Tensor], mask_BL: 
     batch, longest = mask_BL.shape
     if buckets <= 1 or batch < 2 * buckets:
         return encode(slice(None), longest)
-    order_B = mask_BL.sum(dim=1).argsort(descending=True, stable=True)
-    outputs: list[Tensor] = []
-    for index in order_B.chunk(buckets):
-        # The first bucket keeps the mask's length, which may exceed all of these texts: it is other processes' longest.
-        length = int(mask_BL[index[0]].sum()) if outputs else longest
-        outputs.append(encode(index, length))
+    length_B, order_B = mask_BL.sum(dim=1).sort(descending=True, stable=True)
+    lengths = torch.stack([of_bucket[0] for of_bucket in length_B.chunk(buckets)]).tolist()
+    # The first bucket keeps the mask's length, which may exceed all of these texts: it is other processes' longest.
+    lengths[0] = longest
+    outputs = [encode(index, length) for index, length in zip(order_B.chunk(buckets), lengths, strict=True)]
     longest = outputs[0].shape[1]
     padded = [F.pad(output, (0, 0, 0, longest - output.shape[1])) for output in outputs]
     return torch.cat(padded)[order_B.argsort()]

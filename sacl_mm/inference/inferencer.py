@@ -254,7 +254,7 @@ class ImageTextInferencer:
         check_texts(statements, 'statements')
         check_same_length(left=left, right=right, statements=statements)
         pairs = [list(pair) for pair in zip(left, right, strict=True)]
-        probabilities = torch.stack([sample.pred_scores[1].cpu() for sample in self._predict(pairs, statements)])
+        probabilities = torch.stack([sample.pred_score[1].cpu() for sample in self._predict(pairs, statements)])
         check_finite(probabilities, 'probabilities of statements')
         return probabilities
 

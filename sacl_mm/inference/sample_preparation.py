@@ -52,7 +52,7 @@ class SamplePreparation:
         return pseudo_collate([self._sample(image, list(own)) for image, own in zip(images, texts, strict=True)])
 
     def _sample(self, image: ImageSource | list[ImageSource], texts: list[str]) -> dict:
-        nothing_known = dict(answers=[], answer_weights=[], label=-1)
+        nothing_known = dict(gt_answer=[], gt_answer_weight=[], gt_label=-1)
         return self.pipeline(
             dict(img_path=image, text=texts, image_id=0, text_ids=list(range(len(texts))), **nothing_known)
         )

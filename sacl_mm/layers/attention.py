@@ -22,11 +22,12 @@ class KeyValue(NamedTuple):
 
     def rows(self, index_B: Tensor) -> 'KeyValue':
         """The keys and values of the images in `index_B`, which may repeat."""
-        return KeyValue(*(None if x is None else pick(x, index_B) for x in self))
+        return KeyValue._make(None if x is None else pick(x, index_B) for x in self)
 
     def append(self, other: 'KeyValue') -> 'KeyValue':
         """The keys and values of both, this one's images first."""
-        return KeyValue(*(None if x is None else torch.cat([x, y]) for x, y in zip(self, other, strict=True)))
+        size = None if self.size is None or other.size is None else torch.cat([self.size, other.size])
+        return KeyValue(torch.cat([self.key, other.key]), torch.cat([self.value, other.value]), size)
 
     def mask(self, seen_PN: Tensor | None) -> Tensor | None:
         """Attention's mask (P, 1, 1, N): booleans, or with sizes numbers to add to the scores. A token of size s counts as s

@@ -3,7 +3,8 @@
 import os
 from typing import Any
 
-from transformers import BertConfig, BertModel
+from transformers import BertConfig
+from transformers.models.bert.modeling_bert import BertModel
 
 from sacl_mm.checkpoints import CheckpointError, check_finite_weights, read_state_dict
 

@@ -89,7 +89,8 @@ def _merge_pairs(sums_BNC: Tensor, going: int) -> Tensor:
         order_BS = loss_BS.argsort(dim=1, stable=True)
         going_BG, staying_BS = order_BS[:, :going], order_BS[:, going:].sort(dim=1).values
         # The matching as a matrix: the order of a scattered sum varies on GPUs.
-        to_BGR = F.one_hot(receiver_BS.gather(1, going_BG), receivers_BRC.shape[1]).to(sums_BNC.dtype)
+        number_R = torch.arange(receivers_BRC.shape[1], device=going_BG.device)
+        to_BGR = (receiver_BS.gather(1, going_BG)[..., None] == number_R).to(sums_BNC.dtype)
     merged_BRC = receivers_BRC + to_BGR.mT @ _rows(senders_BSC, going_BG)
     return torch.cat([sums_BNC[:, :1], merged_BRC, _rows(senders_BSC, staying_BS)], dim=1)
 

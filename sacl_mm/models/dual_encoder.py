@@ -1,6 +1,7 @@
 """Contrastive pre-training of two towers, without fusion: the reference model H, and the base of the full model."""
 
 import logging
+from typing import Any
 
 import torch
 from mmengine.logging import print_log
@@ -11,7 +12,7 @@ from sacl_mm.functional.settings import check_count
 from sacl_mm.models.losses import FeaturePair, SACLContrastiveLoss
 from sacl_mm.models.part_sizes import check_towers
 from sacl_mm.models.reference import FrozenReference
-from sacl_mm.models.two_tower import Encoded
+from sacl_mm.models.two_tower import Encoded, feature_pair
 from sacl_mm.models.vision_language_model import VisionLanguageModel
 from sacl_mm.registry import MODELS
 
@@ -61,7 +62,7 @@ class DualEncoder(VisionLanguageModel):
             raise ValueError(
                 f'the policy needs the evidence {unknown}; {type(self).__name__} gives {list(self.gives_evidence)}'
             )
-        self.reference = None
+        self.reference: FrozenReference | None = None
         if 'reference' in needed:
             if reference_checkpoint is None:
                 raise ValueError(
@@ -87,7 +88,8 @@ class DualEncoder(VisionLanguageModel):
         need the same number of pairs: if k varies, draw one text per image with `SampleCaption`."""
         image, text = self.extract_feat(batch)
         repeats = torch.tensor(batch['texts_per_image'], device=batch['image_ids'].device)
-        rows = torch.arange(len(repeats), device=repeats.device).repeat_interleave(repeats)
+        images = torch.arange(len(repeats), device=repeats.device)
+        rows = images.repeat_interleave(repeats, output_size=len(text.tokens))
         sides = {}
         if self.reference is not None:
             reference = self.encode_reference(batch)
@@ -96,15 +98,15 @@ class DualEncoder(VisionLanguageModel):
         return self.contrast(image.rows(rows), text, pairs, **sides)
 
     def encode_reference(self, batch: dict) -> FeaturePair:
+        assert self.reference is not None
         return self.reference(batch['images'], batch['token_ids'], batch['text_mask'])
 
-    def contrast(self, image: Encoded, text: Encoded, batch: dict, **sides) -> dict[str, Tensor]:
+    def contrast(self, image: Encoded, text: Encoded, batch: dict, **sides: Any) -> dict[str, Tensor]:
         """The contrastive loss and, every `diagnostics_interval` iterations, its diagnostics (means over both directions).
         `sides` are the loss's arguments evidence, candidates and bank."""
         measure = self.diagnostics_interval > 0 and self.iteration % self.diagnostics_interval == 0
         loss = self.contrastive_loss(
-            image.feature,
-            text.feature,
+            *feature_pair(image, text),
             batch['image_ids'],
             batch['text_ids'],
             progress=self.progress,
@@ -119,13 +121,12 @@ class DualEncoder(VisionLanguageModel):
         return dict(loss_itc=loss, temperature=self.contrastive_loss.temperature.detach(), **means)
 
     def predict(self, batch: dict) -> list[BaseDataElement]:
-        """The samples with `image_feature` (E,), `text_features` (k, E) of the k texts and `input_size`."""
+        """The samples with `pred_image_feature` (E,), `pred_text_features` (k, E) of the k texts and `input_size`."""
         image, text = self.extract_feat(batch)
         samples = batch['data_samples']
-        for sample, feature, features in zip(
-            samples, image.feature, text.feature.split(batch['texts_per_image']), strict=True
-        ):
-            sample.image_feature, sample.text_features = feature, features
+        images, texts = feature_pair(image, text)
+        for sample, feature, features in zip(samples, images, texts.split(batch['texts_per_image']), strict=True):
+            sample.pred_image_feature, sample.pred_text_features = feature, features
             if batch['images'].ndim == 4:
                 sample.input_size = tuple(batch['images'].shape[-2:])
         return samples

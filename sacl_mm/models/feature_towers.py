@@ -42,14 +42,14 @@ class FeatureTowers(BaseModule):
         self.image_head = ResidualHead(image_dims, hidden, embed_dims, dropout, input_dropout)
         self.text_head = ResidualHead(text_dims, hidden, embed_dims, dropout, input_dropout)
 
-    def forward(self, images: Tensor, token_ids: Tensor, mask: Tensor) -> tuple[Encoded, Encoded]:
+    def forward(self, images: Tensor, token_ids: Tensor, mask: Tensor | None) -> tuple[Encoded, Encoded]:
         """Images and texts, as `TwoTower` encodes them."""
         return self.encode_image(images), self.encode_text(token_ids, mask)
 
     def encode_image(self, features_BD: Tensor) -> Encoded:
         return Encoded(features_BD[:, None], F.normalize(self.image_head(features_BD), dim=-1))
 
-    def encode_text(self, features_TD: Tensor, mask: None = None) -> Encoded:
+    def encode_text(self, features_TD: Tensor, mask: Tensor | None = None) -> Encoded:
         return Encoded(features_TD[:, None], F.normalize(self.text_head(features_TD), dim=-1))
 
 

@@ -1,6 +1,7 @@
 """The momentum teacher: an exponential moving average of the student."""
 
 import copy
+from typing import Any
 
 import torch
 from torch import nn
@@ -18,6 +19,11 @@ class MomentumTeacher(nn.Module):
         student: the modules to follow, by name.
         decay: 0.995 in ALBEF.
     """
+
+    # What models of this library have copied; parts of any kind, as in the student.
+    towers: Any
+    multimodal_backbone: Any
+    masked_language_head: Any
 
     def __init__(self, student: dict[str, nn.Module], decay: float = 0.995) -> None:
         super().__init__()

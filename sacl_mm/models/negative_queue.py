@@ -18,6 +18,12 @@ class NegativeQueue(nn.Module):
         evidence_dims: evidence for a policy to store with the features: the width of its rows, by name.
     """
 
+    image: Tensor
+    text: Tensor
+    image_ids: Tensor
+    text_ids: Tensor
+    position: Tensor
+
     def __init__(self, size: int, embed_dims: int, evidence_dims: Mapping[str, int] | None = None) -> None:
         super().__init__()
         check_count('queue size', size)

@@ -72,7 +72,7 @@ class ImagePairReasoning(ImagePairModel):
 
     def loss(self, batch: dict) -> dict[str, Tensor]:
         logits_B2 = self.logits(batch)
-        label_B = torch.tensor([sample.label for sample in batch['data_samples']], device=logits_B2.device)
+        label_B = torch.cat([sample.gt_label for sample in batch['data_samples']]).to(logits_B2.device)
         accuracy = (logits_B2.argmax(dim=1) == label_B).float().mean()
         return dict(loss_statement=F.cross_entropy(logits_B2, label_B), accuracy=accuracy)
 
@@ -80,5 +80,5 @@ class ImagePairReasoning(ImagePairModel):
         samples, logits_B2 = batch['data_samples'], self.logits(batch)
         check_finite(logits_B2, 'logits of the statements, by number in the batch')
         for sample, scores in zip(samples, logits_B2.softmax(dim=1), strict=True):
-            sample.pred_label, sample.pred_scores = int(scores.argmax()), scores
+            sample.pred_label, sample.pred_score = int(scores.argmax()), scores
         return samples

@@ -1,5 +1,7 @@
 """Checks that the parts of a model fit each other, when it is built and not at the first batch."""
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from sacl_mm.user_error import UserError
@@ -57,11 +59,11 @@ def check_answers_fit(token_ids_AL: Tensor, answer_decoder: nn.Module) -> None:
 
 
 def check_longest_text(model: nn.Module, field: str, tokens: int) -> None:
-    """Raises UserError if the part that reads a field of the data ('text', 'answers') has fewer positions than its texts."""
+    """Raises UserError if the part that reads a field of the data ('text', 'gt_answer') has fewer positions than its texts."""
     model = getattr(model, 'module', model)  # of a distributed wrapper
-    part = {'text': 'towers.text_backbone.bert', 'answers': 'answer_decoder'}.get(field)
+    part = {'text': 'towers.text_backbone.bert', 'gt_answer': 'answer_decoder'}.get(field)
     try:
-        embeddings = model.get_submodule(f'{part}.embeddings')
+        embeddings: Any = model.get_submodule(f'{part}.embeddings')
     except AttributeError:  # a part of another library, or weights that are not shared out yet
         return
     positions = embeddings.position_embeddings.num_embeddings

@@ -13,6 +13,7 @@ from sacl_mm.functional.picking import pick
 from sacl_mm.functional.settings import check_count, check_number
 from sacl_mm.layers import KeyValue
 from sacl_mm.models.losses.policies.momentum_distillation import ramped
+from sacl_mm.models.momentum import MomentumTeacher
 from sacl_mm.models.part_sizes import check_vocabulary, check_widths
 from sacl_mm.models.retrieval import ImageTextRetrieval, check_one_text_each
 from sacl_mm.models.two_tower import Encoded
@@ -70,7 +71,7 @@ class SACLPretrain(ImageTextRetrieval):
         check_count('mask_token', mask_token, 0, self.data_preprocessor.vocab_size - 1)
         self.mask_token = mask_token
         self.mlm_distillation, self.ramp = mlm_distillation, ramp
-        if mlm_distillation > 0:
+        if self.teacher is not None and mlm_distillation > 0:
             self.teacher.add(
                 dict(multimodal_backbone=self.multimodal_backbone, masked_language_head=self.masked_language_head)
             )
@@ -97,7 +98,7 @@ class SACLPretrain(ImageTextRetrieval):
         place_T = masked.predict_BL.flatten().nonzero()[:, 0]
         fused_TC = _fuse_masked(self, keys_values, masked, batch['text_mask'], place_T)
         soft_TV = None
-        if self.mlm_distillation > 0:
+        if teacher_image is not None and self.mlm_distillation > 0:
             soft_TV = self._teacher_words(teacher_image, masked, batch['text_mask'], place_T)
         target_T = batch['token_ids'].flatten()[place_T]
         share = ramped(self.mlm_distillation, self.progress, self.ramp)
@@ -108,13 +109,20 @@ class SACLPretrain(ImageTextRetrieval):
     def _teacher_words(self, image: Encoded, masked: MaskedTokens, mask_BL: Tensor, place_T: Tensor) -> Tensor:
         """The teacher's distribution over the vocabulary at each masked position, (T, V)."""
         teacher = self.teacher
+        assert teacher is not None
         keys_values = teacher.multimodal_backbone.project(image.tokens, image.sizes)
         fused_TC = _fuse_masked(teacher, keys_values, masked, mask_BL, place_T)
         words_VC = teacher.towers.text_backbone.word_embeddings.weight
         return teacher.masked_language_head(fused_TC, words_VC).float().softmax(dim=1)
 
 
-def _fuse_masked(model, keys_values: list[KeyValue], masked: MaskedTokens, mask_BL: Tensor, place_T: Tensor) -> Tensor:
+def _fuse_masked(
+    model: SACLPretrain | MomentumTeacher,
+    keys_values: list[KeyValue],
+    masked: MaskedTokens,
+    mask_BL: Tensor,
+    place_T: Tensor,
+) -> Tensor:
     """The fused tokens (T, C) at the masked positions `place_T` among all texts' tokens, by the student or its teacher."""
     text = model.towers.encode_text(masked.token_ids_BL, mask_BL)
     fused_BLC = model.multimodal_backbone(text.tokens, mask_BL, keys_values)

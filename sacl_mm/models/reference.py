@@ -7,7 +7,7 @@ from sacl_mm.checkpoints.weights import check_finite_weights, read_state_dict
 from sacl_mm.models.losses import FeaturePair
 from sacl_mm.models.starting_weights import mismatches
 from sacl_mm.models.strict_loading import advice
-from sacl_mm.models.two_tower import TwoTower
+from sacl_mm.models.two_tower import TwoTower, feature_pair
 from sacl_mm.user_error import UserError
 
 
@@ -54,4 +54,4 @@ class FrozenReference(nn.Module):
 
     @torch.no_grad()
     def forward(self, images_BCHW: Tensor, token_ids_TL: Tensor, mask_TL: Tensor) -> FeaturePair:
-        return FeaturePair(*(encoded.feature for encoded in self.towers(images_BCHW, token_ids_TL, mask_TL)))
+        return feature_pair(*self.towers(images_BCHW, token_ids_TL, mask_TL))

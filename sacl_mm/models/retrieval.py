@@ -4,6 +4,7 @@ Shapes: B pairs in the local batch, G = B * processes, P images, N image tokens,
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,7 @@ from sacl_mm.models.losses import FeaturePair
 from sacl_mm.models.momentum import MomentumTeacher
 from sacl_mm.models.negative_queue import NegativeQueue
 from sacl_mm.models.part_sizes import check_widths
-from sacl_mm.models.two_tower import Encoded
+from sacl_mm.models.two_tower import Encoded, feature_pair
 from sacl_mm.registry import MODELS
 
 
@@ -86,7 +87,8 @@ class ImageTextRetrieval(DualEncoder):
 
     def _followed(self) -> dict[str, nn.Module]:
         """The student's modules that the teacher follows."""
-        return {name: self.get_submodule(name) for name, _ in self.teacher.named_children()}
+        followed = () if self.teacher is None else self.teacher.named_children()
+        return {name: self.get_submodule(name) for name, _ in followed}
 
     def start_teacher(self) -> None:
         """Make the teacher equal to the student, when a training starts and weights are loaded."""
@@ -129,10 +131,14 @@ class ImageTextRetrieval(DualEncoder):
         contrast = self._contrast(image, text, self._encode_by_teacher(batch), batch)
         return contrast | self._match(image, text, keys_values, batch)
 
-    def _contrast(self, image: Encoded, text: Encoded, teacher, batch: dict) -> dict[str, Tensor]:
-        evidence, sides = {}, {}
+    def _contrast(
+        self, image: Encoded, text: Encoded, teacher: tuple[Encoded, Encoded] | None, batch: dict
+    ) -> dict[str, Tensor]:
+        """`teacher`: the batch as the teacher encodes it."""
+        evidence: dict[str, FeaturePair] = {}
+        sides: dict[str, Any] = {}
         if teacher is not None:
-            evidence['teacher'] = FeaturePair(teacher[0].feature, teacher[1].feature)
+            evidence['teacher'] = feature_pair(*teacher)
         if self.reference is not None:
             evidence['reference'] = self.encode_reference(batch)
         if self.queue is not None:
@@ -184,16 +190,17 @@ class ImageTextRetrieval(DualEncoder):
         """A hard negative text for each image and a hard negative image for each text, as indices among all processes' pairs,
         and 1 where a negative exists, else 0 (a batch of one image has none); each (B,)."""
         image_ids_G, text_ids_G = gather(batch['image_ids']), gather(batch['text_ids'])
+        image_BE, text_BE = feature_pair(image, text)
         positive_BG = batch['image_ids'][:, None] == image_ids_G[None, :]
         text_B, image_B = (
             sample_hard_negatives(
-                anchor.feature @ gather(candidate.feature).t() / self.negative_temperature,
+                anchor_BE @ gather(candidate_BE).t() / self.negative_temperature,
                 positive_BG,
                 batch['text_ids'],
                 text_ids_G,
                 2 * self.step_seed + direction,
             )
-            for direction, (anchor, candidate) in enumerate(((image, text), (text, image)))
+            for direction, (anchor_BE, candidate_BE) in enumerate(((image_BE, text_BE), (text_BE, image_BE)))
         )
         return text_B, image_B, has_negative(positive_BG).float()
 

@@ -28,12 +28,12 @@ class TextAssignment(ImagePairModel):
     def draw(self, batch: dict, seed: int) -> tuple[Tensor, Tensor]:
         """The first and second image of each text, (B, 2), and the case: which of them, or neither, the text belongs to,
         (B,)."""
+        if len({sample.image_id for sample in batch['data_samples']}) < 2:
+            raise ValueError('text assignment needs a batch with more than one image')
         image_ids, text_ids = batch['image_ids'], batch['text_ids']
         own_B = torch.arange(len(image_ids), device=image_ids.device)
         case_B = (3 * keyed_uniform(seed, text_ids)).long().clamp(max=NEITHER)
         same_BB = image_ids[:, None] == image_ids[None, :]
-        if same_BB.all():
-            raise ValueError('text assignment needs a batch with more than one image')
         equal_BB = torch.zeros(same_BB.shape, device=same_BB.device)
         other_B, another_B = (
             sample_hard_negatives(equal_BB, same_BB, text_ids, text_ids, 2 * seed + use) for use in range(2)

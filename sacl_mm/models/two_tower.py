@@ -14,6 +14,7 @@ from sacl_mm.compatibility import load_mmpretrain
 from sacl_mm.functional.settings import check_optional_count
 from sacl_mm.layers.checkpointing import in_checkpointed_chunks
 from sacl_mm.models.heads import PooledHead
+from sacl_mm.models.losses import FeaturePair
 from sacl_mm.registry import MODELS
 
 
@@ -28,7 +29,14 @@ class Encoded(NamedTuple):
     """(B, 1 + N): how many of an image's tokens each stands for, if the backbone merged some; None: one each."""
 
     def rows(self, index: slice | Tensor) -> 'Encoded':
-        return Encoded(*(None if x is None else x[index] for x in self))
+        return Encoded._make(None if x is None else x[index] for x in self)
+
+
+def feature_pair(image: Encoded, text: Encoded) -> FeaturePair:
+    """Both towers' features; for towers with a common space."""
+    assert image.feature is not None
+    assert text.feature is not None
+    return FeaturePair(image.feature, text.feature)
 
 
 @MODELS.register_module()
@@ -114,10 +122,10 @@ class TwoTower(BaseModule):
         """`guide_BC`: first tokens of the images' texts, for a text-guided backbone only."""
         if self.checkpoint_rows is not None and torch.is_grad_enabled():
             self._check_rows_are_independent()
-        return Encoded(*in_checkpointed_chunks(self._encode_image, self.checkpoint_rows, images_BCHW, guide_BC))
+        return Encoded._make(in_checkpointed_chunks(self._encode_image, self.checkpoint_rows, images_BCHW, guide_BC))
 
     def encode_text(self, token_ids_TL: Tensor, mask_TL: Tensor) -> Encoded:
-        return Encoded(*in_checkpointed_chunks(self._encode_text, self.checkpoint_rows, token_ids_TL, mask_TL))
+        return Encoded._make(in_checkpointed_chunks(self._encode_text, self.checkpoint_rows, token_ids_TL, mask_TL))
 
     def _check_rows_are_independent(self) -> None:
         normalised = [
@@ -146,9 +154,8 @@ class TwoTower(BaseModule):
             last = features[-1] if isinstance(features, (tuple, list)) else features
             grid_BNC = last.flatten(2).transpose(1, 2) if last.ndim == 4 else last
             feature_BE = F.normalize(self.image_projection(grid_BNC, size_BN=sizes_BN), dim=-1)
-        else:
-            feature_BE = _of_first_token(tokens_BNC, self.image_projection)
-        return Encoded(tokens_BNC, feature_BE, sizes_BN)
+            return Encoded(tokens_BNC, feature_BE, sizes_BN)
+        return Encoded(tokens_BNC, _of_first_token(tokens_BNC, self.image_projection), sizes_BN)
 
     def _encode_text(self, token_ids_TL: Tensor, mask_TL: Tensor) -> Encoded:
         tokens_TLC = self.text_backbone(token_ids_TL, mask_TL)

@@ -52,7 +52,7 @@ class VisionLanguageModel(BaseModel):
         self._is_stepping = self._has_started = self._progress_is_set = False
 
     # ------------------------------------------------------------------------------------------------ modes
-    def forward(self, mode: str = 'tensor', **batch) -> Any:
+    def forward(self, mode: str = 'tensor', **batch: Any) -> Any:
         """'loss': a dict of losses and diagnostics; 'predict': the data samples with predictions; 'tensor': `_forward`."""
         if mode == 'loss':
             return self.loss(batch)
@@ -160,7 +160,7 @@ class VisionLanguageModel(BaseModel):
         afresh."""
         return fit_to_task(state, self.state_dict())
 
-    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
         if not prefix:  # else the model is part of another one (an average of models), which has its own rules
             own, given = self.state_dict(), dict(state_dict)
             fitted = fit(self.adapt_checkpoint(given), own, self.allowed_to_differ)

@@ -60,8 +60,8 @@ class VisualQuestionAnswering(VisionLanguageModel):
         check_widths(self.towers, self.multimodal_backbone, answer_decoder=self.answer_decoder)
         check_count('num_candidates', num_candidates)
         self.answers = read_answers(answers)
-        tokenizer = TASK_UTILS.build(dict(tokenizer, _scope_='sacl_mm')) if isinstance(tokenizer, dict) else tokenizer
-        token_ids_AL, mask_AL = pad_texts([torch.tensor(tokenizer.encode(answer)) for answer in self.answers])
+        built = TASK_UTILS.build(dict(tokenizer, _scope_='sacl_mm')) if isinstance(tokenizer, dict) else tokenizer
+        token_ids_AL, mask_AL = pad_texts([torch.tensor(built.encode(answer)) for answer in self.answers])
         check_answers_fit(token_ids_AL, self.answer_decoder)
         self.register_buffer('answer_token_ids', token_ids_AL, persistent=False)
         self.register_buffer('answer_mask', mask_AL, persistent=False)
@@ -98,18 +98,18 @@ class VisualQuestionAnswering(VisionLanguageModel):
     def loss(self, batch: dict) -> dict[str, Tensor]:
         fused_BLC = self.fuse(batch)
         samples, device = batch['data_samples'], fused_BLC.device
-        answers = [torch.as_tensor(answer) for sample in samples for answer in sample.answer_token_ids]
+        answers = [torch.as_tensor(answer) for sample in samples for answer in sample.gt_answer_token_ids]
         if not answers:
             raise ValueError('no question of the batch has an answer: is this a test split?')
         token_ids_AL, mask_AL = (x.to(device) for x in pad_texts(answers, self.data_preprocessor.pad_token))
-        weight_A = torch.tensor([weight for sample in samples for weight in sample.answer_weights], device=device)
-        number_B = torch.tensor([len(sample.answer_token_ids) for sample in samples], device=device)
+        weight_A = torch.tensor([weight for sample in samples for weight in sample.gt_answer_weight], device=device)
+        number_B = torch.tensor([len(sample.gt_answer_token_ids) for sample in samples], device=device)
         log_p_A = self.answer_decoder.log_likelihood(
             token_ids_AL,
             mask_AL,
             self.answer_decoder.project(fused_BLC),
             batch['text_mask'],
-            torch.arange(len(samples), device=device).repeat_interleave(number_B),
+            torch.arange(len(samples), device=device).repeat_interleave(number_B, output_size=len(answers)),
         )
         return dict(loss_answer=-(weight_A * log_p_A).sum() / len(samples))
 

@@ -125,8 +125,8 @@ def embed(cfg: Config, checkpoint: Path, split: str) -> Retrieval:
         images = ValidationImages(samples, loader.dataset, evaluators if isinstance(evaluators, list) else [evaluators])
         return Retrieval(
             images,
-            torch.nn.functional.normalize(torch.stack([sample.image_feature for sample in samples]).cpu()),
-            torch.nn.functional.normalize(torch.cat([sample.text_features for sample in samples]).cpu()),
+            torch.nn.functional.normalize(torch.stack([sample.pred_image_feature for sample in samples]).cpu()),
+            torch.nn.functional.normalize(torch.cat([sample.pred_text_features for sample in samples]).cpu()),
             getattr(model, 'contrastive_loss', None),
             FeaturePair(*(torch.cat(side).cpu() for side in zip(*references, strict=True))) if references else None,
         )
@@ -143,14 +143,16 @@ def _loaded_reference(model: torch.nn.Module) -> torch.nn.Module | None:
 
 
 def _check_retrieves(sample: BaseDataElement, model: str) -> None:
-    for key in ('image_feature', 'text_features', 'text', 'image_id', 'text_ids'):
+    for key in ('pred_image_feature', 'pred_text_features', 'text', 'image_id', 'text_ids'):
         if key not in sample:
             feature = f'{model} predicts no {key}: it does not retrieve'
             raise UserError(
                 feature if 'feature' in key else f"samples have no {key}: let the pipeline's PackInputs pack it"
             )
-    if len(sample.text) != len(sample.text_features):
-        raise UserError(f'a sample has {len(sample.text)} captions, and text features of {len(sample.text_features)}')
+    if len(sample.text) != len(sample.pred_text_features):
+        raise UserError(
+            f'a sample has {len(sample.text)} captions, and text features of {len(sample.pred_text_features)}'
+        )
 
 
 def _jpeg(pixels_HW3: np.ndarray) -> str:

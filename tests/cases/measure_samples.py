@@ -22,8 +22,8 @@ def retrieval_samples(images=4, texts=2):
             text_ids=[10 * i + k for k in range(texts)],
             text=[f'a dog number {i}', f'dog {i} on the grass'][:texts],
             img_path=f'folder/{i}.jpg',
-            image_feature=features[i].clone(),
-            text_features=features[i].repeat(texts, 1),
+            pred_image_feature=features[i].clone(),
+            pred_text_features=features[i].repeat(texts, 1),
         )
         for i in range(images)
     ]

@@ -53,7 +53,7 @@ def questions_as(format: str) -> Callable[[str], None]:
     def read(path: str) -> None:
         for question in read_questions(path, question_format(path) if format == 'auto' else format):
             os.fsencode(question['image'])
-            '\n'.join([question['question'], *question['answers'], *question['human_answers']]).encode()
+            '\n'.join([question['question'], *question['gt_answer'], *question['gt_human_answers']]).encode()
 
     return read
 

@@ -43,7 +43,7 @@ UNFIT = {
     ),
     'RetrievalMetric, no text': (
         RetrievalMetric,
-        with_(text_ids=[], text_features=torch.zeros(0, 6)),
+        with_(text_ids=[], pred_text_features=torch.zeros(0, 6)),
         'image 101 has no text',
     ),
     'RetrievalMetric, an image twice': (RetrievalMetric, with_(image_id=100), 'image 100 comes twice'),
@@ -55,13 +55,13 @@ UNFIT = {
     'RetrievalMetric, no text_ids': (RetrievalMetric, without('text_ids'), 'needs `text_ids`'),
     'RetrievalMetric, no image_feature': (
         RetrievalMetric,
-        without('image_feature'),
-        'needs `image_feature`, which this model does',
+        without('pred_image_feature'),
+        'needs `pred_image_feature`, which this model does',
     ),
     'RetrievalMetric, no text_features': (
         RetrievalMetric,
-        without('text_features'),
-        'needs `text_features`, which this model',
+        without('pred_text_features'),
+        'needs `pred_text_features`, which this model',
     ),
     'CaptionConsensus, no text': (CaptionConsensus, without('text'), 'captions as `text`'),
     'CaptionConsensus, empty text': (CaptionConsensus, with_(text=[]), 'captions as `text`'),
@@ -71,16 +71,24 @@ UNFIT = {
         with_(text=['a dog']),
         'has 1 texts and features of 2',
     ),
-    'CaptionConsensus, no image_feature': (CaptionConsensus, without('image_feature'), 'needs `image_feature`'),
+    'CaptionConsensus, no image_feature': (
+        CaptionConsensus,
+        without('pred_image_feature'),
+        'needs `pred_image_feature`',
+    ),
     'RetrievalMetric, texts of another width': (
         RetrievalMetric,
-        with_(text_features=torch.zeros(2, 5)),
+        with_(pred_text_features=torch.zeros(2, 5)),
         r'and \(2, 5\)',
     ),
-    'RetrievalMetric, one text without a row': (RetrievalMetric, with_(text_features=torch.zeros(6)), r'\(k, E\), got'),
+    'RetrievalMetric, one text without a row': (
+        RetrievalMetric,
+        with_(pred_text_features=torch.zeros(6)),
+        r'\(k, E\), got',
+    ),
     'CaptionConsensus, an image with a row': (
         CaptionConsensus,
-        with_(image_feature=torch.zeros(1, 6)),
+        with_(pred_image_feature=torch.zeros(1, 6)),
         r'got \(1, 6\)',
     ),
 }
@@ -118,29 +126,29 @@ OTHER = {
     'a label that is no whole number': (RankingMetric(), dict(pred_score=torch.rand(3), gt_label=0.5), 'whole numbers'),
     'no scores': (RankingMetric(), dict(gt_label=1), 'RankingMetric needs `pred_score`'),
     'no label to rank': (RankingMetric(), dict(pred_score=torch.rand(3)), 'RankingMetric needs `gt_label`'),
-    'no question_id': (VQAAccuracy(), dict(pred_answer='yes', human_answers=['yes']), 'VQAAccuracy needs `question_id`'),
-    'no answer': (VQAAccuracy(), dict(question_id=1, human_answers=['yes']), 'needs `pred_answer`, which this model'),
-    'no human answers': (VQAAccuracy(), dict(question_id=1, pred_answer='yes'), 'no question has human_answers'),
-    'no identifier': (NLVR2Accuracy(), dict(pred_label=1, label=1), 'NLVR2Accuracy needs `identifier`'),
-    'no label of a statement': (NLVR2Accuracy(), dict(identifier='a', pred_label=1, label=None), 'a has no label'),
-    'a label of 2': (NLVR2Accuracy(), dict(identifier='a', pred_label=1, label=2), 'a has no label'),
-    'no predicted label': (NLVR2Accuracy(), dict(identifier='a', label=1), 'needs `pred_label`, which this model'),
-    'an identifier with a comma': (NLVR2Accuracy('p.csv'), dict(identifier='a,b', pred_label=1, label=1), 'cannot be written'),
-    'an identifier of two lines': (NLVR2Accuracy('p.csv'), dict(identifier='a\nb', pred_label=1, label=1), 'cannot be'),
-    'no labels of cells': (CellAttributeAccuracy(['shape']), dict(pred_label=torch.zeros(4, 1)), 'needs `cell_labels`'),
+    'no question_id': (VQAAccuracy(), dict(pred_answer='yes', gt_human_answers=['yes']), 'VQAAccuracy needs `question_id`'),
+    'no answer': (VQAAccuracy(), dict(question_id=1, gt_human_answers=['yes']), 'needs `pred_answer`, which this model'),
+    'no human answers': (VQAAccuracy(), dict(question_id=1, pred_answer='yes'), 'no question has gt_human_answers'),
+    'no identifier': (NLVR2Accuracy(), dict(pred_label=1, gt_label=1), 'NLVR2Accuracy needs `identifier`'),
+    'no label of a statement': (NLVR2Accuracy(), dict(identifier='a', pred_label=1, gt_label=None), 'a has no label'),
+    'a label of 2': (NLVR2Accuracy(), dict(identifier='a', pred_label=1, gt_label=2), 'a has no label'),
+    'no predicted label': (NLVR2Accuracy(), dict(identifier='a', gt_label=1), 'needs `pred_label`, which this model'),
+    'an identifier with a comma': (NLVR2Accuracy('p.csv'), dict(identifier='a,b', pred_label=1, gt_label=1), 'be written'),
+    'an identifier of two lines': (NLVR2Accuracy('p.csv'), dict(identifier='a\nb', pred_label=1, gt_label=1), 'cannot be'),
+    'no labels of cells': (CellAttributeAccuracy(['shape']), dict(pred_cell_labels=torch.zeros(4, 1)), '`gt_cell_labels`'),
     'cells of other attributes': (
         CellAttributeAccuracy(['shape', 'size']),
-        dict(cell_labels=torch.zeros(4, 1), pred_label=torch.zeros(4, 1)),
-        r'cell_labels must be \(cells, 2\), got \(4, 1\)',
+        dict(gt_cell_labels=torch.zeros(4, 1), pred_cell_labels=torch.zeros(4, 1)),
+        r'gt_cell_labels must be \(cells, 2\), got \(4, 1\)',
     ),
     'predictions of other cells': (
         CellAttributeAccuracy(['shape']),
-        dict(cell_labels=torch.zeros(4, 1), pred_label=torch.zeros(9, 1)),
-        r'pred_label is \(9, 1\), cell_labels \(4, 1\)',
+        dict(gt_cell_labels=torch.zeros(4, 1), pred_cell_labels=torch.zeros(9, 1)),
+        r'pred_cell_labels is \(9, 1\), gt_cell_labels \(4, 1\)',
     ),
     'no labelled cell': (
         CellAttributeAccuracy(['shape']),
-        dict(cell_labels=-torch.ones(4, 1), pred_label=torch.zeros(4, 1)),
+        dict(gt_cell_labels=-torch.ones(4, 1), pred_cell_labels=torch.zeros(4, 1)),
         'no cell of the set has a label of shape',
     ),
 }  # fmt: skip
@@ -152,23 +160,19 @@ def test_a_sample_that_cannot_be_measured(metric, sample, message):
 
 
 # ------------------------------------------------------------------------------------------------ told before a training
-def packed(algorithm=(), meta=(), tokenizer=PIPELINE[0]['tokenizer']):
+def packed(meta=(), tokenizer=PIPELINE[0]['tokenizer']):
     return [
         dict(PIPELINE[0], tokenizer=tokenizer),
-        dict(
-            type='mmpretrain.PackInputs',
-            algorithm_keys=['token_ids', 'image_id', 'text_ids', *algorithm],
-            meta_keys=list(meta),
-        ),
+        dict(type='mmpretrain.PackInputs', algorithm_keys=['token_ids', 'image_id', 'text_ids'], meta_keys=list(meta)),
     ]
 
 
-def questions(kind=ShapeWorldQuestions, meta=('question_id', 'human_answers')):
+def questions(kind=ShapeWorldQuestions, meta=('question_id', 'gt_human_answers')):
     return kind(4, 32, 2, pipeline=packed(meta=meta, tokenizer=QUESTIONS), test_mode=True)
 
 
-def pairs(algorithm=('label',), meta=('identifier',)):
-    return ShapeWorldPairs(2, 32, pipeline=packed(algorithm, meta, QUESTIONS), test_mode=True)
+def pairs(meta=('identifier',)):
+    return ShapeWorldPairs(2, 32, pipeline=packed(meta, QUESTIONS), test_mode=True)
 
 
 class Changed(ShapeWorldPairs):
@@ -176,7 +180,7 @@ class Changed(ShapeWorldPairs):
 
     def __init__(self, change):
         self.change = change
-        super().__init__(2, 32, pipeline=packed(('label',), ('identifier',), QUESTIONS), test_mode=True)
+        super().__init__(2, 32, pipeline=packed(('identifier',), QUESTIONS), test_mode=True)
 
     def load_data_list(self):
         entries = super().load_data_list()
@@ -192,7 +196,7 @@ class ChangedQuestions(ShapeWorldQuestions):
 
 class WithoutAnswers(ChangedQuestions):
     def changed(self, number, entry):
-        return dict(entry, human_answers=[])
+        return dict(entry, gt_human_answers=[])
 
 
 class TheSameQuestion(ChangedQuestions):
@@ -202,7 +206,7 @@ class TheSameQuestion(ChangedQuestions):
 
 def without_label(number, entry):
     if number == 3:
-        entry['label'] = -1
+        entry['gt_label'] = -1
 
 
 def same_identifier(number, entry):
@@ -226,18 +230,18 @@ class Features(Dataset):
 
 IMPOSSIBLE = {
     'answers not packed': (VQAAccuracy(), questions(meta=['question_id']), 'the pipeline does not'),
-    'question_id that PackInputs does not name': (VQAAccuracy(), questions(meta=['human_answers']), 'needs `question_id`'),
-    'answers missing': (VQAAccuracy(), questions(WithoutAnswers), 'no question has human_answers'),
+    'question_id that PackInputs does not name': (VQAAccuracy(), questions(meta=['gt_human_answers']), 'needs `question_id`'),
+    'answers missing': (VQAAccuracy(), questions(WithoutAnswers), 'no question has gt_human_answers'),
     'a question_id for all': (VQAAccuracy(), questions(TheSameQuestion), 'question_id 5 comes 8 times'),
     'identifiers that PackInputs does not name': (NLVR2Accuracy(), pairs(meta=[]), 'needs `identifier`'),
-    'labels that PackInputs does not name': (NLVR2Accuracy(), pairs(algorithm=[]), 'has no label'),
+    'no labels': (NLVR2Accuracy(), Changed(lambda number, entry: entry.pop('gt_label')), 'world-0-0-0 has no label'),
     'one label missing': (NLVR2Accuracy(), Changed(without_label), 'world-0-3-0 has no label'),
     'one identifier for all': (NLVR2Accuracy(), Changed(same_identifier), 'mine comes 8 times'),
     'one image': (RetrievalMetric(), world(1, test_mode=True), 'at least 2 samples, this one has 1'),
     'one image for consensus': (CaptionConsensus(), world(1, test_mode=True), 'at least 2 samples, this one has 1'),
     'text that PackInputs does not name': (CaptionConsensus(), questions(meta=[]), 'captions as `text`'),
     'an image twice': (RetrievalMetric(), questions(), r'image \d+ comes twice'),
-    'no attributes of cells': (CellAttributeAccuracy(['shape']), world(2), 'needs `cell_labels`'),
+    'no attributes of cells': (CellAttributeAccuracy(['shape']), world(2), 'needs `gt_cell_labels`'),
     'features of one image': (RetrievalMetric(), Features(1), 'at least 2 samples, this one has 1'),
     'features without text': (CaptionConsensus(), Features(3, text=[]), 'captions as `text`'),
     'an empty data set': (RetrievalMetric(), Features(0), 'at least 2 samples, this one has 0'),

@@ -26,7 +26,7 @@ from sacl_mm.user_error import NonFiniteError
 # ------------------------------------------------------------------------------------------------ not finite
 @OF_FEATURES
 @NOT_FINITE
-@pytest.mark.parametrize('side', ['image_feature', 'text_features'])
+@pytest.mark.parametrize('side', ['pred_image_feature', 'pred_text_features'])
 def test_features_that_are_not_finite_are_refused(metric, value, side, tmp_path):
     samples = retrieval_samples()
     for number in (1, 3):
@@ -39,8 +39,8 @@ def test_features_that_are_not_finite_are_refused(metric, value, side, tmp_path)
 def test_a_model_whose_features_are_nan_has_no_measure(metric, tmp_path):
     samples = retrieval_samples()
     for sample in samples:
-        sample['image_feature'] *= NAN
-        sample['text_features'] *= NAN
+        sample['pred_image_feature'] *= NAN
+        sample['pred_text_features'] *= NAN
     one_line(lambda: evaluate(metric(tmp_path), samples), '4 of 4 not finite', NonFiniteError)
 
 
@@ -52,7 +52,7 @@ def test_the_same_samples_without_nan_have_a_measure(metric, tmp_path):
 @pytest.mark.parametrize(('number', 'names'), [(1, '101'), (3, '103')])
 def test_which_images_are_not_finite_is_named(number, names):
     samples = retrieval_samples()
-    samples[number]['image_feature'][0] = NAN
+    samples[number]['pred_image_feature'][0] = NAN
     one_line(
         lambda: evaluate(RetrievalMetric(), samples), f'image features of image_id: 1 of 4 not finite .*: {names}\\.'
     )
@@ -64,9 +64,9 @@ def test_re_ranking_scores_that_are_not_finite_are_refused_by_the_metric(value):
     for sample in samples:
         ids = torch.tensor(sample['text_ids'])
         yes = torch.ones(len(ids), dtype=torch.bool)
-        sample['reranking'] = dict(text_ids=ids, scores=torch.ones(2), by_image=yes, by_text=yes, k=2, score='ITM')
+        sample['pred_reranking'] = dict(text_ids=ids, scores=torch.ones(2), by_image=yes, by_text=yes, k=2, score='ITM')
     assert evaluate(RetrievalMetric(), samples)
-    samples[2]['reranking']['scores'][1] = value
+    samples[2]['pred_reranking']['scores'][1] = value
     one_line(lambda: evaluate(RetrievalMetric(), samples), 'matching scores of image 102 .*: 21', NonFiniteError)
 
 
@@ -91,19 +91,19 @@ def test_a_ranking_of_scores_that_are_not_finite_is_refused(value):
 
 @NOT_FINITE
 def test_an_answer_with_a_likelihood_that_is_not_finite_is_refused(value):
-    sample = dict(question_id=7, pred_answer='yes', pred_score=value, human_answers=['yes'])
+    sample = dict(question_id=7, pred_answer='yes', pred_score=value, gt_human_answers=['yes'])
     one_line(lambda: evaluate(VQAAccuracy(), [sample]), 'pred_score of question_id 7 is', NonFiniteError)
 
 
 @NOT_FINITE
 def test_a_statement_with_scores_that_are_not_finite_is_refused(value):
-    sample = dict(identifier='dev-1-0-0', pred_label=1, label=1, pred_scores=torch.tensor([value, 0.5]))
-    one_line(lambda: evaluate(NLVR2Accuracy(), [sample]), 'pred_scores of dev-1-0-0', NonFiniteError)
+    sample = dict(identifier='dev-1-0-0', pred_label=1, gt_label=1, pred_score=torch.tensor([value, 0.5]))
+    one_line(lambda: evaluate(NLVR2Accuracy(), [sample]), 'pred_score of dev-1-0-0', NonFiniteError)
 
 
 def test_attributes_that_are_nan_are_refused():
-    sample = dict(cell_labels=torch.zeros(4, 1), pred_label=torch.tensor([[NAN]] * 4))
-    one_line(lambda: evaluate(CellAttributeAccuracy(['shape']), [sample]), 'pred_label of cells', NonFiniteError)
+    sample = dict(gt_cell_labels=torch.zeros(4, 1), pred_cell_labels=torch.tensor([[NAN]] * 4))
+    one_line(lambda: evaluate(CellAttributeAccuracy(['shape']), [sample]), 'pred_cell_labels of cells', NonFiniteError)
 
 
 @NOT_FINITE
@@ -197,13 +197,13 @@ def test_features_that_are_not_of_unit_length_are_normalised(metric, tmp_path):
     torch.manual_seed(0)
     samples = retrieval_samples()
     for sample in samples:
-        sample['image_feature'] += 0.5 * torch.randn(6)
-        sample['text_features'] += 0.5 * torch.randn(2, 6)
+        sample['pred_image_feature'] += 0.5 * torch.randn(6)
+        sample['pred_text_features'] += 0.5 * torch.randn(2, 6)
     expected = evaluate(metric(tmp_path), samples)
     longer = copy.deepcopy(samples)
     for number, sample in enumerate(longer, start=1):
-        sample['image_feature'] *= number**3
-        sample['text_features'] *= torch.tensor([[0.01], [100.0]])
+        sample['pred_image_feature'] *= number**3
+        sample['pred_text_features'] *= torch.tensor([[0.01], [100.0]])
     assert evaluate(metric(tmp_path), longer) == pytest.approx(expected, nan_ok=True)
 
 
@@ -218,7 +218,7 @@ def test_features_may_be_numpy_arrays(metric, tmp_path):
     samples = retrieval_samples()
     expected = evaluate(metric(tmp_path), samples)
     for sample in samples:
-        sample |= {key: sample[key].numpy() for key in ('image_feature', 'text_features')}
+        sample |= {key: sample[key].numpy() for key in ('pred_image_feature', 'pred_text_features')}
     assert evaluate(metric(tmp_path), samples) == pytest.approx(expected, nan_ok=True)
 
 

@@ -115,11 +115,11 @@ def test_joined_datasets_questions_and_a_sample(tmp_path: Path) -> None:
     questions = [dict(image='0.png', question='a dog', answer=['yes', 'no'])]
     (tmp_path / 'q.json').write_text(json.dumps(questions))
     first = pairs(tmp_path, {f'{number}.png': ['a dog runs'] for number in range(100)}, pipeline=[TOKENIZE])
-    steps = [TOKENIZE, dict(TOKENIZE, field='answers', to='answer_token_ids', end=False)]
+    steps = [TOKENIZE, dict(TOKENIZE, field='gt_answer', to='gt_answer_token_ids', end=False)]
     second = VisualQuestions('q.json', data_root=str(tmp_path), data_prefix=dict(img_path=''), pipeline=steps)
     text, answers = text_statistics(ConcatDataset([first, second]), most=50)
     assert (text.field, text.texts, text.unknown) == ('text', 26, 0)
-    assert (answers.field, answers.texts, answers.unknown, answers.longest) == ('answers', 2, 1, 2)
+    assert (answers.field, answers.texts, answers.unknown, answers.longest) == ('gt_answer', 2, 1, 2)
     (repeated,) = text_statistics(RepeatDataset(first, 2))
     assert repeated.texts == 100
 

@@ -161,7 +161,7 @@ def test_questions_with_half_an_emoji_and_again(tmp_path: Path) -> None:
     report = ReadingReport()
     path = write(tmp_path, [dict(ALBEF, question='\ud83d ?', answer=['\ude00'])] * 2)
     first, _ = read_questions(path, 'albef', report=report)
-    assert (first['question'], first['answers']) == ('\ufffd ?', ['\ufffd'])
+    assert (first['question'], first['gt_answer']) == ('\ufffd ?', ['\ufffd'])
     assert [remark.count for remark in report.noticed.values()] == [1]
     assert sum(remark.count for remark in report.repaired.values()) == 6
 

@@ -102,7 +102,7 @@ def make(root: Path, split: str = 'dev', **options) -> NLVR2Pairs:
 def test_items_of_the_official_file(root: Path, test_mode: bool) -> None:
     items = list(make(root, test_mode=test_mode))
     assert [item['identifier'] for item in items] == [f'dev-{number}' for number, *_ in STATEMENTS]
-    assert [item['label'] for item in items] == [0, 1, 1, 0]
+    assert [item['gt_label'] for item in items] == [0, 1, 1, 0]
     assert items[2]['text'] == ['There are bottles in both images.']
     assert items[2]['img_path'] == [str(root / 'dev' / f'dev-850-2-img{side}.png') for side in range(2)]
     assert items[1]['image_id'] == items[2]['image_id'] != items[0]['image_id']
@@ -137,7 +137,7 @@ def test_albefs_list_gives_the_same_items(root: Path) -> None:
 def test_a_split_without_labels_is_for_tests(root: Path) -> None:
     entries = [{key: value for key, value in entry.items() if key != 'label'} for entry in official()]
     write_lines(root / 'dev.json', entries)
-    assert {item['label'] for item in make(root, test_mode=True)} == {-1}
+    assert {item['gt_label'] for item in make(root, test_mode=True)} == {-1}
     with pytest.raises(ValueError, match=r"dev\.json: 4 of 4 statements have no label.*'dev-850-0-0'.*test_mode=True"):
         make(root)
 
@@ -208,7 +208,7 @@ def test_whole_pipeline(root: Path) -> None:
         dict(type='sacl_mm.TokenizeText', tokenizer=dict(type='WordPieceTokenizer', vocab=['one', 'dog', 'runs'])),
         dict(
             type='mmpretrain.PackInputs',
-            algorithm_keys=['token_ids', 'image_id', 'text_ids', 'label'],
+            algorithm_keys=['token_ids', 'image_id', 'text_ids'],
             meta_keys=['img_path', 'text', 'identifier'],
         ),
     ]
@@ -218,7 +218,7 @@ def test_whole_pipeline(root: Path) -> None:
     assert left.shape == right.shape == (3, 16, 16)
     assert (left.unique().tolist(), right.unique().tolist()) == ([120], [130])
     sample = packed[3]['data_samples']
-    assert (sample.label, sample.identifier, sample.text) == (0, 'dev-851-1-0', ['one dog runs'])
+    assert (sample.gt_label.item(), sample.identifier, sample.text) == (0, 'dev-851-1-0', ['one dog runs'])
     assert [Path(path).name for path in sample.img_path] == ['dev-851-1-img0.png', 'dev-851-1-img1.png']
     assert len(sample.token_ids[0]) == 5
 

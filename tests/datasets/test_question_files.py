@@ -18,14 +18,14 @@ def test_vqa_v2(tmp_path: Path) -> None:
         question='How many boxes?',
         question_id=9000,
         question_type='number',
-        answers=['4', '5', 'four'],
-        answer_weights=[0.7, 0.2, 0.1],
-        human_answers=ASKED[0][-1],
+        gt_answer=['4', '5', 'four'],
+        gt_answer_weight=[0.7, 0.2, 0.1],
+        gt_human_answers=ASKED[0][-1],
     )
     assert questions[2]['question'] == 'Where is he looking?'
-    assert questions[2]['answers'] == ['down', 'at table', 'table']  # an empty answer is not trained on
-    assert questions[2]['answer_weights'] == [0.2, 0.1, 0.6]
-    assert len(questions[2]['human_answers']) == 10
+    assert questions[2]['gt_answer'] == ['down', 'at table', 'table']  # an empty answer is not trained on
+    assert questions[2]['gt_answer_weight'] == [0.2, 0.1, 0.6]
+    assert len(questions[2]['gt_human_answers']) == 10
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_vqa_v2(tmp_path: Path) -> None:
 def test_vqa_v2_without_answers(split: str, images: str, tmp_path: Path) -> None:
     first = read_vqa_v2(write(tmp_path / 'q.json', vqa_v2_questions(split)))[0]
     assert first['image'] == f'COCO_{images}_000000000009.jpg'
-    assert first['answers'] == first['answer_weights'] == first['human_answers'] == []
+    assert first['gt_answer'] == first['gt_answer_weight'] == first['gt_human_answers'] == []
     assert 'question_type' not in first
 
 
@@ -73,19 +73,19 @@ def test_visual_genome(tmp_path: Path) -> None:
         image='1.jpg',
         question='What color is the clock?',
         question_id=986768,
-        answers=['green'],
-        answer_weights=[0.5],
-        human_answers=['green'],
+        gt_answer=['green'],
+        gt_answer_weight=[0.5],
+        gt_human_answers=['green'],
     )
-    assert questions[1]['answers'] == ['about 6 ft']
+    assert questions[1]['gt_answer'] == ['about 6 ft']
 
 
 def test_albef(tmp_path: Path) -> None:
     vqa, vg, test = read_albef(write(tmp_path / 'vqa_train.json', ALBEF))
-    assert (vqa['answers'], vqa['answer_weights']) == (['yes', 'no'], [0.9, 0.1])
-    assert len(vqa['human_answers']) == 10
-    assert (vg['image'], vg['answers'], vg['answer_weights']) == ('image/1.jpg', ['two'], [0.5])
-    assert (test['question_id'], test['answers'], test['human_answers']) == (1000, [], [])
+    assert (vqa['gt_answer'], vqa['gt_answer_weight']) == (['yes', 'no'], [0.9, 0.1])
+    assert len(vqa['gt_human_answers']) == 10
+    assert (vg['image'], vg['gt_answer'], vg['gt_answer_weight']) == ('image/1.jpg', ['two'], [0.5])
+    assert (test['question_id'], test['gt_answer'], test['gt_human_answers']) == (1000, [], [])
 
 
 def test_daquar(tmp_path: Path) -> None:
@@ -93,11 +93,11 @@ def test_daquar(tmp_path: Path) -> None:
     assert questions[0] == dict(
         image='image3.jpg',
         question='what is on the desk ?',
-        answers=['book, scissor'],
-        answer_weights=[1.0],
-        human_answers=['book, scissor'],
+        gt_answer=['book, scissor'],
+        gt_answer_weight=[1.0],
+        gt_human_answers=['book, scissor'],
     )
-    assert questions[2]['answers'] == ['tape_dispenser']
+    assert questions[2]['gt_answer'] == ['tape_dispenser']
 
 
 def test_format_is_told_by_the_beginning(tmp_path: Path) -> None:

@@ -63,8 +63,8 @@ def test_items_of_vqa_v2(root: Path, test_mode: bool) -> None:
     assert [item['question_id'] for item in items] == [9000, 9001, 262144000]
     first = items[0]
     assert (first['img_path'], first['text']) == (str(root / IMAGES[0]), ['How many boxes?'])
-    assert (first['answers'], first['answer_weights']) == (['4', '5', 'four'], [0.7, 0.2, 0.1])
-    assert (len(first['human_answers']), first['question_type']) == (10, 'number')
+    assert (first['gt_answer'], first['gt_answer_weight']) == (['4', '5', 'four'], [0.7, 0.2, 0.1])
+    assert (len(first['gt_human_answers']), first['question_type']) == (10, 'number')
     assert len({item['image_id'] for item in items}) == 2
     assert len({item['text_ids'][0] for item in items}) == 3
     assert all(0 <= item['text_ids'][0] < 2**53 for item in items)
@@ -84,7 +84,7 @@ def test_several_files_and_folders(root: Path) -> None:
     assert [Path(item['img_path']).relative_to(root).as_posix() for item in items] == [
         IMAGES[n] for n in (2, 2, 0, 0, 1)
     ]
-    assert [item['answers'][0] for item in items[:3]] == ['green', 'about 6 ft', '4']
+    assert [item['gt_answer'][0] for item in items[:3]] == ['green', 'about 6 ft', '4']
     items = list(make(root, ann_file='albef.json', data_prefix=dict(img_path=['', 'VG_100K'])))
     assert [item['img_path'] for item in items] == [str(root / IMAGES[0]), str(root / IMAGES[4])]
     with pytest.raises(ValueError, match='2 answer_file for 1 files of VQAv2 questions'):
@@ -98,7 +98,7 @@ def test_ids_agree_between_joined_datasets(root: Path) -> None:
 
 def test_a_split_without_answers_is_for_tests(root: Path) -> None:
     items = list(make(root, **dict(VQA, answer_file=''), test_mode=True))
-    assert items[0]['answers'] == items[0]['answer_weights'] == items[0]['human_answers'] == []
+    assert items[0]['gt_answer'] == items[0]['gt_answer_weight'] == items[0]['gt_human_answers'] == []
     with pytest.raises(ValueError, match=r'none of the 3 questions has an answer.*answer_file.*test_mode=True'):
         make(root, **dict(VQA, answer_file=''))
 
@@ -127,7 +127,7 @@ def test_answer_list(root: Path, log: list) -> None:
     write(root / 'answers.json', ['yes', 'no', 'table'])
     items = list(make(root, **VQA, answer_list='answers.json'))
     assert log == [(logging.INFO, '66.7 % of 3 questions have an answer in the list of 3')]
-    assert [len(item['answers']) for item in items] == [3, 1, 3]  # the list takes no answer away
+    assert [len(item['gt_answer']) for item in items] == [3, 1, 3]  # the list takes no answer away
     make(root, **dict(VQA, answer_file=''), answer_list=['yes'], test_mode=True)
     for bad in ([], ['yes', 1], dict(yes=0)):
         with pytest.raises(ValueError, match=r'bad\.json: expected a list of answers'):
@@ -166,11 +166,11 @@ def test_whole_pipeline(root: Path) -> None:
         dict(type='LoadImageFromFile'),
         dict(type='mmpretrain.CleanCaption', keys='text'),
         dict(type='sacl_mm.TokenizeText', tokenizer=tokenizer),
-        dict(type='sacl_mm.TokenizeText', tokenizer=tokenizer, field='answers', to='answer_token_ids'),
+        dict(type='sacl_mm.TokenizeText', tokenizer=tokenizer, field='gt_answer', to='gt_answer_token_ids'),
         dict(
             type='mmpretrain.PackInputs',
-            algorithm_keys=['token_ids', 'image_id', 'text_ids', 'answer_token_ids', 'answer_weights'],
-            meta_keys=['img_path', 'text', 'question_id', 'human_answers', 'question_type'],
+            algorithm_keys=['token_ids', 'image_id', 'text_ids', 'gt_answer_token_ids', 'gt_answer_weight'],
+            meta_keys=['img_path', 'text', 'question_id', 'gt_human_answers', 'question_type'],
         ),
     ]
     dataset = make(root, **VQA, pipeline=pipeline)
@@ -179,7 +179,7 @@ def test_whole_pipeline(root: Path) -> None:
     assert packed[0]['inputs'].shape == (3, 8, 6)
     assert sample.text == ['how many boxes']
     assert [len(tokens) for tokens in sample.token_ids] == [5]
-    assert [len(tokens) for tokens in sample.answer_token_ids] == [3, 3, 3]
-    assert sample.answer_weights == [0.7, 0.2, 0.1]
+    assert [len(tokens) for tokens in sample.gt_answer_token_ids] == [3, 3, 3]
+    assert sample.gt_answer_weight == [0.7, 0.2, 0.1]
     assert (sample.question_id, sample.question_type) == (9000, 'number')
-    assert sample.human_answers.count('4') == 7
+    assert sample.gt_human_answers.count('4') == 7

@@ -18,7 +18,10 @@ def samples(image_features, text_features):
     rows = []
     for number, texts in enumerate(CAPTIONS):
         sample = BaseDataElement(metainfo=dict(text=texts))
-        sample.image_feature, sample.text_features = image_features[number], text_features[2 * number : 2 * number + 2]
+        sample.pred_image_feature, sample.pred_text_features = (
+            image_features[number],
+            text_features[2 * number : 2 * number + 2],
+        )
         rows.append(sample)
     return rows
 
@@ -78,6 +81,6 @@ def test_equal_scores_do_not_help():
 def test_what_it_needs_is_named():
     rows = samples(torch.ones(4, 2), torch.ones(8, 2))
     with pytest.raises(ValueError, match="needs each image's captions as `text`"):
-        CaptionConsensus().process({}, [dict(image_feature=torch.ones(2), text_features=torch.ones(2, 2))])
+        CaptionConsensus().process({}, [dict(pred_image_feature=torch.ones(2), pred_text_features=torch.ones(2, 2))])
     with pytest.raises(ValueError, match='at least 2 samples, this one has 1'):
         evaluate(rows[:1])

@@ -25,15 +25,15 @@ def samples():
         texts = [f'caption {number} of {image} .' for number in range(CAPTIONS)]
         texts[4] = 'A dog runs .' if image in (2, 3) else texts[4]
         sample = BaseDataElement(metainfo=dict(img_path=f'/some/folder/{name(image)}', text=texts))
-        sample.image_feature = 3 * torch.randn(6, generator=generator)
-        sample.text_features = torch.randn(CAPTIONS, 6, generator=generator)
+        sample.pred_image_feature = 3 * torch.randn(6, generator=generator)
+        sample.pred_text_features = torch.randn(CAPTIONS, 6, generator=generator)
         rows.append(sample.to_dict())
     return rows
 
 
 def scores(rows):
-    image = torch.stack([row['image_feature'] for row in rows]).double()
-    text = torch.stack([row['text_features'] for row in rows]).double()
+    image = torch.stack([row['pred_image_feature'] for row in rows]).double()
+    text = torch.stack([row['pred_text_features'] for row in rows]).double()
     score = torch.einsum('bd,pkd->bpk', image, text)
     return (score / image.norm(dim=-1)[:, None, None] / text.norm(dim=-1)).numpy()
 
@@ -165,7 +165,10 @@ def test_a_confirmed_pair_ranks_behind_the_annotated_one(tmp_path):
     eye = torch.eye(4)
     rows = [
         dict(
-            img_path=f'{k}.jpg', text=[f'text {k}'], image_feature=eye[k], text_features=eye[k : k + 1] + 0.2 * eye[:1]
+            img_path=f'{k}.jpg',
+            text=[f'text {k}'],
+            pred_image_feature=eye[k],
+            pred_text_features=eye[k : k + 1] + 0.2 * eye[:1],
         )
         for k in range(4)
     ]

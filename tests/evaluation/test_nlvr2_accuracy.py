@@ -26,7 +26,7 @@ def sample(identifier, predicted, label):
     element = BaseDataElement(metainfo=dict(identifier=identifier))
     element.pred_label = predicted
     if label is not None:
-        element.label = label
+        element.gt_label = label
     return element.to_dict()
 
 

@@ -15,8 +15,8 @@ def samples(images=12, texts_per_image=3, dim=6):
         sample = BaseDataElement()
         sample.image_id = 1000 + number  # ids are names, not positions
         sample.text_ids = [7 * (number * texts_per_image + k) for k in range(texts_per_image)]
-        sample.image_feature = torch.randn(dim)
-        sample.text_features = sample.image_feature + torch.randn(texts_per_image, dim)
+        sample.pred_image_feature = torch.randn(dim)
+        sample.pred_text_features = sample.pred_image_feature + torch.randn(texts_per_image, dim)
         rows.append(sample)
     return rows
 
@@ -30,8 +30,8 @@ def evaluate(metric, rows):
 def test_recalls_equal_plain_loops():
     rows = samples()
     metrics = evaluate(RetrievalMetric(topk=(1, 5)), rows)
-    texts = F.normalize(torch.cat([row.text_features for row in rows]), dim=-1)
-    images = F.normalize(torch.stack([row.image_feature for row in rows]), dim=-1)
+    texts = F.normalize(torch.cat([row.pred_text_features for row in rows]), dim=-1)
+    images = F.normalize(torch.stack([row.pred_image_feature for row in rows]), dim=-1)
     owner = [i for i, row in enumerate(rows) for _ in row.text_ids]
     for k in (1, 5):
         hits = [
@@ -49,9 +49,9 @@ def test_graded_measures_see_matches_beyond_the_annotated_ones():
     rows = samples()
     # Every caption is true of the next image, too; a model that ranks that one first is right in truth, wrong by annotation.
     for row in rows:
-        row.image_feature = torch.nn.functional.normalize(row.image_feature, dim=0)
+        row.pred_image_feature = torch.nn.functional.normalize(row.pred_image_feature, dim=0)
     for number, row in enumerate(rows):
-        row.text_features = rows[(number + 1) % len(rows)].image_feature.expand(3, -1)
+        row.pred_text_features = rows[(number + 1) % len(rows)].pred_image_feature.expand(3, -1)
 
     def relevance(image_ids, text_ids):
         image, text = image_ids[:, None] - 1000, text_ids[None, :] // 7 // 3

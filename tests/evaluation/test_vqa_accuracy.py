@@ -22,7 +22,7 @@ MEANS = {'vqa/accuracy': 58, 'vqa/accuracy/number': 60, 'vqa/accuracy/other': 50
 def sample(number, answer, human_answers=None, question_type=None):
     element = BaseDataElement(metainfo=dict(question_id=1000 + number))
     if human_answers is not None:
-        element.set_metainfo(dict(human_answers=human_answers))
+        element.set_metainfo(dict(gt_human_answers=human_answers))
     if question_type is not None:
         element.set_metainfo(dict(question_type=question_type))
     element.pred_answer = answer
@@ -104,7 +104,7 @@ def test_bad_input():
         VQAAccuracy(measure='wups')
     with pytest.raises(ValueError, match='question_id 1003 comes 2 times'):
         evaluate(VQAAccuracy(), [*judged(), sample(3, 'yes', ['yes'])])
-    with pytest.raises(ValueError, match='no question has human_answers.*meta_keys.*server_file='):
+    with pytest.raises(ValueError, match='no question has gt_human_answers.*meta_keys.*server_file='):
         evaluate(VQAAccuracy(), [sample(0, 'red')])
 
 

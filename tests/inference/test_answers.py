@@ -10,7 +10,7 @@ from sacl_mm.datasets import ShapeWorldPairs, ShapeWorldQuestions
 
 
 def test_answers_are_those_of_the_test_loop(tmp_path):
-    pipeline = [TOKENIZE, dict(TOKENIZE, field='answers', to='answer_token_ids'), PIPELINE[-1]]
+    pipeline = [TOKENIZE, dict(TOKENIZE, field='gt_answer', to='gt_answer_token_ids'), PIPELINE[-1]]
     options = dict(num_images=4, image_size=32, questions_per_image=2, test_mode=True)
     dataset = dict(type='ShapeWorldQuestions', **options, pipeline=pipeline)
     inferencer, model = load(tmp_path, 'VisualQuestionAnswering', batch_size=3, dataset=dataset)
@@ -43,7 +43,7 @@ def test_statements_about_two_images(tmp_path, loads):
     left, right = zip(*(sample['img'] for sample in samples), strict=True)
     statements = [sample['text'][0] for sample in samples]
     got = inferencer.is_true(write(tmp_path, left), right, statements)
-    torch.testing.assert_close(got, torch.stack([sample.pred_scores[1] for sample in expected]).detach())
+    torch.testing.assert_close(got, torch.stack([sample.pred_score[1] for sample in expected]).detach())
     assert got.std() > 0.01
 
 

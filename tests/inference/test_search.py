@@ -20,8 +20,8 @@ def test_features_are_those_of_the_test_loop(tmp_path, kind):
     batch, _, _ = encoded(model)
     samples = model.predict(batch)
     features, texts = inferencer.embed_images(arrays()), inferencer.embed_texts(captions())
-    torch.testing.assert_close(features, torch.stack([sample.image_feature for sample in samples]).detach())
-    torch.testing.assert_close(texts, torch.cat([sample.text_features for sample in samples]).detach())
+    torch.testing.assert_close(features, torch.stack([sample.pred_image_feature for sample in samples]).detach())
+    torch.testing.assert_close(texts, torch.cat([sample.pred_text_features for sample in samples]).detach())
     (features.sum() * torch.nn.Parameter(torch.ones(1))).backward()  # no tensors of inference mode
 
 
@@ -61,10 +61,10 @@ def test_files_go_through_the_configurations_own_pipeline(tmp_path):
     inferencer, model = load(tmp_path, 'DualEncoder', dataset=dataset)
     del dataset['type']
     samples = model.predict(model.data_preprocessor(pseudo_collate(list(ImageTextPairs(**dataset))), False))
-    expected = torch.stack([sample.image_feature for sample in samples]).detach()
+    expected = torch.stack([sample.pred_image_feature for sample in samples]).detach()
     for images in (paths, [cv2.imread(path) for path in paths]):
         torch.testing.assert_close(inferencer.embed_images(images), expected)
-    expected = torch.cat([sample.text_features for sample in samples]).detach()
+    expected = torch.cat([sample.pred_text_features for sample in samples]).detach()
     torch.testing.assert_close(inferencer.embed_texts(texts), expected)
     assert torch.equal(inferencer.embed_images(paths[:1]), inferencer.embed_images([Image.open(paths[0])]))
 

@@ -11,7 +11,7 @@ from sacl_mm.models.heads import CellAttributeHead
 def samples_with(labels):
     samples = [BaseDataElement() for _ in labels]
     for sample, one in zip(samples, labels, strict=True):
-        sample.cell_labels = np.array(one)
+        sample.gt_cell_labels = np.array(one)
     return samples
 
 
@@ -43,8 +43,8 @@ def test_accuracy_counts_labelled_cells_for_each_attribute():
 def test_each_attribute_is_averaged_over_its_own_labelled_cells():
     metric = CellAttributeAccuracy(['shape', 'presence'])
     labels = torch.tensor([[2, 1], [-1, 0], [-1, 0], [-1, 0]])
-    metric.process({}, [dict(cell_labels=labels, pred_label=torch.tensor([[2, 1], [2, 0], [0, 0], [1, 1]]))])
-    metric.process({}, [dict(cell_labels=labels, pred_label=torch.tensor([[0, 1], [2, 0], [0, 0], [1, 1]]))])
+    metric.process({}, [dict(gt_cell_labels=labels, pred_cell_labels=torch.tensor([[2, 1], [2, 0], [0, 0], [1, 1]]))])
+    metric.process({}, [dict(gt_cell_labels=labels, pred_cell_labels=torch.tensor([[0, 1], [2, 0], [0, 0], [1, 1]]))])
     assert metric.compute_metrics(metric.results) == {'shape': 50.0, 'presence': 75.0}
 
 

@@ -35,8 +35,8 @@ def questions(model, answers=(('one', 'two'), ('a red star',), ()), weights=((0.
     data = batch(model, count=len(answers))
     table = dict(zip(model.answers, zip(model.answer_token_ids, model.answer_mask, strict=True), strict=True))
     for sample, texts, weight in zip(data['data_samples'], answers, weights, strict=True):
-        sample.answer_token_ids = [table[text][0][table[text][1]] for text in texts]
-        sample.answer_weights = list(weight)
+        sample.gt_answer_token_ids = [table[text][0][table[text][1]] for text in texts]
+        sample.gt_answer_weight = list(weight)
     return data
 
 
@@ -47,9 +47,7 @@ def build_pair(seed=0, type='ImagePairReasoning'):
 def pairs(model, count=3):
     data = batch(model, count=2 * count)
     texts = {key: data[key][:count] for key in ('token_ids', 'text_mask', 'text_ids')}
-    samples = [BaseDataElement(label=i % 2) for i in range(count)]
-    for i, sample in enumerate(samples):
-        sample.label = i % 2
+    samples = [BaseDataElement(gt_label=torch.tensor([i % 2])) for i in range(count)]
     return data | texts | dict(data_samples=samples)
 
 
@@ -79,7 +77,7 @@ def test_vqa_loss_is_the_weighted_likelihood_of_the_answers():
     expected = 0.0
     for b, sample in enumerate(data['data_samples']):
         length = int(data['text_mask'][b].sum())
-        for tokens, weight in zip(sample.answer_token_ids, sample.answer_weights, strict=True):
+        for tokens, weight in zip(sample.gt_answer_token_ids, sample.gt_answer_weight, strict=True):
             expected -= weight * plain_log_likelihood(model, fused[b, :length], tokens.tolist())
     assert model.loss(data)['loss_answer'].item() == pytest.approx(expected / 3, rel=1e-5)
 
@@ -195,7 +193,7 @@ def test_pair_model_learns_through_every_parameter_and_predicts():
     logits = model(mode='tensor', **data)
     for sample, row in zip(model(mode='predict', **data), logits, strict=True):
         assert sample.pred_label == int(row.argmax())
-        torch.testing.assert_close(sample.pred_scores, row.softmax(0))
+        torch.testing.assert_close(sample.pred_score, row.softmax(0))
 
 
 @pytest.mark.parametrize('kind', ['ImagePairReasoning', 'TextAssignment'])
@@ -248,7 +246,8 @@ def test_text_assignment_draws_what_it_says():
     assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
     sample = model.predict(data)[0]
     assert sample.pred_label.shape == sample.gt_label.shape == (1,)
-    data['image_ids'][:] = 1
+    for one in data['data_samples']:
+        one.image_id = 1
     with pytest.raises(ValueError, match='more than one image'):
         model.draw(data, 0)
 

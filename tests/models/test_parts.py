@@ -289,6 +289,6 @@ def test_a_text_longer_than_the_models_positions_is_refused_at_the_start(wrapped
     model = build()  # 40 positions
     model = torch.nn.ModuleDict(dict(module=model)) if wrapped else model
     check_longest_text(model, 'text', 40)
-    check_longest_text(model, 'answers', 1000)  # a part that this model does not have
+    check_longest_text(model, 'gt_answer', 1000)  # a part that this model does not have
     with pytest.raises(UserError, match=r'a text \(text\) of 41 tokens is longer than the 40 positions of the model'):
         check_longest_text(model, 'text', 41)

@@ -164,10 +164,10 @@ def test_prediction_encodes_each_image_and_its_texts():
     model = build().eval()
     data = batch(model, count=3, captions=4)
     samples = model(mode='predict', **data)
-    assert [sample.text_features.shape for sample in samples] == [(4, 16)] * 3
+    assert [sample.pred_text_features.shape for sample in samples] == [(4, 16)] * 3
     alone = model(mode='predict', **model.data_preprocessor(_collate(world(3, captions=4)[1])))
-    torch.testing.assert_close(alone[0].image_feature, samples[1].image_feature, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(alone[0].text_features, samples[1].text_features, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(alone[0].pred_image_feature, samples[1].pred_image_feature, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(alone[0].pred_text_features, samples[1].pred_text_features, rtol=1e-4, atol=1e-5)
 
 
 def _collate(sample):

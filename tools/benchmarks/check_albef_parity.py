@@ -170,7 +170,8 @@ def question_answering(build: Callable, size: dict, inputs: Inputs) -> Outputs:
     weights, chosen = torch.tensor([0.3, 0.7]).repeat(TEXTS), inputs.answers.input_ids[: 2 * TEXTS]
     loss = albef(inputs.images, inputs.text, tokens(chosen, chosen > 0), k=[2] * TEXTS, weights=weights)
     samples = [
-        BaseDataElement(answer_token_ids=answer_ids[2 * i : 2 * i + 2], answer_weights=[0.3, 0.7]) for i in range(TEXTS)
+        BaseDataElement(gt_answer_token_ids=answer_ids[2 * i : 2 * i + 2], gt_answer_weight=[0.3, 0.7])
+        for i in range(TEXTS)
     ]
     yield 'VQA: loss', loss, model.loss(inputs.batch | dict(data_samples=samples))['loss_answer']
 

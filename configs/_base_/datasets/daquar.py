@@ -10,11 +10,11 @@ tokenizer = dict(type='WordPieceTokenizer', pretrained=minilm)
 pipeline = [
     dict(type='LoadImageGrid', root='{{$DAQUAR_GRIDS:data/daquar_grids}}', size=(5, 7)),
     dict(type='TokenizeText', tokenizer=tokenizer, max_length=32),
-    dict(type='TokenizeText', tokenizer=tokenizer, max_length=32, field='answers', to='answer_token_ids'),
+    dict(type='TokenizeText', tokenizer=tokenizer, max_length=32, field='gt_answer', to='gt_answer_token_ids'),
     dict(
         type='mmpretrain.PackInputs',
-        algorithm_keys=['token_ids', 'image_id', 'text_ids', 'answer_token_ids', 'answer_weights'],
-        meta_keys=['img_path', 'text', 'question_id', 'human_answers'],
+        algorithm_keys=['token_ids', 'image_id', 'text_ids', 'gt_answer_token_ids', 'gt_answer_weight'],
+        meta_keys=['img_path', 'text', 'question_id', 'gt_human_answers'],
     ),
 ]
 train_dataloader = dict(

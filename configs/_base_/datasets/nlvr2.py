@@ -11,7 +11,7 @@ text_steps = [
     dict(type='TokenizeText', tokenizer=tokenizer, max_length=30),
     dict(
         type='mmpretrain.PackInputs',
-        algorithm_keys=['token_ids', 'image_id', 'text_ids', 'label'],
+        algorithm_keys=['token_ids', 'image_id', 'text_ids'],
         meta_keys=['img_path', 'text', 'identifier'],
     ),
 ]

@@ -6,7 +6,7 @@ pipeline = [
     dict(type='TokenizeText', tokenizer=tokenizer, max_length=40),
     dict(
         type='mmpretrain.PackInputs',
-        algorithm_keys=['token_ids', 'image_id', 'text_ids', 'label'],
+        algorithm_keys=['token_ids', 'image_id', 'text_ids'],
         meta_keys=['text', 'identifier'],
     ),
 ]

@@ -4,11 +4,11 @@ answers = dict(type='shape_world_answers')
 tokenizer = dict(type='WordPieceTokenizer', vocab=dict(type='shape_world_vocabulary', questions=True))
 pipeline = [
     dict(type='TokenizeText', tokenizer=tokenizer, max_length=40),
-    dict(type='TokenizeText', tokenizer=tokenizer, field='answers', to='answer_token_ids'),
+    dict(type='TokenizeText', tokenizer=tokenizer, field='gt_answer', to='gt_answer_token_ids'),
     dict(
         type='mmpretrain.PackInputs',
-        algorithm_keys=['token_ids', 'image_id', 'text_ids', 'answer_token_ids', 'answer_weights'],
-        meta_keys=['text', 'question_id', 'human_answers', 'question_type'],
+        algorithm_keys=['token_ids', 'image_id', 'text_ids', 'gt_answer_token_ids', 'gt_answer_weight'],
+        meta_keys=['text', 'question_id', 'gt_human_answers', 'question_type'],
     ),
 ]
 

@@ -11,12 +11,12 @@ tokenizer = dict(type='WordPieceTokenizer', pretrained='{{$BERT:bert-base-uncase
 clean = dict(type='mmpretrain.CleanCaption', keys='text', remove_chars=',.\'!?"()*#:;~')
 tokenize = [
     dict(type='TokenizeText', tokenizer=tokenizer, max_length=30),
-    dict(type='TokenizeText', tokenizer=tokenizer, max_length=30, field='answers', to='answer_token_ids'),
+    dict(type='TokenizeText', tokenizer=tokenizer, max_length=30, field='gt_answer', to='gt_answer_token_ids'),
 ]
 pack = dict(
     type='mmpretrain.PackInputs',
-    algorithm_keys=['token_ids', 'image_id', 'text_ids', 'answer_token_ids', 'answer_weights'],
-    meta_keys=['img_path', 'text', 'question_id', 'human_answers', 'question_type'],
+    algorithm_keys=['token_ids', 'image_id', 'text_ids', 'gt_answer_token_ids', 'gt_answer_weight'],
+    meta_keys=['img_path', 'text', 'question_id', 'gt_human_answers', 'question_type'],
 )
 
 train_pipeline = [

@@ -15,7 +15,7 @@ from sacl_mm.registry import DATASETS
 class ShapeWorldObjects(DrawnDataset):
     """Scenes `start` to `start + num_images - 1` with the look of what is where, to train an image encoder on.
 
-    A sample has `img`, `image_id` and `cell_labels`, see `label_cells`. The scenes are `ShapeWorld`'s: ranges that do not
+    A sample has `img`, `image_id` and `gt_cell_labels`, see `label_cells`. The scenes are `ShapeWorld`'s: ranges that do not
     meet are splits.
 
     Args:
@@ -54,7 +54,7 @@ class ShapeWorldObjects(DrawnDataset):
 
     def load_data_list(self) -> list[dict]:
         return [
-            {'image_id': number, 'cell_labels': label_cells(scene_of(self.seed, number), self.grid, self.presence)}
+            {'image_id': number, 'gt_cell_labels': label_cells(scene_of(self.seed, number), self.grid, self.presence)}
             for number in self.numbers
         ]
 

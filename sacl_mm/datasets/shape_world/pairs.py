@@ -14,7 +14,7 @@ class ShapeWorldPairs(DrawnDataset):
     """The groups `start` to `start + num_groups - 1`: a statement with four pairs of images, true of two of them.
 
     Ranges that do not meet are splits. A sample is one pair and has `img` ([left, right]), `text` (the statement),
-    `label` (1 if it is true), `image_id` and `text_ids` (`group * 4 + pair`), and `identifier` 'world-GROUP-PAIR-0':
+    `gt_label` (1 if it is true), `image_id` and `text_ids` (`group * 4 + pair`), and `identifier` 'world-GROUP-PAIR-0':
     split, set, pair and sentence as in NLVR2.
 
     Args:
@@ -53,7 +53,7 @@ class ShapeWorldPairs(DrawnDataset):
                         'image_id': number,
                         'text': [group.text],
                         'text_ids': [number],
-                        'label': int(label),
+                        'gt_label': int(label),
                         'identifier': f'world-{index}-{pair}-0',
                     }
                 )

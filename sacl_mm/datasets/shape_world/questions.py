@@ -16,7 +16,7 @@ class ShapeWorldQuestions(DrawnDataset):
 
     The images are not those of `ShapeWorld`: each is made for one of its questions. Ranges that do not meet are
     splits. A sample has `img`, `text` (the question), `image_id` (the image's number), `text_ids` and `question_id`
-    (`image_id * questions_per_image + k`), `answers`, `answer_weights` (1), `human_answers` and `question_type`, one of
+    (`image_id * questions_per_image + k`), `gt_answer`, `gt_answer_weight` (1), `gt_human_answers` and `question_type`, one of
     'exists', 'count', 'attribute', 'compare' and 'relation'.
 
     Args:
@@ -62,9 +62,9 @@ class ShapeWorldQuestions(DrawnDataset):
                         'text': [text],
                         'text_ids': [number],
                         'question_id': number,
-                        'answers': [true_answer],
-                        'answer_weights': [1.0],
-                        'human_answers': [true_answer],
+                        'gt_answer': [true_answer],
+                        'gt_answer_weight': [1.0],
+                        'gt_human_answers': [true_answer],
                         'question_type': kind,
                     }
                 )

@@ -29,8 +29,8 @@ class TokenizeText(BaseTransform):
     Args:
         tokenizer: a config such as `dict(type='WordPieceTokenizer', vocab_file=...)`, or a tokenizer.
         max_length: the largest number of tokens of a text, [CLS] and [SEP] included; longer texts are cut before [SEP].
-        field: where the texts (a list of str) stand in the sample; the answers of a question are in 'answers'.
-        to: where the tokens go; for answers 'answer_token_ids'.
+        field: where the texts (a list of str) stand in the sample; the answers of a question are in 'gt_answer'.
+        to: where the tokens go; for answers 'gt_answer_token_ids'.
         end: whether texts end in [SEP]. ALBEF's released weights never saw one, except after answers.
     """
 

@@ -30,7 +30,7 @@ class _Reranking:
     values are projected once for all its texts, and texts of similar lengths are batched. On several processes each scores its
     own images' pairs. A killed evaluation that is started again with the same work directory loses about a minute.
 
-    A sample then has, besides what `model.predict` gives, `reranking`: the ids of the texts that the image was scored
+    A sample then has, besides what `model.predict` gives, `pred_reranking`: the ids of the texts that the image was scored
     with, the scores, which of the pairs were candidates of the image and which of the text, k, and the name of the score.
 
     Args:
@@ -80,8 +80,8 @@ class _Reranking:
                     _Entry(
                         list(sample.text_ids),
                         [torch.as_tensor(tokens) for tokens in sample.token_ids],
-                        sample.image_feature.float().cpu(),
-                        sample.text_features.float().cpu(),
+                        sample.pred_image_feature.float().cpu(),
+                        sample.pred_text_features.float().cpu(),
                     )
                 )
         parts = all_gather_object(mine)
@@ -120,9 +120,9 @@ class _Reranking:
         for sample, place, text, score in zip(
             samples, places, text_of_B, scores_R.split([len(t) for t in text_of_B]), strict=True
         ):
-            sample.image_feature, sample.text_features = entries[place].image, entries[place].texts
+            sample.pred_image_feature, sample.pred_text_features = entries[place].image, entries[place].texts
             score = reranking_score(self.score, score, pairs.cosine_NT[place, text], temperature)
-            sample.reranking = dict(
+            sample.pred_reranking = dict(
                 text_ids=pairs.text_ids[text],
                 scores=score,
                 by_image=pairs.by_image_NT[place, text],

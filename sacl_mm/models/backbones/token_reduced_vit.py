@@ -1,7 +1,7 @@
 """A vision transformer that merges or drops tokens between its layers. Shapes: B images, N image tokens, C width."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +15,8 @@ from sacl_mm.registry import MODELS
 
 load_mmpretrain()
 from mmpretrain.models import VisionTransformer  # noqa: E402  (needs the above)
-from mmpretrain.models.utils import resize_pos_embed  # noqa: E402
+from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLayer  # noqa: E402
+from mmpretrain.models.utils import MultiheadAttention, resize_pos_embed  # noqa: E402
 
 
 class MergedTokens(NamedTuple):
@@ -55,12 +56,12 @@ class TokenReducedViT(VisionTransformer):
 
     def __init__(
         self,
-        *args,
+        *args: Any,
         reduction_layers: int | Sequence[int] = (5, 10),
         keep_rate: float = 0.7,
         fuse: bool = True,
         guide: str = 'similarity',
-        **options,
+        **options: Any,
     ) -> None:
         super().__init__(*args, **dict(out_type='raw') | options)
         if guide not in ('similarity', 'text', 'both'):
@@ -88,27 +89,17 @@ class TokenReducedViT(VisionTransformer):
         self.text_guided = guide in ('text', 'both') and keep_rate < 1
         self.text_queries = None
         if guide == 'both' and keep_rate < 1:
-            self.text_queries = nn.ModuleDict(
-                {str(number): nn.Linear(self.embed_dims, self.embed_dims) for number in self.reduction_layers}
-            )
-            for layer in self.text_queries.values():
-                nn.init.zeros_(layer.weight)
-                nn.init.zeros_(layer.bias)
+            queries = {str(number): nn.Linear(self.embed_dims, self.embed_dims) for number in self.reduction_layers}
+            for linear in queries.values():
+                nn.init.zeros_(linear.weight)
+                nn.init.zeros_(linear.bias)
+            self.text_queries = nn.ModuleDict(queries)
 
     def forward(self, images: Tensor, guide_BC: Tensor | None = None) -> tuple[Tensor] | MergedTokens:
         """The tokens (B, 1 + N', C) of the last layer, as a tuple of one, or with their sizes where they were merged;
         `guide_BC` are the texts' first tokens."""
-        if self.text_guided and (guide_BC is None or len(guide_BC) != len(images)):
-            texts = 'none' if guide_BC is None else f'{len(guide_BC)}'
-            raise ValueError(
-                f'text-guided token reduction needs one text for each of the {len(images)} images, got {texts}. For '
-                "retrieval among many texts use guide='similarity' or a TokenReductionNeck, which keep images' features "
-                'independent of texts'
-            )
-        if self.text_guided and guide_BC.shape[1] != self.embed_dims:
-            raise ValueError(
-                f'text-guided token reduction needs texts as wide as images, got {guide_BC.shape[1]} and {self.embed_dims}'
-            )
+        if self.text_guided:
+            self._check_guide(guide_BC, len(images))
         x_BNC, sizes_BN = self._embed(images), None
         for number, layer in enumerate(self.layers, start=1):
             reduces = number in self.reduction_layers and self.keep_rate < 1
@@ -125,6 +116,19 @@ class TokenReducedViT(VisionTransformer):
         x_BNC = self.ln1(x_BNC) if self.final_norm else x_BNC
         return (x_BNC,) if sizes_BN is None else MergedTokens(sizes_BN, x_BNC)
 
+    def _check_guide(self, guide_BC: Tensor | None, images: int) -> None:
+        if guide_BC is None or len(guide_BC) != images:
+            texts = 'none' if guide_BC is None else f'{len(guide_BC)}'
+            raise ValueError(
+                f'text-guided token reduction needs one text for each of the {images} images, got {texts}. For '
+                "retrieval among many texts use guide='similarity' or a TokenReductionNeck, which keep images' features "
+                'independent of texts'
+            )
+        if guide_BC.shape[1] != self.embed_dims:
+            raise ValueError(
+                f'text-guided token reduction needs texts as wide as images, got {guide_BC.shape[1]} and {self.embed_dims}'
+            )
+
     def _embed(self, images: Tensor) -> Tensor:
         """The class token and the patches, with their positions."""
         patches_BNC, resolution = self.patch_embed(images)
@@ -138,21 +142,22 @@ class TokenReducedViT(VisionTransformer):
         self, number: int, guide_BC: Tensor | None, x_BNC: Tensor, sizes_BN: Tensor | None
     ) -> Tensor | None:
         """How much each token counts for the text, (B, 1 + N); None without `text_queries`."""
-        if self.text_queries is None:
+        if self.text_queries is None or guide_BC is None:
             return None
         text_BC = F.layer_norm(guide_BC, guide_BC.shape[1:])
         return asked_importance(self.text_queries[str(number)](text_BC), x_BNC, sizes_BN)
 
-    def _drop_by_text(self, layer: nn.Module, x_BNC: Tensor, guide_BC: Tensor | None) -> Tensor:
+    def _drop_by_text(self, layer: TransformerEncoderLayer, x_BNC: Tensor, guide_BC: Tensor | None) -> Tensor:
         """A layer that reduces tokens by the text after its attention."""
+        assert guide_BC is not None
         x_BNC = x_BNC + layer.attn(layer.ln1(x_BNC))
         score_BN = guided_score(query(layer.attn.qkv, guide_BC), x_BNC)
         x_BNC = reduce_tokens(x_BNC, score_BN, self.keep_rate, self.fuse)
         return layer.ffn(layer.ln2(x_BNC), identity=x_BNC)
 
 
-def sized_attention(attention: nn.Module, x_BNC: Tensor, sizes_BN: Tensor | None) -> Tensor:
-    """mmpretrain's `MultiheadAttention`, in which a token of size s counts as s tokens."""
+def sized_attention(attention: MultiheadAttention, x_BNC: Tensor, sizes_BN: Tensor | None) -> Tensor:
+    """mmpretrain's attention, in which a token of size s counts as s tokens."""
     if sizes_BN is None:
         return attention(x_BNC)
     query_BHND, key_BHND, value_BHND = (

@@ -3,6 +3,9 @@
 Shapes: B texts, L text tokens, P images, N image tokens, C width.
 """
 
+from collections.abc import Sequence
+from typing import cast
+
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -42,6 +45,8 @@ class FusionEncoder(BaseModule):
 
     # Layers here that start from the same layer of BERT.
     layers_per_bert_layer = 1
+    layers: Sequence[FusionLayer]
+    is_init: bool  # MMEngine's
 
     def __init__(
         self,
@@ -68,23 +73,22 @@ class FusionEncoder(BaseModule):
         self.width, self.image_width = width, image_width
         self.length_buckets = length_buckets
         self.checkpoint_rows = checkpoint_rows
-        self.layers = nn.ModuleList(
-            FusionLayer(width, image_width, num_heads, 4 * width, dropout) for _ in range(num_layers)
-        )
+        layers = (FusionLayer(width, image_width, num_heads, 4 * width, dropout) for _ in range(num_layers))
+        self.layers = cast(Sequence[FusionLayer], nn.ModuleList(layers))
         init_as_bert(self, width)
 
     def init_weights(self) -> None:
         if self.checkpoint is not None and not self.is_init:
-            self._load_bert_layers()
+            self._load_bert_layers(self.checkpoint)
         self.is_init = True
 
-    def _load_bert_layers(self) -> None:
-        source = load_bert(self.checkpoint)
+    def _load_bert_layers(self, checkpoint: str) -> None:
+        source = load_bert(checkpoint)
         available = len(source.encoder.layer)
         wanted = self.first_bert_layer + len(self.layers) // self.layers_per_bert_layer
         if available < wanted or source.config.hidden_size != self.width:
             raise ValueError(
-                f'{self.checkpoint} has {available} layers of width {source.config.hidden_size}; '
+                f'{checkpoint} has {available} layers of width {source.config.hidden_size}; '
                 f'this FusionEncoder wants {wanted} of width {self.width}'
             )
         for number, layer in enumerate(self.layers):
@@ -115,9 +119,11 @@ class FusionEncoder(BaseModule):
 
         def fuse_bucket(rows: Tensor | slice, length: int) -> Tensor:
             index = None if image_index is None else image_index[rows]
-            return in_checkpointed_chunks(
+            (fused_BLC,) = in_checkpointed_chunks(
                 fuse, self.checkpoint_rows, text_BLC[rows, :length], mask_BL[rows, :length], index
-            )[0]
+            )
+            assert fused_BLC is not None
+            return fused_BLC
 
         return in_length_buckets(fuse_bucket, mask_BL, self.length_buckets)
 

@@ -3,12 +3,16 @@
 Shapes: B questions, N their tokens, A answers, L answer tokens ([CLS] pieces [SEP]), C width, V vocabulary, K candidates.
 """
 
+from collections.abc import Sequence
+from typing import cast
+
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 from transformers import BertConfig
 from transformers.models.bert.modeling_bert import BertEmbeddings
 
+from sacl_mm.functional.picking import pick
 from sacl_mm.functional.settings import check_count, check_finite, check_heads, check_number
 from sacl_mm.layers import FusionLayer, KeyValue
 from sacl_mm.layers.initialisation import init_as_bert
@@ -56,9 +60,8 @@ class AnswerDecoder(BaseModule):
                 hidden_dropout_prob=dropout,
             )
         )
-        self.layers = nn.ModuleList(
-            FusionLayer(width, width, num_heads, 4 * width, dropout, causal=True) for _ in range(num_layers)
-        )
+        layers = (FusionLayer(width, width, num_heads, 4 * width, dropout, causal=True) for _ in range(num_layers))
+        self.layers = cast(Sequence[FusionLayer], nn.ModuleList(layers))
         self.head = MaskedLanguageHead(width, vocab_size)
         init_as_bert(self, width)
 
@@ -98,10 +101,10 @@ class AnswerDecoder(BaseModule):
         """log p(answer | question) in nats, (A,): the sum over all tokens after [CLS]."""
         hidden_ALC = self(token_ids_AL[:, :-1], mask_AL[:, :-1], keys_values, question_mask_BN, question_A)
         # Answers are mostly padding, and the vocabulary is most of the work: logits are computed for the T real tokens only.
-        counts_AL = mask_AL[:, 1:]
-        log_p_TV = self.logits(hidden_ALC[counts_AL]).float().log_softmax(dim=1)
-        log_p_T = log_p_TV.gather(1, token_ids_AL[:, 1:][counts_AL][:, None])[:, 0]
-        answer_T = counts_AL.nonzero()[:, 0]
+        place_T = mask_AL[:, 1:].flatten().nonzero()[:, 0]
+        log_p_TV = self.logits(pick(hidden_ALC.flatten(0, 1), place_T)).float().log_softmax(dim=1)
+        log_p_T = log_p_TV.gather(1, token_ids_AL[:, 1:].flatten()[place_T, None])[:, 0]
+        answer_T = place_T // hidden_ALC.shape[1]
         return log_p_T.new_zeros(len(token_ids_AL)).index_add(0, answer_T, log_p_T)
 
     @torch.no_grad()

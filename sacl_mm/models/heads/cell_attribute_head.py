@@ -19,7 +19,7 @@ from sacl_mm.registry import MODELS
 class CellAttributeHead(BaseModule):
     """A linear classifier per attribute on every cell of the last feature map; a head for `mmpretrain.ImageClassifier`.
 
-    Each sample has `cell_labels`, (H * W, A) integers with -1 where nothing is to be learned.
+    Each sample has `gt_cell_labels`, (H * W, A) integers with -1 where nothing is to be learned.
 
     Args:
         in_channels: C.
@@ -44,25 +44,25 @@ class CellAttributeHead(BaseModule):
         """Cross entropy, summed over attributes, averaged over the cells that are labelled."""
         logits = self(features)
         labels_BNA = self._labels(data_samples, logits)
-        each = (
+        each = [
             F.cross_entropy(part.flatten(0, 1), labels_BNA[..., a].flatten(), ignore_index=-1)
             for a, part in enumerate(logits)
-        )
-        return dict(loss=sum(each))
+        ]
+        return dict(loss=torch.stack(each).sum())
 
     def predict(self, features: Sequence[Tensor], data_samples: list[BaseDataElement]) -> list[BaseDataElement]:
-        """Sets `pred_label` (H * W, A) of each sample."""
+        """Sets `pred_cell_labels` (H * W, A) of each sample."""
         logits = self(features)
         check_finite(torch.cat(logits, dim=-1), 'logits of the cells, by image of the batch')
         predicted_BNA = torch.stack([part.argmax(dim=-1) for part in logits], dim=-1)
         for sample, predicted_NA in zip(data_samples, predicted_BNA, strict=True):
-            sample.pred_label = predicted_NA
+            sample.pred_cell_labels = predicted_NA
         return data_samples
 
     @staticmethod
     def _labels(data_samples: list[BaseDataElement], logits: list[Tensor]) -> Tensor:
         like = logits[0]
-        labels_BNA = torch.stack([torch.as_tensor(sample.cell_labels) for sample in data_samples]).to(like.device)
+        labels_BNA = torch.stack([torch.as_tensor(sample.gt_cell_labels) for sample in data_samples]).to(like.device)
         if labels_BNA.shape[:2] != like.shape[:2]:
             raise ValueError(
                 f'the feature map has {like.shape[1]} cells, the labels have {labels_BNA.shape[1]}: '

@@ -81,8 +81,8 @@ class BlockwiseContrast:
             ),
             self.progress,
             anchors_are_images,
-            may_have_positives=may_be_true(torch.isin(candidates.image_ids, anchors.image_ids)),
-            may_have_empty_slots=candidates.lengths is not None and may_be_true(candidates.image_ids < 0),
+            may_have_positives=_may_share(candidates.image_ids, anchors.image_ids),
+            may_have_empty_slots=candidates.lengths is not None and _may_be_empty(candidates.image_ids),
         )
 
     def directions(
@@ -143,9 +143,14 @@ def _products(x_RD: Tensor, y_CD: Tensor) -> Tensor:
     return (y_CD @ x_RD.t()).t()  # for a few rows CPUs are slower in the other order
 
 
-def may_be_true(mask: Tensor) -> bool:
-    """Whether any entry is True; on a GPU, which is not waited for, always True."""
-    return mask.device.type != 'cpu' or bool(mask.any())
+def _may_share(some_ids: Tensor, other_ids: Tensor) -> bool:
+    """Whether any id is in both; on a GPU, which is not waited for, always True."""
+    return some_ids.device.type != 'cpu' or bool(torch.isin(some_ids, other_ids).any())
+
+
+def _may_be_empty(ids: Tensor) -> bool:
+    """Whether any slot is empty; on a GPU always True."""
+    return ids.device.type != 'cpu' or bool((ids < 0).any())
 
 
 def parts(count: int, size: int) -> Iterator[slice]:

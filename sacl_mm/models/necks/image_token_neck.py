@@ -54,7 +54,7 @@ class ImageTokenNeck(BaseModule):
                 for _ in range(num_layers)
             )
         )
-        self.norm = None if out_channels is None else nn.LayerNorm(out_channels)
+        self.norm = nn.Identity() if out_channels is None else nn.LayerNorm(out_channels)
 
     def forward(self, features: Tensor | tuple[Tensor, ...] | list[Tensor]) -> tuple[Tensor]:
         last = features[-1] if isinstance(features, (tuple, list)) else features

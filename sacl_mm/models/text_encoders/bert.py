@@ -1,8 +1,10 @@
 """transformers' BERT as a text encoder."""
 
+import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
-from transformers import BertConfig, BertModel
+from transformers import BertConfig
+from transformers.models.bert.modeling_bert import BertModel
 
 from sacl_mm.functional.length_buckets import in_length_buckets
 from sacl_mm.functional.settings import check_count, check_heads, check_number
@@ -24,6 +26,8 @@ class BertTextEncoder(BaseModule):
         length_buckets: number of groups of similar lengths that a batch is split into, each padded to its own longest text.
             More than 1 pays on CPUs, where time is proportional to the number of tokens.
     """
+
+    is_init: bool  # MMEngine's
 
     def __init__(
         self,
@@ -63,11 +67,11 @@ class BertTextEncoder(BaseModule):
 
     def init_weights(self) -> None:
         if self.checkpoint is not None and not self.is_init:
-            self.bert.load_state_dict(self._pretrained_state())
+            self.bert.load_state_dict(self._pretrained_state(self.checkpoint))
         self.is_init = True
 
-    def _pretrained_state(self) -> dict[str, Tensor]:
-        source = load_bert(self.checkpoint, self.bert.config.num_hidden_layers).state_dict()
+    def _pretrained_state(self, checkpoint: str) -> dict[str, Tensor]:
+        source = load_bert(checkpoint, self.bert.config.num_hidden_layers).state_dict()
         wrong = [
             key
             for key, value in self.bert.state_dict().items()
@@ -75,9 +79,7 @@ class BertTextEncoder(BaseModule):
         ]
         if wrong:
             shapes = ', '.join(f'{key} {tuple(source[key].shape) if key in source else "missing"}' for key in wrong[:3])
-            raise ValueError(
-                f'{self.checkpoint} does not fit this BertTextEncoder: it has {shapes} ({len(wrong)} differ)'
-            )
+            raise ValueError(f'{checkpoint} does not fit this BertTextEncoder: it has {shapes} ({len(wrong)} differ)')
         return {key: source[key] for key in self.bert.state_dict()}
 
     @property
@@ -94,7 +96,10 @@ class BertTextEncoder(BaseModule):
         words_BLC = self.word_embeddings(token_ids_BL)
 
         def encode(index: Tensor | slice, length: int) -> Tensor:
-            words, mask = words_BLC[index, :length], mask_BL[index, :length]
-            return self.bert(inputs_embeds=words, attention_mask=mask.long()).last_hidden_state
+            words, padding = words_BLC[index, :length], ~mask_BL[index, :length]
+            # Parts of `BertModel`: as a whole it looks whether there is any padding, for which the host waits for a GPU.
+            added = words.new_zeros(padding.shape).masked_fill(padding, torch.finfo(words.dtype).min)[:, None, None]
+            embedded = self.bert.embeddings(inputs_embeds=words)
+            return self.bert.encoder(embedded, attention_mask=added).last_hidden_state
 
         return in_length_buckets(encode, mask_BL, self.length_buckets)

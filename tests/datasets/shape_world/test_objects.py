@@ -11,8 +11,8 @@ def test_items_are_scenes_with_what_is_where():
     for number, sample in enumerate(data, start=10):
         scene = scene_of(0, number)
         np.testing.assert_array_equal(sample['img'], render_scene(scene, 32))
-        np.testing.assert_array_equal(sample['cell_labels'], label_cells(scene, 4))
-        assert sample['cell_labels'].shape == (16, 4)
+        np.testing.assert_array_equal(sample['gt_cell_labels'], label_cells(scene, 4))
+        assert sample['gt_cell_labels'].shape == (16, 4)
 
 
 def test_a_cell_has_the_look_of_the_object_centred_in_it():
@@ -29,7 +29,7 @@ def test_a_cell_has_the_look_of_the_object_centred_in_it():
 def test_presence_is_labelled_in_every_cell():
     data = ShapeWorldObjects(num_images=5, image_size=16, grid=8, presence=True)
     for sample in data:
-        labels = sample['cell_labels']
+        labels = sample['gt_cell_labels']
         assert labels.shape == (64, 5)
         np.testing.assert_array_equal(labels[:, :4], label_cells(scene_of(0, sample['image_id']), 8))
         np.testing.assert_array_equal(labels[:, 4], labels[:, 0] >= 0)
@@ -41,7 +41,7 @@ def test_splits_and_seeds_differ():
         ShapeWorldObjects(num_images=20, image_size=16, **options)
         for options in (dict(), dict(), dict(start=20), dict(seed=1))
     )
-    labels = [np.stack([sample['cell_labels'] for sample in data]) for data in (first, again, later, other)]
+    labels = [np.stack([sample['gt_cell_labels'] for sample in data]) for data in (first, again, later, other)]
     np.testing.assert_array_equal(labels[0], labels[1])
     assert not np.array_equal(labels[0], labels[2])
     assert not np.array_equal(labels[0], labels[3])

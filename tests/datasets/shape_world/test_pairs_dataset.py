@@ -19,7 +19,7 @@ def test_a_sample():
         'image_id': 127,
         'text': [group.text],
         'text_ids': [127],
-        'label': int(is_true(group.statement, *group.pairs[3])),
+        'gt_label': int(is_true(group.statement, *group.pairs[3])),
         'identifier': 'world-31-3-0',
     }
     assert np.array_equal(left, render_scene(group.pairs[3][0], 32))
@@ -30,14 +30,14 @@ def test_groups_depend_on_seed_and_number_only_and_ranges_are_splits():
     wide, narrow = ShapeWorldPairs(12), ShapeWorldPairs(2, 32, start=10)
     for i in range(8):
         a, b = wide[40 + i], narrow[i]
-        assert all(a[key] == b[key] for key in ('text', 'label', 'identifier', 'image_id'))
+        assert all(a[key] == b[key] for key in ('text', 'gt_label', 'identifier', 'image_id'))
     assert {wide[i]['identifier'] for i in range(40)}.isdisjoint(narrow[i]['identifier'] for i in range(8))
     assert pair_group_of(1, 10) != pair_group_of(0, 10)
 
 
 def test_every_statement_is_true_of_half_of_its_pairs():
     dataset = ShapeWorldPairs(30, image_size=16)
-    assert all(sum(dataset[4 * group + pair]['label'] for pair in range(4)) == 2 for group in range(30))
+    assert all(sum(dataset[4 * group + pair]['gt_label'] for pair in range(4)) == 2 for group in range(30))
 
 
 def test_a_kept_image_is_not_changed_by_who_gets_it():
@@ -53,14 +53,14 @@ def test_a_kept_image_is_not_changed_by_who_gets_it():
 def test_packed_pairs_are_two_images():
     pack = dict(
         type='mmpretrain.PackInputs',
-        algorithm_keys=['token_ids', 'image_id', 'text_ids', 'label'],
+        algorithm_keys=['token_ids', 'image_id', 'text_ids'],
         meta_keys=['text', 'identifier'],
     )
     dataset = ShapeWorldPairs(1, 32, pipeline=[dict(type='sacl_mm.TokenizeText', tokenizer=TOKENIZER), pack])
     packed = dataset[2]
     assert [tuple(image.shape) for image in packed['inputs']] == [(3, 32, 32)] * 2
     assert packed['data_samples'].identifier == 'world-0-2-0'
-    assert packed['data_samples'].label in (0, 1)
+    assert packed['data_samples'].gt_label in (0, 1)
 
 
 @pytest.mark.parametrize(

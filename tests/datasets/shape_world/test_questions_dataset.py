@@ -28,9 +28,9 @@ def test_a_sample():
         'text': [text],
         'text_ids': [166],
         'question_id': 166,
-        'answers': [said],
-        'answer_weights': [1.0],
-        'human_answers': [said],
+        'gt_answer': [said],
+        'gt_answer_weight': [1.0],
+        'gt_human_answers': [said],
         'question_type': kind,
     }
     assert np.array_equal(image, render_scene(scene, 64))
@@ -57,12 +57,12 @@ def test_ranges_are_splits():
 def test_another_process_sees_the_same():
     code = (
         'from sacl_mm.datasets.shape_world import ShapeWorldQuestions as Q; s = Q(1, start=5)[1]; '
-        "print(s['text'][0], s['answers'][0], int(s['img'].sum()))"
+        "print(s['text'][0], s['gt_answer'][0], int(s['img'].sum()))"
     )
     root = Path(__file__).parents[3]
     printed = subprocess.run([sys.executable, '-c', code], cwd=root, capture_output=True, text=True, check=True).stdout
     sample = ShapeWorldQuestions(1, start=5)[1]
-    expected = f'{sample["text"][0]} {sample["answers"][0]} {int(sample["img"].sum())}'
+    expected = f'{sample["text"][0]} {sample["gt_answer"][0]} {int(sample["img"].sum())}'
     assert printed.strip().splitlines()[-1] == expected
 
 
@@ -80,7 +80,7 @@ def test_answers_and_metainfo():
     assert answers == shape_world_answers()
     assert len(set(answers)) == 26
     dataset = ShapeWorldQuestions(60, seed=4)
-    assert {dataset[i]['answers'][0] for i in range(len(dataset))} <= set(answers)
+    assert {dataset[i]['gt_answer'][0] for i in range(len(dataset))} <= set(answers)
     assert dataset.metainfo['dataset_type'] == 'ShapeWorldQuestions'
     assert dataset.metainfo['seed'] == 4
     assert list(dataset.metainfo['answers']) == answers

@@ -43,15 +43,17 @@ def test_tokenize_text() -> None:
 
 
 def test_tokenize_answers_and_without_end() -> None:
-    transform = TRANSFORMS.build(dict(type='TokenizeText', tokenizer=TOKENIZER, field='answers', to='answer_token_ids'))
-    result = transform(dict(text=['a'], answers=['a dog', 'dog']))
+    transform = TRANSFORMS.build(
+        dict(type='TokenizeText', tokenizer=TOKENIZER, field='gt_answer', to='gt_answer_token_ids')
+    )
+    result = transform(dict(text=['a'], gt_answer=['a dog', 'dog']))
     assert 'token_ids' not in result
-    with_end = [ids.tolist() for ids in result['answer_token_ids']]
+    with_end = [ids.tolist() for ids in result['gt_answer_token_ids']]
     assert all(ids[-1] == 3 for ids in with_end)
     transform = TRANSFORMS.build(
-        dict(type='TokenizeText', tokenizer=TOKENIZER, max_length=3, field='answers', to='x', end=False)
+        dict(type='TokenizeText', tokenizer=TOKENIZER, max_length=3, field='gt_answer', to='x', end=False)
     )
-    assert [ids.tolist() for ids in transform(dict(answers=['a dog', 'a dog dog']))['x']] == [
+    assert [ids.tolist() for ids in transform(dict(gt_answer=['a dog', 'a dog dog']))['x']] == [
         with_end[0][:-1],
         [*with_end[0][:-1]],
     ]
