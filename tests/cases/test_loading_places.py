@@ -66,7 +66,7 @@ PLACES = {
     'sacl_mm/models/__init__.py': {'import_module': 'ours'},
     'sacl_mm/models/dual_encoder.py': {'self.reference.load': 'read_plain'},
     'sacl_mm/report/retrieval.py': {'reference.load': 'read_plain'},
-    'tools/benchmarks/cpu_tricks.py': {'Config.fromfile': 'configuration'},
+    'tools/benchmarks/cpu_kernels.py': {'Config.fromfile': 'configuration'},
     'tools/benchmarks/identical_steps.py': {'Config.fromfile': 'configuration', 'model.reference.load': 'read_plain'},
     'tools/benchmarks/pretraining_step.py': {'Config.fromfile': 'configuration'},
     'tools/benchmarks/sharding.py': {'Config.fromfile': 'configuration'},

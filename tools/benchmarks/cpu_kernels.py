@@ -1,16 +1,16 @@
 #!/usr/bin/env python
-"""What each trick alone gives on CPUs: seconds and peak memory of a training step, relative to a step with none of them.
+"""What `sacl_mm.cpu` gives on CPUs: seconds and peak memory of a training step, relative to a step without.
 
-    python tools/benchmarks/cpu_tricks.py
+    python tools/benchmarks/cpu_kernels.py
 
 `demo`: the two towers of `make demo`. `frozen`: heads on cached features, as large as Flickr8k's. `text`: MiniLM's size
-trained over grids of a frozen CNN in bfloat16, contrast alone; `fusion`: the same and its fusion encoder. `full`: the
-embedded world with all objectives. Weights, images and texts are random. Each side is a process of its own with one warm step
+trained over grids of a frozen CNN in bfloat16, contrast alone; `fusion`: the same and its multimodal backbone. `full`: the
+embedded world with all objectives. Weights, images and texts are random. `malloc` is no part of the package: the C library
+keeps freed memory (MALLOC_TRIM_THRESHOLD_=-1 MALLOC_MMAP_MAX_=0). Each side is a process of its own with one warm step
 behind it; the sides take turns, step by step.
 """
 
 import argparse
-import contextlib
 import multiprocessing
 import os
 import statistics
@@ -26,47 +26,44 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.optim import build_optim_wrapper
 from mmengine.structures import BaseDataElement
-from sacl_mm.engine.freed_memory import keep_freed_memory, map_blocks_apart
-from sacl_mm.layers.tied_embedding import TiedEmbedding
 
-from sacl_mm.functional.masking import PredictedFirst
-from sacl_mm.models.fusion.fusion_encoder import FusionEncoder
-from sacl_mm.models.losses import SACLContrastiveLoss
+from sacl_mm.cpu import kernels
+from sacl_mm.cpu.cpu_kernels_hook import use_cpu_kernels
 from sacl_mm.registry import DATASETS, MODELS
 
-NONE, ALL = 'none', 'all'
-KERNELS = ('attention', 'dropout', 'linear')
-TRICKS = (*KERNELS, 'recomputation', 'tied', 'masked first', 'one pass', 'both ways', 'malloc')
-EVERYWHERE = (*KERNELS, 'recomputation', 'both ways', 'malloc')
-CONFIGS = {
-    'demo': ('configs/shape_world/infonce.py', 128, EVERYWHERE),
-    'frozen': ('configs/flickr8k/frozen.py', 512, EVERYWHERE),
-    'text': ('configs/flickr8k/contrast.py', 64, EVERYWHERE),
-    'fusion': ('configs/flickr8k/retrieval.py', 64, EVERYWHERE),
-    'full': ('configs/shape_world/full.py', 128, TRICKS),
+SIDES = ('none', 'attention', 'dropout', 'malloc', 'all')
+MALLOC = {'MALLOC_TRIM_THRESHOLD_': '-1', 'MALLOC_MMAP_MAX_': '0'}
+# Configuration and batch size.
+WORKLOADS = {
+    'demo': ('configs/shape_world/infonce.py', 128),
+    'frozen': ('configs/flickr8k/frozen.py', 512),
+    'text': ('configs/flickr8k/contrast.py', 64),
+    'fusion': ('configs/flickr8k/retrieval.py', 64),
+    'full': ('configs/shape_world/full.py', 128),
 }
+SLOW = ('frozen', 'text', 'fusion')
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--workloads', nargs='+', default=list(CONFIGS), choices=CONFIGS)
+    parser.add_argument('--workloads', nargs='+', default=list(WORKLOADS), choices=WORKLOADS)
     parser.add_argument('--steps', type=int, default=50)
     parser.add_argument('--repeats', type=int, default=3)
     parser.add_argument('--slow-steps', type=int, default=6, help='of frozen, text and fusion')
     args = parser.parse_args()
     rows = []
     for workload in args.workloads:
-        steps = args.slow_steps if workload in ('frozen', 'text', 'fusion') else args.steps
+        steps = args.slow_steps if workload in SLOW else args.steps
         rows += compare(workload, steps, args.repeats)
     print_table(
-        f'CPU tricks, each alone ({machine(torch.device("cpu"))})',
-        ['workload', 'tricks', 's / step', 'time', 'of each repeat', 'MiB', 'memory'],
+        f'CPU kernels ({machine(torch.device("cpu"))})',
+        ['workload', 'with', 's / step', 'time', 'of each repeat', 'MiB', 'memory'],
         rows,
     )
 
 
 def compare(workload: str, steps: int, repeats: int) -> list[list[str]]:
-    sides = [NONE, *CONFIGS[workload][2], ALL]
+    sides = SIDES
     workers = {side: Worker(workload, side) for side in sides}
     times: dict[str, list[list[float]]] = {side: [[] for _ in range(repeats)] for side in sides}
     for turn in range(repeats * steps):
@@ -80,7 +77,7 @@ def compare(workload: str, steps: int, repeats: int) -> list[list[str]]:
     medians = {side: [statistics.median(values) for values in repeat] for side, repeat in times.items()}
     rows = []
     for side in sides:
-        ratios = [own / none for own, none in zip(medians[side], medians[NONE], strict=True)]
+        ratios = [own / none for own, none in zip(medians[side], medians['none'], strict=True)]
         rows.append(
             [
                 workload,
@@ -89,7 +86,7 @@ def compare(workload: str, steps: int, repeats: int) -> list[list[str]]:
                 f'{statistics.median(ratios):.2f}',
                 ' '.join(f'{ratio:.2f}' for ratio in ratios),
                 f'{memory[side]:.0f}',
-                f'{memory[side] / max(1.0, memory[NONE]):.2f}',
+                f'{memory[side] / max(1.0, memory["none"]):.2f}',
             ]
         )
     return rows
@@ -102,7 +99,8 @@ class Worker:
         context = multiprocessing.get_context('spawn')
         self.here, there = context.Pipe()
         self.process = context.Process(target=work, args=(workload, side, there), daemon=True)
-        self.process.start()
+        with mock.patch.dict(os.environ, MALLOC if side in ('malloc', 'all') else {}):
+            self.process.start()
         self.ask('step')
 
     def ask(self, what: str) -> float:
@@ -116,82 +114,24 @@ class Worker:
 
 def work(workload: str, side: str, pipe) -> None:
     torch.manual_seed(0)
-    on = set(TRICKS) if side == ALL else {side}
-    if 'malloc' in on:
-        map_blocks_apart()
-    with contextlib.ExitStack() as stack:
-        for trick in set(TRICKS) - on:
-            for patch in without(trick):
-                stack.enter_context(patch)
-        step = training(workload)
-        start, is_first = status('VmRSS'), True
-        while (what := pipe.recv()) is not None:
-            if what == 'memory':
-                pipe.send((status('VmHWM') - start) / 2**10)
-                continue
-            begin = time.perf_counter()
-            step()
-            pipe.send(time.perf_counter() - begin)
-            if is_first and 'malloc' in on:
-                keep_freed_memory()
-            is_first = False
+    if side == 'attention':
+        kernels._drop = F.dropout
+    elif side == 'dropout':
+        kernels._attend = F.scaled_dot_product_attention
+    step = training(workload, with_kernels=side not in ('none', 'malloc'))
+    start = status('VmRSS')
+    while (what := pipe.recv()) is not None:
+        if what == 'memory':
+            pipe.send((status('VmHWM') - start) / 2**10)
+            continue
+        begin = time.perf_counter()
+        step()
+        pipe.send(time.perf_counter() - begin)
 
 
-def without(trick: str) -> list:
-    """Patches that switch a trick off."""
-
-    def nothing(*args: object) -> contextlib.AbstractContextManager:
-        return contextlib.nullcontext()
-
-    users = [
-        'layers.fusion_layer',
-        'models.heads.masked_language_head',
-        'models.text_encoders.bert',
-        'models.two_tower',
-    ]
-    if trick == 'recomputation':
-        return [mock.patch(f'sacl_mm.{user}.recomputed_activations', nothing) for user in users]
-    if trick in KERNELS:
-        name, plain = {
-            'attention': ('_attend', F.scaled_dot_product_attention),
-            'dropout': ('_drop', F.dropout),
-            'linear': ('onednn_linear', F.linear),
-        }[trick]
-        return [mock.patch(f'sacl_mm.layers.cpu_kernels.{name}', plain)]
-    if trick == 'tied':
-        return [mock.patch.object(TiedEmbedding, 'looked_up', nothing)]
-    if trick == 'masked first':
-        return [mock.patch('sacl_mm.models.pretrain.PredictedFirst', InOrder)]
-    if trick == 'one pass':
-        return [mock.patch.object(FusionEncoder, 'of_two_kinds', in_two_passes)]
-    if trick == 'both ways':
-        return [mock.patch.object(SACLContrastiveLoss, '_symmetric_policy', return_value=None)]
-    return []
-
-
-class InOrder(PredictedFirst):
-    """All tokens where they were."""
-
-    def __init__(self, predict_BL: torch.Tensor) -> None:
-        self.most = predict_BL.shape[1]
-        self.index_T = predict_BL.flatten().nonzero()[:, 0]
-
-    def sort(self, x_BLC: torch.Tensor) -> torch.Tensor:
-        return x_BLC
-
-
-def in_two_passes(self, count, text_BLC, mask_BL, keys_values, image_R, first):
-    keys_values = list(keys_values)
-    in_turn = [one.parted(image_R)[0] if isinstance(image_R, int) else one for one in keys_values]
-    return (
-        self(text_BLC[:count], mask_BL[:count], in_turn, None, first[0]),
-        self(text_BLC[count:], mask_BL[count:], keys_values, image_R, first[1]),
-    )
-
-
-def training(workload: str) -> Callable[[], None]:
+def training(workload: str, with_kernels: bool) -> Callable[[], None]:
     """One iteration of a configuration, on samples that are made beforehand."""
-    path, size, _ = CONFIGS[workload]
+    path, size = WORKLOADS[workload]
     for name in ('MINILM', 'RESNET50', 'FLICKR8K'):
         os.environ[name] = 'none'
     cfg = Config.fromfile(path)
@@ -204,6 +144,8 @@ def training(workload: str) -> Callable[[], None]:
         optim = build_optim_wrapper(model, optim_wrapper)
         data = [make(workload, cfg, size, number) for number in range(4)]
     model.train()
+    if with_kernels:
+        use_cpu_kernels(model)
     count = 0
 
     def step() -> None:
