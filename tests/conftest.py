@@ -2,6 +2,7 @@ import gc
 import os
 from collections.abc import Iterator
 
+import mmengine.config.config
 import pytest
 from mmengine.utils import ManagerMixin
 
@@ -15,21 +16,21 @@ _FIRST = ('engine', 'fault_tests', 'benchmarks', 'configs', 'projects')
 
 
 def pytest_configure() -> None:
-    """Most of a tiny training would be laying out its configuration in lines, five times, and asking for compilers."""
-    import mmengine.config.config
-    import mmengine.runner.runner
-
+    """A third of a tiny training would be laying out its configuration in lines, five times."""
     mmengine.config.config.FormatCode = lambda text, **_: (text, True)
-    mmengine.runner.runner.collect_env = dict
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    places = {f'{name}/': number for number, name in enumerate(_FIRST)}
-    items.sort(key=lambda item: next((n for name, n in places.items() if name in item.nodeid), len(places)))
+    places = {name: number for number, name in enumerate(_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.parent.name, len(places)))
+
+
+def pytest_pycollect_makemodule() -> None:
+    """MMEngine's datasets collect garbage when they are built: what was imported need not be looked at every time."""
+    gc.freeze()
 
 
 def pytest_collection_finish() -> None:
-    """MMEngine's datasets collect garbage when they are built: what was imported need not be looked at every time."""
     gc.collect()
     gc.freeze()
 

@@ -1,31 +1,9 @@
-"""Dropout that draws four random numbers at a time, for CPUs."""
-
-from typing import Any
+"""Dropout masks for attention, four random numbers at a time."""
 
 import torch
 from torch import Tensor
 
 _LEVELS = 2**16
-
-
-def dropped(x: Tensor, dropout: float) -> Tensor:
-    """`torch.nn.functional.dropout` in training."""
-    return x if dropout == 0 else _Dropped.apply(x, kept_at_random(x, dropout), dropout)
-
-
-class _Dropped(torch.autograd.Function):
-    """Saves one byte per element instead of a factor."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, kept: Tensor, dropout: float) -> Tensor:
-        ctx.save_for_backward(kept)
-        ctx.dropout = dropout
-        return x * factor(kept, dropout, x.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        (kept,) = ctx.saved_tensors
-        return gradient * factor(kept, ctx.dropout, gradient.dtype), None, None
 
 
 def kept_at_random(like: Tensor, dropout: float) -> Tensor:

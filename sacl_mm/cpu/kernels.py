@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
-from sacl_mm.cpu.dropout import dropped
 from sacl_mm.cpu.matrix_attention import matrix_attention
 
 # Up to this number of keys plain attention is faster, forward and backward together.
@@ -18,21 +17,18 @@ _SHORT = 64
 
 
 class CPUKernels(TorchFunctionMode):
-    """A mode in which layers, of any library, run other kernels:
+    """A mode in which layers, of any library, run another kernel for `scaled_dot_product_attention`.
 
-    * `scaled_dot_product_attention`: PyTorch's fused kernel for CPUs takes a fixed time per row and head in the backward pass
-      in bfloat16, however short the row; on captions it is many times slower than plain attention. On images its products are
-      slower than those of `matrix_attention`, and it supports neither dropout nor a mask with a gradient. PyTorch's plain
-      attention stores the scores.
-    * `dropout`: faster random numbers.
+    PyTorch's fused kernel for CPUs takes a fixed time per row and head in the backward pass in bfloat16, however short the
+    row; on captions it is many times slower than plain attention. On images its products are slower than those of
+    `matrix_attention`, and it supports neither dropout nor a mask with a gradient. PyTorch's plain attention stores the
+    scores.
     """
 
     def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
         if function is F.scaled_dot_product_attention:
             return _attend(*args, **kwargs)
-        if function is F.dropout and not torch.compiler.is_compiling():
-            return _drop(*args, **kwargs)
         return function(*args, **kwargs)
 
 
@@ -61,10 +57,3 @@ def _attend(
         return matrix_attention(query, key, value, attn_mask, dropout_p)
     with sdpa_kernel(SDPBackend.MATH) if short and training else nullcontext():
         return F.scaled_dot_product_attention(query, key, value, attn_mask, dropout_p, is_causal, **others)
-
-
-def _drop(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Takes the arguments of `dropout`."""
-    if inplace or not training or not 0 <= p <= 1:
-        return F.dropout(input, p, training, inplace)
-    return dropped(input, p)

@@ -133,10 +133,8 @@ def test_a_reader_that_is_gone_is_no_error():
 
 def test_ctrl_c_is_one_line(capsys):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-    try:
-        with pytest.raises(SystemExit) as caught:
-            run_tool(lambda: signal.raise_signal(signal.SIGINT))
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with pytest.raises(SystemExit) as caught:
+        run_tool(lambda: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGINT, before)
     assert caught.value.code == 130
     assert capsys.readouterr().err == 'interrupted; a training goes on from its last checkpoint with --resume\n'

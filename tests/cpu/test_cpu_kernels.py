@@ -8,7 +8,6 @@ from torch import nn
 from sacl_mm.cpu import CPUKernels
 from sacl_mm.cpu import kernels as module
 from sacl_mm.cpu.cpu_kernels_hook import use_cpu_kernels
-from sacl_mm.cpu.dropout import dropped
 
 
 def make_inputs(dtype=torch.float32, keys=7, queries=5, rows=3, dim=8):
@@ -112,14 +111,3 @@ def test_values_and_gradients_are_those_of_the_fused_kernel(masked, monkeypatch)
         results.append([out.detach(), query.grad, key.grad, value.grad])
     for plain, fused in zip(*results, strict=True):
         torch.testing.assert_close(plain, fused)
-
-
-def test_dropout_is_ours_where_it_drops():
-    x = torch.ones(1000, 40)
-    torch.manual_seed(0)
-    with CPUKernels():
-        y = F.dropout(x, 0.25)
-        assert F.dropout(x, 0.25, training=False) is x
-        assert torch.equal(F.dropout(x, 1.0), torch.zeros_like(x))
-    torch.manual_seed(0)
-    assert torch.equal(y, dropped(x, 0.25))

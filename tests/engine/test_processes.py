@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import time
+import unittest.mock
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +24,8 @@ def training(work_dir: Path, what: str, timeout: int = 600, epochs: int = 2) -> 
     cfg.default_hooks = dict(
         logger=dict(type='LoggerHook', interval=1), checkpoint=dict(type='CheckpointHook', interval=1)
     )
-    runner = build_runner(cfg)
+    with unittest.mock.patch('mmengine.runner.runner.collect_env', dict):
+        runner = build_runner(cfg)
     if runner.rank == 1:
         act(runner, what)
     runner.train()

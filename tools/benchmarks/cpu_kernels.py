@@ -20,18 +20,16 @@ from collections.abc import Callable
 from unittest import mock
 
 import torch
-import torch.nn.functional as F
 from measure import machine, print_table
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.optim import build_optim_wrapper
 from mmengine.structures import BaseDataElement
 
-from sacl_mm.cpu import kernels
 from sacl_mm.cpu.cpu_kernels_hook import use_cpu_kernels
 from sacl_mm.registry import DATASETS, MODELS
 
-SIDES = ('none', 'attention', 'dropout', 'malloc', 'all')
+SIDES = ('none', 'kernels', 'malloc', 'both')
 MALLOC = {'MALLOC_TRIM_THRESHOLD_': '-1', 'MALLOC_MMAP_MAX_': '0'}
 # Configuration and batch size.
 WORKLOADS = {
@@ -99,7 +97,7 @@ class Worker:
         context = multiprocessing.get_context('spawn')
         self.here, there = context.Pipe()
         self.process = context.Process(target=work, args=(workload, side, there), daemon=True)
-        with mock.patch.dict(os.environ, MALLOC if side in ('malloc', 'all') else {}):
+        with mock.patch.dict(os.environ, MALLOC if side in ('malloc', 'both') else {}):
             self.process.start()
         self.ask('step')
 
@@ -114,10 +112,6 @@ class Worker:
 
 def work(workload: str, side: str, pipe) -> None:
     torch.manual_seed(0)
-    if side == 'attention':
-        kernels._drop = F.dropout
-    elif side == 'dropout':
-        kernels._attend = F.scaled_dot_product_attention
     step = training(workload, with_kernels=side not in ('none', 'malloc'))
     start = status('VmRSS')
     while (what := pipe.recv()) is not None:
