@@ -108,6 +108,8 @@ def test_goes_to_workers(context: str) -> None:
     assert pickle.loads(pickle.dumps(tokenizer)).encode('a dog') == tokenizer.encode('a dog')
     with multiprocessing.get_context(context).Pool(1) as pool:
         assert pool.apply(encode_in_child, (tokenizer, 'a dog')) == tokenizer.encode('a dog')
+        pool.close()
+        pool.join()  # leaving the block would send SIGTERM, for which an earlier training may have left a handler
 
 
 @pytest.mark.parametrize(
