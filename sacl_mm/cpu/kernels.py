@@ -46,6 +46,7 @@ def _attend(
     learned = attn_mask is not None and attn_mask.requires_grad
     is_known = (
         not is_causal
+        and dropout_p < 1
         and not any(others.values())
         and query.ndim == 4
         and query.shape[:2] == key.shape[:2] == value.shape[:2]

@@ -9,8 +9,6 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from sacl_mm.cpu.dropout import factor, kept_at_random
-
 # Scores computed at a time, which bounds memory.
 _SCORES = 2**20
 # Below so many keys softmax takes longer in bfloat16 than in float32; above, it depends on their number.
@@ -54,8 +52,8 @@ class _MatrixAttention(torch.autograd.Function):
                 query, key, value = (_chunk(x, rows) for x in inputs)
                 probability = _probability(query, key, mask, rows)
                 if dropout > 0:
-                    kept.append(kept_at_random(probability, dropout))
-                    probability.mul_(factor(kept[-1], dropout, probability.dtype))
+                    kept.append(torch.empty_like(probability, dtype=torch.bool).bernoulli_(1 - dropout))
+                    probability.mul_(kept[-1]).div_(1 - dropout)
                 out_BHLD[rows] = torch.bmm(probability, value).view_as(out_BHLD[rows])
         ctx.dropout = dropout
         ctx.save_for_backward(*inputs, mask, *kept)
@@ -74,9 +72,8 @@ class _MatrixAttention(torch.autograd.Function):
             read = probability = _probability(query, key, mask, rows)
             of_probability = torch.bmm(gradient, value.transpose(1, 2))
             if kept:
-                noise = factor(kept[number], ctx.dropout, probability.dtype)
-                read = probability * noise
-                of_probability.mul_(noise)
+                read = probability * kept[number] / (1 - ctx.dropout)
+                of_probability.mul_(kept[number]).div_(1 - ctx.dropout)
             of_score = _softmax_backward(of_probability, probability)
             if of_mask is not None:
                 whole = of_score.view(-1, query_BHLD.shape[1], *of_score.shape[1:])

@@ -1,11 +1,13 @@
 """Which kernels are used, and that it doesn't matter to the values."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sacl_mm.cpu import CPUKernels
+from sacl_mm.cpu import CPUKernels, CPUKernelsHook
 from sacl_mm.cpu import kernels as module
 from sacl_mm.cpu.cpu_kernels_hook import use_cpu_kernels
 
@@ -78,23 +80,47 @@ def modes():
     return torch.overrides._get_current_function_mode_stack()
 
 
+class Seen(nn.Module):
+    """Notes in which modes it is called."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+        self.calls = []
+
+    def forward(self, fails=False):
+        self.calls.append([type(mode) for mode in modes()])
+        if fails:
+            raise ValueError('an error')
+
+
 def test_a_model_uses_them_in_its_calls_and_leaves_them_after_an_error():
-    seen = []
-
-    class Model(nn.Module):
-        def forward(self, fails):
-            seen.append([type(mode) for mode in modes()])
-            if fails:
-                raise ValueError('an error')
-
-    model = Model()
+    model = Seen()
     use_cpu_kernels(model)
-    model(False)
+    model()
     assert not modes()
     with pytest.raises(ValueError, match='an error'):
-        model(True)
+        model(fails=True)
     assert not modes()
-    assert seen == [[CPUKernels], [CPUKernels]]
+    assert model.calls == [[CPUKernels], [CPUKernels]]
+
+
+def test_the_hook_is_there_once_in_a_run_and_gone_after_it():
+    model, hook = Seen(), CPUKernelsHook()
+    runner = SimpleNamespace(model=model)
+    for _ in range(2):  # the first run ends with an error
+        hook.before_run(runner)
+        model()
+    hook.after_run(runner)
+    model()
+    assert model.calls == [[CPUKernels], [CPUKernels], []]
+
+
+def test_the_hook_does_nothing_on_other_devices():
+    model, hook = Seen().to('meta'), CPUKernelsHook()
+    hook.before_run(SimpleNamespace(model=model))
+    model()
+    assert model.calls == [[]]
 
 
 @pytest.mark.parametrize('masked', [False, True])
