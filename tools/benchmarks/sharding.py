@@ -1,14 +1,14 @@
 """A step of pre-training on two processes of a CPU, with DistributedDataParallel and with sharded weights: seconds, and the
 memory of one process.
 
-    python tools/benchmarks/sharding.py                 # the recipe's depth and queue at half its width
-    python tools/benchmarks/sharding.py --width 768     # at its width; not tried, some 12 GB
+    export MALLOC_MMAP_THRESHOLD_=65536    # else the C library keeps what gathered layers free
+    python tools/benchmarks/sharding.py                  # the depth and queue of the recipe at half its width
+    python tools/benchmarks/sharding.py --width 768      # at its width; not tried, some 12 GB
 
 Random weights, images and texts; AdamW; each side on processes of its own, which have one thread each.
 """
 
 import argparse
-import ctypes
 import statistics
 import tempfile
 import time
@@ -28,7 +28,6 @@ from sacl_mm.registry import MODELS
 
 PROCESSES, BATCH, IMAGE_SIZE, LENGTH, VOCAB = 2, 2, 64, 30, 30522
 CPU = torch.device('cpu')
-_MMAP_THRESHOLD = -3  # of malloc.h
 SIDES = ('DistributedDataParallel', 'shard=True')
 
 
@@ -69,8 +68,6 @@ def main() -> None:
 
 def measure(rank: int, side: str, args: argparse.Namespace, store: str, results: dict) -> None:
     torch.set_num_threads(1)
-    # As MALLOC_MMAP_THRESHOLD_=65536: or the C library keeps what gathered layers free.
-    ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, 65536)
     dist.init_process_group('gloo', init_method=f'file://{store}', rank=rank, world_size=PROCESSES)
     before = memory()
     step = make_step(rank, side, args)
