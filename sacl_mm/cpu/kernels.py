@@ -1,28 +1,24 @@
-"""Faster kernels for what PyTorch is slow at on CPUs."""
+"""A faster kernel for what PyTorch is slow at on CPUs."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
 from sacl_mm.cpu.matrix_attention import matrix_attention
 
-# Up to this number of keys plain attention is faster, forward and backward together.
+# Up to this number of keys PyTorch's kernel is the faster one without a backward pass.
 _SHORT = 64
 
 
 class CPUKernels(TorchFunctionMode):
-    """A mode in which layers, of any library, run another kernel for `scaled_dot_product_attention`.
+    """A mode in which `scaled_dot_product_attention` in bfloat16 is `matrix_attention`, in layers of any library.
 
-    PyTorch's fused kernel for CPUs takes a fixed time per row and head in the backward pass in bfloat16, however short the
-    row; on captions it is many times slower than plain attention. On images its products are slower than those of
-    `matrix_attention`, and it supports neither dropout nor a mask with a gradient. PyTorch's plain attention stores the
-    scores.
+    PyTorch's fused kernel for CPUs takes a fixed time per row and head in the backward pass in bfloat16, however short the row;
+    on captions that is slow. In float32 it is the faster one, and is left alone.
     """
 
     def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
@@ -42,19 +38,14 @@ def _attend(
     **others: Any,
 ) -> Tensor:
     """Takes the arguments of `scaled_dot_product_attention`."""
-    short, training = key.shape[-2] <= _SHORT, torch.is_grad_enabled()
-    learned = attn_mask is not None and attn_mask.requires_grad
     is_known = (
-        not is_causal
+        query.dtype == key.dtype == value.dtype == torch.bfloat16
+        and not is_causal
         and dropout_p < 1
         and not any(others.values())
         and query.ndim == 4
         and query.shape[:2] == key.shape[:2] == value.shape[:2]
-        and query.dtype == key.dtype == value.dtype
     )
-    if is_known and (
-        (training and (short or dropout_p > 0 or learned)) or (query.dtype == torch.bfloat16 and not short)
-    ):
+    if is_known and (torch.is_grad_enabled() or key.shape[-2] > _SHORT):
         return matrix_attention(query, key, value, attn_mask, dropout_p)
-    with sdpa_kernel(SDPBackend.MATH) if short and training else nullcontext():
-        return F.scaled_dot_product_attention(query, key, value, attn_mask, dropout_p, is_causal, **others)
+    return F.scaled_dot_product_attention(query, key, value, attn_mask, dropout_p, is_causal, **others)
