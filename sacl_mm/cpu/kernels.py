@@ -17,8 +17,8 @@ _SHORT = 64
 class CPUKernels(TorchFunctionMode):
     """A mode in which `scaled_dot_product_attention` in bfloat16 is `matrix_attention`, in layers of any library.
 
-    PyTorch's fused kernel for CPUs takes a fixed time per row and head in the backward pass in bfloat16, however short the row;
-    on captions that is slow. In float32 it is the faster one, and is left alone.
+    PyTorch's fused kernel for CPUs takes a fixed time per row and head in the backward pass in bfloat16, however short the
+    row; on captions that is slow. In float32 it is the faster one, and is left alone.
     """
 
     def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
