@@ -16,6 +16,7 @@ from torch import Tensor
 from sacl_mm.engine.runner.encoded_texts import EncodedTexts
 from sacl_mm.functional.ranking import reranking_score, top_candidates
 from sacl_mm.functional.settings import check_count, check_optional_count
+from sacl_mm.inference.model_folder import find_model
 from sacl_mm.inference.sample_preparation import (
     ImageSource,
     SamplePreparation,
@@ -54,7 +55,8 @@ class ImageTextInferencer:
     `batch_size`, beyond rounding.
 
     Args:
-        config: a file or a `Config`. Of the files that it names only vocabulary and list of answers are read.
+        config: a file or a `Config`; or, without `checkpoint`, a work directory, a model's folder, or a checkpoint with its
+            configuration beside it (`find_model`). Of the files that it names only vocabulary and list of answers are read.
         checkpoint: the weights, of this configuration.
         device: by default a GPU if there is one.
         batch_size: images (or texts) at a time.
@@ -69,11 +71,15 @@ class ImageTextInferencer:
     def __init__(
         self,
         config: str | os.PathLike | Config,
-        checkpoint: str | os.PathLike,
+        checkpoint: str | os.PathLike | None = None,
         device: str | torch.device | None = None,
         batch_size: int = 32,
     ) -> None:
         check_count('batch_size', batch_size)
+        if checkpoint is None:
+            if isinstance(config, Config):
+                raise ValueError('a Config names no weights: give the checkpoint as well')
+            config, checkpoint = find_model(config)
         cfg = read_config(config)
         self.batch_size = batch_size
         loop = cfg.get('test_cfg') or {}

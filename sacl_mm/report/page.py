@@ -12,9 +12,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sacl_mm.engine.checks.files import write_json
+from sacl_mm.inference.model_folder import config_of
 from sacl_mm.report.curves import curve_figures
 from sacl_mm.report.gallery import TOP, Mark, caption_queries, count_marks, evenly_spaced, image_queries
-from sacl_mm.report.provenance import checkpoint_of, config_of, report_facts, run_facts
+from sacl_mm.report.provenance import checkpoint_of, report_facts, run_facts
 from sacl_mm.report.retrieval import Retrieval, embed
 from sacl_mm.report.runs import check_is_folder, last_values, read_curves
 from sacl_mm.report.scores import Score, headline, score_table

@@ -10,40 +10,22 @@ import torch
 from mmengine.config import Config
 
 import sacl_mm
-from sacl_mm.inference.trained_model import read_config
+from sacl_mm.inference.model_folder import last_checkpoint
 from sacl_mm.user_error import UserError
-
-
-def config_of(work_dir: Path) -> Config:
-    """The configuration that MMEngine's Runner left in a work directory.
-
-    Raises:
-        UserError: there is none, there are several, or it is wrong.
-    """
-    files = sorted(work_dir.glob('*.py'))
-    if len(files) != 1:
-        raise UserError(f'{work_dir} should have one configuration (*.py), it has {len(files)}')
-    return read_config(files[0])
 
 
 def checkpoint_of(work_dir: Path, cfg: Config) -> tuple[Path, str]:
     """A training's last checkpoint with 'val', else the checkpoint that a test measured with 'test'.
 
-    Of the last checkpoint's path only the name counts: the folder may have moved.
-
     Raises:
         UserError: there is none.
     """
-    pointer = work_dir / 'last_checkpoint'
-    if pointer.is_file():
-        path, split = work_dir / Path(pointer.read_text().strip()).name, 'val'
-    elif cfg.get('load_from'):
-        path, split = Path(cfg.load_from), 'test'
-    else:
-        raise UserError(f'{work_dir} has no checkpoint')
+    if (work_dir / 'last_checkpoint').is_file() or not cfg.get('load_from'):
+        return last_checkpoint(work_dir), 'val'
+    path = Path(cfg.load_from)
     if not path.is_file():
         raise UserError(f"checkpoint '{path}' does not exist")
-    return path, split
+    return path, 'test'
 
 
 def run_facts(work_dir: Path, cfg: Config) -> dict[str, object]:

@@ -3,8 +3,9 @@
 import pytest
 from report_examples import CONFIGS, both, config, save_untrained
 
+from sacl_mm.inference.model_folder import config_of
 from sacl_mm.report import write_report
-from sacl_mm.report.provenance import checkpoint_of, config_of
+from sacl_mm.report.provenance import checkpoint_of
 from sacl_mm.report.retrieval import embed
 
 
