@@ -15,13 +15,11 @@ import os
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from mmengine.dataset import pseudo_collate
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from rich.markup import escape
 from rich.progress import track
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from sacl_mm.compatibility import load_mmpretrain
@@ -59,19 +57,6 @@ class Readable(Dataset):
             return index, str(error.__cause__ or error)
 
 
-def image_features(stages: tuple[Tensor, ...]) -> Tensor:
-    """(B, D) from grids (B, C, H, W)."""
-    pooled = [grid.float().mean((2, 3)) for grid in stages] + [stages[-1].float().amax((2, 3))]
-    return torch.cat([F.layer_norm(block, block.shape[1:]) for block in pooled], dim=1)
-
-
-def text_features(tokens_TLC: Tensor, mask_TL: Tensor) -> Tensor:
-    """(T, C)."""
-    weight = mask_TL[:, :, None].float()
-    mean = (tokens_TLC * weight).sum(1) / weight.sum(1)
-    return F.layer_norm(mean, mean.shape[1:])
-
-
 @torch.inference_mode()
 def compute(loader: DataLoader, preprocessor, image_encoder, text_encoder, dtype: torch.dtype, name: str) -> dict:
     columns: dict[str, list] = dict(image_features=[], text_features=[], image_ids=[], text_ids=[], texts_per_image=[])
@@ -86,8 +71,8 @@ def compute(loader: DataLoader, preprocessor, image_encoder, text_encoder, dtype
         batch = preprocessor(pseudo_collate(samples), False)
         images = batch['images'].to(device, dtype, memory_format=torch.channels_last)
         tokens = text_encoder(batch['token_ids'].to(device), batch['text_mask'].to(device))
-        columns['image_features'].append(image_features(image_encoder(images)).half().cpu())
-        columns['text_features'].append(text_features(tokens, batch['text_mask'].to(device)).half().cpu())
+        columns['image_features'].append(pool_stages(image_encoder(images)).half().cpu())
+        columns['text_features'].append(pool_tokens(tokens, batch['text_mask'].to(device)).half().cpu())
         columns['image_ids'].append(batch['image_ids'].cpu())
         columns['text_ids'].append(batch['text_ids'].cpu())
         columns['texts_per_image'].append(torch.tensor(batch['texts_per_image']))

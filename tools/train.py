@@ -24,6 +24,17 @@ def parse_args() -> argparse.Namespace:
     begin.add_argument(
         '--overwrite', action='store_true', help='begin anew in a work dir that holds a training; its checkpoints go'
     )
+    own = parser.add_argument_group('your own images', 'for configs/own/*.py')
+    own.add_argument(
+        '--data', metavar='PATH', help='a folder of images with captions, or a CSV, TSV, JSON, JSON lines, ... file'
+    )
+    own.add_argument(
+        '--images', metavar='DIR', help='the folder that the names of images start from (default: found beside PATH)'
+    )
+    own.add_argument(
+        '--val-split', metavar='FILE', help='names of the validation images, one a line (default: a tenth is drawn)'
+    )
+    parser.add_argument('--policy', help='how negatives are treated: infonce, sacl or hn_nce')
     parser.add_argument('--no-validate', action='store_true', help='do not evaluate during training')
     parser.add_argument(
         '--auto-scale-lr',
@@ -65,10 +76,20 @@ def train(args: argparse.Namespace) -> None:
     from sacl_mm.datasets.text_statistics import log_text_statistics
     from sacl_mm.engine.checks.optimizer_check import check_optimizer
     from sacl_mm.engine.checks.weights import check_checkpoint, check_pretrained_parts
-    from sacl_mm.engine.launch import build_runner, check_start, load_config, use_mixed_precision
+    from sacl_mm.engine.feature_cache import use_cached_features
+    from sacl_mm.engine.launch import build_runner, check_start, default_work_dir, load_config, use_mixed_precision
+    from sacl_mm.engine.own_data import use_own_data, use_policy
     from sacl_mm.models.part_sizes import check_longest_text
 
+    if args.policy and not args.work_dir:
+        args.work_dir = f'{default_work_dir(args.config)}_{args.policy}'
     cfg = load_config(args)
+    if args.policy:
+        use_policy(cfg, args.policy)
+    if args.data:
+        use_own_data(cfg, args.data, args.images, args.val_split)
+    elif args.images or args.val_split:
+        raise UserError('--images and --val-split belong to --data')
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.amp:
@@ -90,6 +111,8 @@ def train(args: argparse.Namespace) -> None:
     check_optimizer(cfg.optim_wrapper)
     if int(os.environ.get('RANK', os.environ.get('SLURM_PROCID', 0))) == 0:
         check_work_dir(cfg)
+    if cfg.get('feature_cache'):
+        use_cached_features(cfg)
     runner = build_runner(cfg)
     if isinstance(runner.model, nn.Module):  # else it is built, and checked, when weights are shared out
         check_pretrained_parts(runner.model)

@@ -30,7 +30,7 @@ test_evaluator = val_evaluator
 
 model = dict(
     type='DualEncoder',
-    data_preprocessor=dict(type='FeaturePreprocessor'),
+    data_preprocessor=dict(type='ImageTextPreprocessor', vocab_size=30522),
     # 1,024 (mean of stage 3) + 2,048 (mean of stage 4) + 2,048 (its maximum)
     towers=dict(type='FeatureTowers', image_dims=5120, text_dims=384),
     contrastive_loss=dict(

@@ -8,6 +8,7 @@ from typing import Any
 from tokenizers import Tokenizer, decoders, normalizers, pre_tokenizers
 from tokenizers.models import WordPiece
 
+from sacl_mm.checkpoints.packaged import packaged
 from sacl_mm.registry import TASK_UTILS
 
 SPECIAL_TOKENS = ('[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]')
@@ -36,7 +37,8 @@ class WordPieceTokenizer:
         vocab: the words, in lower case ('##x' continues a word); the five special tokens are put first unless they are
             there. Or a config of a function that returns them: `dict(type='shape_world_vocabulary')`.
         vocab_file: a `vocab.txt` with one piece per line; the line number, from 0, is the id.
-        pretrained: a folder with `vocab.txt` or `tokenizer.json`, or a name on the Hugging Face hub.
+        pretrained: a folder with `vocab.txt` or `tokenizer.json`, or a name on the Hugging Face hub
+            (all-MiniLM-L6-v2 also from a package, `sacl_mm[small]`).
 
     Raises:
         ValueError: no or several sources, special tokens missing, duplicates, words that the tokenizer would split or
@@ -119,7 +121,7 @@ def _read_vocab_file(path: str) -> list[str]:
 
 
 def _read_checkpoint(pretrained: str) -> list[str]:
-    folder = pretrained if os.path.isdir(pretrained) else _download(pretrained)
+    folder = pretrained if os.path.isdir(pretrained) else packaged(pretrained) or _download(pretrained)
     vocab, tokenizer, config = (os.path.join(folder, name) for name in _CHECKPOINT_FILES)
     if os.path.isfile(config) and _load_json(config).get('do_lower_case') is False:
         raise ValueError(

@@ -7,6 +7,7 @@ from transformers import BertConfig
 from transformers.models.bert.modeling_bert import BertModel
 
 from sacl_mm.checkpoints import CheckpointError, check_finite_weights, read_state_dict
+from sacl_mm.checkpoints.packaged import packaged
 
 _FILES = ('model.safetensors', 'pytorch_model.bin')  # the first that is there
 
@@ -14,12 +15,13 @@ _FILES = ('model.safetensors', 'pytorch_model.bin')  # the first that is there
 def load_bert(checkpoint: str, num_layers: int | None = None) -> BertModel:
     """A BERT from a local folder or the hub, with its first `num_layers` layers, or all.
 
-    A folder's weights are read by `read_plain`; from the hub only safetensors are loaded.
+    A folder's or package's weights are read by `read_plain`; from the hub only safetensors are loaded.
 
     Raises:
         FileNotFoundError: there is none; says what to do.
         UserError: the weights cannot be read as data, are not finite, or are not those of such a BERT.
     """
+    checkpoint = packaged(checkpoint) or checkpoint
     options: dict[str, Any] = {} if num_layers is None else dict(num_hidden_layers=num_layers)
     paths = [os.path.join(checkpoint, name) for name in _FILES]
     path = next((path for path in paths if os.path.exists(path)), None)

@@ -7,7 +7,6 @@ __all__ = [
     'AnswerDecoder',
     'BertTextEncoder',
     'DualEncoder',
-    'FeaturePreprocessor',
     'FeatureTowers',
     'FusionEncoder',
     'ImagePairReasoning',

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import torch
 from mmengine.model import ImgDataPreprocessor
+from mmengine.structures import BaseDataElement
+from torch import Tensor
 
 from sacl_mm.functional.length_buckets import pad_texts
 from sacl_mm.functional.settings import check_count, check_number
@@ -17,7 +19,8 @@ class ImageTextPreprocessor(ImgDataPreprocessor):
     Samples with two images each give 2B images: all first ones, then all second ones.
 
     Each data sample carries `token_ids` (a list of texts), `image_id` and `text_ids`. The texts of all samples are
-    concatenated; `texts_per_image` says how many belong to each sample.
+    concatenated; `texts_per_image` says how many belong to each sample. Samples of `CachedFeatures` have features in place of
+    pixels and tokens, which are stacked as they are.
 
     Args:
         vocab_size: of the text encoder; a larger token id is an error that names the cause.
@@ -57,6 +60,8 @@ class ImageTextPreprocessor(ImgDataPreprocessor):
         """A dict of images (B, C, H, W), token_ids (T, L), text_mask (T, L), image_ids (B,), text_ids (T,), texts_per_image
         (list of int) and data_samples."""
         samples = data['data_samples']
+        if 'text_inputs' in samples[0]:
+            return self._features(data['inputs'], samples)
         texts = [torch.as_tensor(tokens) for sample in samples for tokens in sample.token_ids]
         largest = max(int(tokens.max()) for tokens in texts)
         if largest >= self.vocab_size:
@@ -75,8 +80,22 @@ class ImageTextPreprocessor(ImgDataPreprocessor):
             images=images,
             token_ids=self.cast_data(token_ids_TL),
             text_mask=self.cast_data(mask_TL),
+            **self._about(samples),
+        )
+
+    def _features(self, image_features: list[Tensor], samples: list[BaseDataElement]) -> dict:
+        """As `forward`, with images (B, D) and token_ids (T, D_t), float, and no mask."""
+        return dict(
+            images=self.cast_data(torch.stack(image_features).float()),
+            token_ids=self.cast_data(torch.cat([sample.text_inputs for sample in samples]).float()),
+            text_mask=None,
+            **self._about(samples),
+        )
+
+    def _about(self, samples: list[BaseDataElement]) -> dict:
+        return dict(
             image_ids=self.cast_data(torch.tensor([sample.image_id for sample in samples])),
             text_ids=self.cast_data(torch.tensor([text for sample in samples for text in sample.text_ids])),
-            texts_per_image=[len(sample.token_ids) for sample in samples],
+            texts_per_image=[len(sample.text_ids) for sample in samples],
             data_samples=samples,
         )

@@ -20,6 +20,7 @@ _OTHER_KEYS = {
     'auto_scale_lr',
     'compile',
     'custom_imports',
+    'feature_cache',
     'find_unused_parameters',
     'model_wrapper_cfg',
     'overwrite',

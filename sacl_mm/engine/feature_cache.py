@@ -1,0 +1,152 @@
+"""Training on features of frozen encoders that are computed once: of a configuration whose `feature_cache` names a folder.
+
+The loaders of training and validation then read `CachedFeatures` in place of pixels and words; the test's stays as it is, so
+that testing, `ImageTextInferencer` and the pages see an ordinary model.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.device import get_device
+from mmengine.registry import DefaultScope
+from rich.progress import track
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from sacl_mm.datasets import BrokenSampleError, ImageTextDataset
+from sacl_mm.engine.checks.weights import check_pretrained_parts
+from sacl_mm.engine.feature_store import FeatureStore, row_key
+from sacl_mm.models.feature_towers import FeatureTowers
+from sacl_mm.registry import DATASETS, MODELS
+from sacl_mm.user_error import NonFiniteError, UserError
+
+_AT_ONCE = 64  # images
+
+
+def use_cached_features(cfg: Config) -> None:
+    """Compute what is not there yet, and point the loaders to it.
+
+    Features are kept by encoder (its weights and the test's pipeline), by image (path, size and time) and by text, so that
+    trainings share them and one that was interrupted goes on. Images that cannot be read are named and left out.
+
+    Raises:
+        UserError: the towers have no frozen encoders, their weights are missing, or no image can be read.
+    """
+    with DefaultScope.overwrite_default_scope('sacl_mm'):
+        towers = MODELS.build(cfg.model.towers)
+        if not isinstance(towers, FeatureTowers) or towers.image_encoder is None:
+            raise UserError('feature_cache is for FeatureTowers with image_encoder and text_encoder: set it to None')
+        check_pretrained_parts(towers)
+        towers.init_weights()
+        encode = _Encoder(towers.to(get_device()).eval(), MODELS.build(cfg.model.data_preprocessor))
+        pipeline = cfg.test_dataloader.dataset.pipeline
+        folder = Path(cfg.feature_cache) / _fingerprint(towers, [pipeline, cfg.model.data_preprocessor])
+        for split in ('train', 'val'):
+            loader = cfg.get(f'{split}_dataloader')
+            if loader is None:
+                continue
+            options = dict(loader.dataset, pipeline=pipeline, test_mode=False)
+            features = _features(DATASETS.build(options), encode, folder, split, loader.get('num_workers', 0))
+            path = folder / f'{split}_{row_key(*features["img_paths"], *features["texts"]):x}.pt'
+            part = path.with_suffix(f'.{os.getpid()}.part')
+            torch.save(features, part)
+            part.rename(path)
+            loader.dataset = dict(type='CachedFeatures', ann_file=str(path))
+            loader.num_workers, loader.persistent_workers = 0, False
+
+
+class _Encoder:
+    """Frozen encoders with the preprocessing of their model."""
+
+    def __init__(self, towers: FeatureTowers, preprocessor: torch.nn.Module) -> None:
+        self.towers, self.preprocessor = towers, preprocessor.to(next(towers.parameters()).device)
+
+    @torch.inference_mode()
+    def __call__(self, samples: list[dict]) -> tuple[Tensor, Tensor]:
+        """Features of the samples' images (B, D) and of all their texts (T, D_t)."""
+        batch = self.preprocessor(pseudo_collate(samples), False)
+        features = (
+            self.towers.image_features(batch['images']),
+            self.towers.text_features(batch['token_ids'], batch['text_mask']),
+        )
+        for rows in features:
+            if not bool(rows.isfinite().all()):
+                names = ', '.join(sample['data_samples'].img_path for sample in samples[:3])
+                raise NonFiniteError(f'features of {names}, ... are NaN or infinite; are the weights right?')
+        return features
+
+
+class _Readable(Dataset):
+    """Prepared samples of some places of a dataset; in place of one that cannot be read, what is wrong."""
+
+    def __init__(self, dataset: ImageTextDataset, places: list[int]) -> None:
+        self.dataset, self.places = dataset, places
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, number: int) -> tuple[int, dict | str]:
+        place = self.places[number]
+        try:
+            return place, self.dataset.prepare_data(place)
+        except BrokenSampleError as error:
+            return place, str(error)
+
+
+def _features(dataset: ImageTextDataset, encode: _Encoder, folder: Path, split: str, num_workers: int) -> dict:
+    """What `CachedFeatures` reads."""
+    items = [dataset.get_data_info(place) for place in range(len(dataset))]
+    images, texts = FeatureStore(folder / 'images'), FeatureStore(folder / 'texts')
+    image_keys = [_image_key(item['img_path']) for item in items]
+    text_keys = [[row_key(text) for text in item['text']] for item in items]
+    missing = [
+        place
+        for place, image_key in enumerate(image_keys)
+        if image_key not in images or any(key not in texts for key in text_keys[place])
+    ]
+    loader = DataLoader(_Readable(dataset, missing), _AT_ONCE, num_workers=num_workers, collate_fn=list)
+    broken = {}
+    for samples in track(loader, f'features of {split} images', disable=not missing):
+        broken |= {place: sample for place, sample in samples if isinstance(sample, str)}
+        good = {place: sample for place, sample in samples if not isinstance(sample, str)}
+        if good:
+            image_rows, text_rows = encode(list(good.values()))
+            images.add([image_keys[place] for place in good], image_rows)
+            texts.add([key for place in good for key in text_keys[place]], text_rows)
+    kept = [place for place in range(len(items)) if place not in broken]
+    if not kept:
+        raise UserError(f'{split}: no image can be read, the first: {next(iter(broken.values()), "there is none")}')
+    return dict(
+        image_features=images.rows([image_keys[place] for place in kept]),
+        text_features=texts.rows([key for place in kept for key in text_keys[place]]),
+        image_ids=torch.tensor([items[place]['image_id'] for place in kept]),
+        text_ids=torch.tensor([text_id for place in kept for text_id in items[place]['text_ids']]),
+        texts_per_image=torch.tensor([len(text_keys[place]) for place in kept]),
+        img_paths=[items[place]['img_path'] for place in kept],
+        texts=[text for place in kept for text in items[place]['text']],
+        broken=list(broken.values()),
+    )
+
+
+def _image_key(path: str) -> int:
+    """Of a file: its path, size and time; what is no file by itself is told apart by the file that it lies in."""
+    file = path
+    while not os.path.exists(file) and os.path.dirname(file) != file:
+        file = os.path.dirname(file)
+    status = os.stat(file)
+    return row_key(os.path.abspath(path), status.st_size, status.st_mtime_ns)
+
+
+def _fingerprint(towers: FeatureTowers, settings: object) -> str:
+    """Of the encoders' weights and of what images and texts go through before."""
+    digest = hashlib.blake2b(json.dumps(settings, sort_keys=True, default=repr).encode(), digest_size=8)
+    for encoder in (towers.image_encoder, towers.text_backbone):
+        for name, value in encoder.state_dict().items():
+            digest.update(name.encode())
+            digest.update(value.cpu().contiguous().view(torch.uint8).numpy().tobytes() if value.ndim else str(value).encode())
+    return digest.hexdigest()

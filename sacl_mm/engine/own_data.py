@@ -1,0 +1,113 @@
+"""A configuration for one's own images and captions: `tools/train.py CONFIG --data PATH`."""
+
+import math
+import os
+from pathlib import Path
+
+from mmengine.config import Config
+from rich.console import Console
+from rich.progress import track
+from torch import distributed
+
+from sacl_mm.datasets.own_data import OwnData, read_own_data, validation_split
+from sacl_mm.engine.checks.files import check_folder
+from sacl_mm.user_error import UserError, did_you_mean, printable
+
+# The words of --policy; METHOD is in each policy's docstring.
+POLICIES = dict(
+    infonce=dict(type='InfoNCE'),
+    sacl=dict(type='SimilarityRegulation', similarity_temperature=0.3),
+    hn_nce=dict(type='HardNegativeNCE'),
+)
+# A training of few images needs this many iterations, whatever its number of epochs says.
+_LEAST_ITERATIONS = 120
+
+
+def use_policy(cfg: Config, name: str) -> None:
+    """Raises UserError for an unknown name, or a model without a contrastive loss."""
+    if name not in POLICIES:
+        raise UserError(f"--policy '{name}' is unknown{did_you_mean(name, POLICIES)}; known: {', '.join(POLICIES)}")
+    loss = cfg.model.get('contrastive_loss')
+    if loss is None:
+        raise UserError(f'--policy: the model ({cfg.model.type}) has no contrastive_loss')
+    loss.policy = dict(POLICIES[name])
+
+
+def use_own_data(cfg: Config, path: str, images: str | None = None, val_split: str | None = None) -> None:
+    """Point the loaders of training, validation and test to one's own files, and fit batch and length to their number.
+
+    The first of several processes looks at the images; all get what it found. The names of either side are left in
+    `data/train.txt` and `data/val.txt` of the work dir.
+
+    Args:
+        path, images: see `read_own_data`.
+        val_split: see `validation_split`.
+
+    Raises:
+        UserError, FileNotFoundError: names the file and the fix; the same on all processes.
+    """
+    for split in ('train', 'val', 'test'):
+        dataset = (cfg.get(f'{split}_dataloader') or {}).get('dataset', {})
+        if dataset.get('type') != 'ImageTextPairs':
+            raise UserError(
+                f'--data is for configurations whose datasets are ImageTextPairs, such as configs/own/small.py; '
+                f'{split}_dataloader has {dataset.get("type")}'
+            )
+    prepared = _by_the_first_process(lambda: _prepare(path, images, val_split, Path(cfg.work_dir) / 'data'))
+    for split, names in (('train', 'train'), ('val', 'val'), ('test', 'val')):
+        dataset = cfg[f'{split}_dataloader'].dataset
+        dataset.update(
+            ann_file=prepared['ann_file'],
+            data_root='',
+            data_prefix=dict(img_path=prepared['image_folder']),
+            split_file=os.path.abspath(os.path.join(cfg.work_dir, 'data', f'{names}.txt')),
+        )
+    fit_to_size(cfg, prepared['train'])
+
+
+def fit_to_size(cfg: Config, num_images: int) -> None:
+    """A batch that the images fill at least four times, and epochs enough for a training to settle."""
+    loader, world = cfg.train_dataloader, int(os.environ.get('WORLD_SIZE', 1))
+    fitting = 2 ** int(math.log2(max(2, num_images / 4 / world)))
+    loader.batch_size = min(loader.batch_size, fitting)
+    iterations = max(1, num_images // (loader.batch_size * world))
+    loop = cfg.train_cfg
+    loop.max_epochs = max(loop.max_epochs, math.ceil(_LEAST_ITERATIONS / iterations))
+
+
+def _prepare(path: str, images: str | None, val_split: str | None, folder: Path) -> dict:
+    data = read_own_data(path, images, lambda looked: track(looked, 'looking at the images'))
+    training, validation = validation_split(data, val_split)
+    check_folder(folder, 'folder of the split')
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, names in (('train', training), ('val', validation)):
+        (folder / f'{name}.txt').write_text(''.join(f'{image}\n' for image in names), encoding='utf-8')
+    _show(data, training, validation)
+    return dict(ann_file=data.ann_file, image_folder=data.image_folder, train=len(training))
+
+
+def _show(data: OwnData, training: list[str], validation: list[str]) -> None:
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    for line in data.report.lines():
+        console.print(printable(f'{os.path.basename(data.ann_file)}: {line}'))
+    console.print(printable(f'images in {data.image_folder}: {len(training):,} to train, {len(validation):,} to validate'))
+
+
+def _by_the_first_process(prepare) -> dict:
+    """Its result, or its error, on all processes."""
+    if int(os.environ.get('WORLD_SIZE', 1)) == 1:
+        return prepare()
+    distributed.init_process_group('gloo')  # the Runner makes its own when this one is gone
+    try:
+        outcome: list = [None]
+        if distributed.get_rank() == 0:
+            try:
+                outcome = [prepare()]
+            except (UserError, OSError) as error:
+                outcome = [error if isinstance(error, UserError) else UserError(str(error))]
+        distributed.broadcast_object_list(outcome, src=0)
+    finally:
+        distributed.destroy_process_group()
+    if isinstance(outcome[0], UserError):
+        raise outcome[0]
+    return outcome[0]
