@@ -54,7 +54,7 @@ LAYERS = [
     ('sacl_mm.engine.hooks',),
     ('sacl_mm.engine.runner',),
     ('sacl_mm.engine',),
-    ('sacl_mm.inference',),
+    ('sacl_mm.inference', 'sacl_mm.own_images'),
     ('sacl_mm.report',),
 ]
 SIBLINGS_STRANGERS = [

@@ -76,10 +76,10 @@ def train(args: argparse.Namespace) -> None:
     from sacl_mm.datasets.text_statistics import log_text_statistics
     from sacl_mm.engine.checks.optimizer_check import check_optimizer
     from sacl_mm.engine.checks.weights import check_checkpoint, check_pretrained_parts
-    from sacl_mm.engine.feature_cache import use_cached_features
     from sacl_mm.engine.launch import build_runner, check_start, default_work_dir, load_config, use_mixed_precision
-    from sacl_mm.engine.own_data import use_own_data, use_policy
     from sacl_mm.models.part_sizes import check_longest_text
+    from sacl_mm.own_images.feature_cache import use_cached_features
+    from sacl_mm.own_images.training import use_own_data, use_policy
 
     if args.policy and not args.work_dir:
         args.work_dir = f'{default_work_dir(args.config)}_{args.policy}'

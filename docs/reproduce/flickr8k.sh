@@ -4,13 +4,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 : "${FLICKR8K:?the folder of Flickr8k}" "${MINILM:?a folder or hub name}" "${RESNET50:?a checkpoint}"
-export OMP_NUM_THREADS=1 FEATURES=${FEATURES:-data/flickr8k_features} GRIDS=${GRIDS:-data/flickr8k_grids}
+export OMP_NUM_THREADS=1 GRIDS=${GRIDS:-data/flickr8k_grids}
 W=${W:-work_dirs/results/flickr8k}
 SEEDS=${SEEDS:-0 1 2}
 
 runs() { for seed in $SEEDS; do echo "$W/$seed/$1"; done | paste -sd, -; }
 
-python tools/cache_features.py configs/flickr8k/features.py "$FEATURES"
 for seed in $SEEDS; do
     for name in frozen_infonce frozen; do
         python tools/train.py configs/flickr8k/$name.py --work-dir "$W/$seed/$name" --cfg-options randomness.seed="$seed"

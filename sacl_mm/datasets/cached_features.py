@@ -1,4 +1,4 @@
-"""Features of frozen encoders, computed once by `tools/cache_features.py`."""
+"""Features of frozen encoders, computed once (`sacl_mm.own_images.feature_cache`)."""
 
 import logging
 import os
@@ -22,11 +22,11 @@ KEYS = ('image_features', 'text_features', 'image_ids', 'text_ids', 'texts_per_i
 @DATASETS.register_module()
 class CachedFeatures(Dataset):
     """Samples `inputs` (D,) and `data_samples` with `text_inputs` (k, D_t), `image_id` and `text_ids`;
-    for measures also `img_path` and `text` (list of str). Images that the tool could not read are not in the file; a warning
+    for measures also `img_path` and `text` (list of str). Images that could not be read are not in the file; a warning
     says so, as a score without them is not the benchmark's.
 
     Args:
-        ann_file: what `tools/cache_features.py` wrote.
+        ann_file: what `use_cached_features` wrote.
         per: 'image': one sample per image with all its texts; 'pair': one sample per text, as in training.
 
     Raises:
@@ -39,7 +39,7 @@ class CachedFeatures(Dataset):
         if per not in ('image', 'pair'):
             raise ValueError(f"per must be 'image' or 'pair', got {per!r}")
         if not os.path.exists(ann_file):
-            raise FileNotFoundError(f"features '{ann_file}' do not exist: make them with tools/cache_features.py")
+            raise FileNotFoundError(f"features '{ann_file}' do not exist: a configuration's feature_cache makes them")
         self.features = features = read_plain(ann_file, 'file of features')
         _check(features, ann_file)
         if features.get('broken'):
@@ -72,11 +72,9 @@ class CachedFeatures(Dataset):
 
 def _check(features: Any, path: str) -> None:
     """Raises AnnotationError or NonFiniteError unless every part is there, of the length that the others give, and finite."""
-    again = 'make it anew with tools/cache_features.py'
+    again = 'delete it, and train again'
     if not isinstance(features, dict) or not set(KEYS) <= set(features):
-        raise AnnotationError(
-            f"'{path}' is no file of features as tools/cache_features.py makes it now: it must hold {', '.join(KEYS)}"
-        )
+        raise AnnotationError(f"'{path}' is no file of features: it must hold {', '.join(KEYS)}")
     counts = features['texts_per_image']
     if not isinstance(counts, Tensor) or counts.ndim != 1 or counts.is_floating_point() or (counts < 0).any():
         raise AnnotationError(f"'{path}': texts_per_image must be a vector of counts; {again}")

@@ -5,6 +5,7 @@ neighbour. Copies differ in a few bits; of unrelated photographs about 32 differ
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -60,7 +61,7 @@ def _bits_set(values: np.ndarray) -> np.ndarray:
 def _sharing_a_band(hashes: np.ndarray) -> Iterator[np.ndarray]:
     """Places of two or more hashes with the same bits in a band."""
     edges = np.linspace(0, 64, _BANDS + 1).astype(int)
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         band = (hashes >> np.uint64(low)) & np.uint64((1 << int(high - low)) - 1)
         order = band.argsort(kind='stable')
         for shared in np.split(order, np.flatnonzero(np.diff(band[order])) + 1):

@@ -90,9 +90,8 @@ def image_folder(path: str, names: Sequence[str], given: str | None) -> str:
 def validation_split(data: OwnData, split_file: str | None = None) -> tuple[list[str], list[str]]:
     """Names for training and for validation.
 
-    Without a file a tenth of the images, at most 1,000, is kept for validation. Images that look alike (`near_duplicates`) stay
-    on one side. The choice depends on the images themselves, not on their order, names
-    or number of runs.
+    Without a file a tenth of the images, at most 1,000, is kept for validation. Images that look alike (`near_duplicates`)
+    stay on one side. The choice depends on the images themselves, not on their order.
 
     Args:
         split_file: names of the validation images, one a line; all others are for training.

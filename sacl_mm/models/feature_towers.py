@@ -76,8 +76,8 @@ class FeatureTowers(BaseModule):
         return Encoded(features_BD[:, None], F.normalize(self.image_head(features_BD), dim=-1))
 
     def encode_text(self, token_ids: Tensor, mask: Tensor | None = None) -> Encoded:
-        """Of token ids (T, L) or features (T, D_t)."""
-        features_TD = token_ids if token_ids.is_floating_point() else self.text_features(token_ids, mask)
+        """Of token ids (T, L) with their mask, or of features (T, D_t)."""
+        features_TD = token_ids if mask is None else self.text_features(token_ids, mask)
         return Encoded(features_TD[:, None], F.normalize(self.text_head(features_TD), dim=-1))
 
     @torch.no_grad()
@@ -88,7 +88,7 @@ class FeatureTowers(BaseModule):
         return pool_stages(self.image_encoder(images_BCHW.contiguous(memory_format=torch.channels_last)))
 
     @torch.no_grad()
-    def text_features(self, token_ids_TL: Tensor, mask_TL: Tensor | None) -> Tensor:
+    def text_features(self, token_ids_TL: Tensor, mask_TL: Tensor) -> Tensor:
         """(T, D_t), of the frozen encoder."""
         if self.text_backbone is None:
             raise ValueError('these FeatureTowers have no text_encoder: they take features, no texts')

@@ -1,20 +1,17 @@
 """Cached grids and features: one bad image does not end a run; a file that claims more than it holds is not believed."""
 
 import os
-import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from command_line import load_tool
-from mmengine.structures import BaseDataElement
 from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader
 
-from sacl_mm.datasets import BrokenSampleError, CachedFeatures, ImageTextDataset
-from sacl_mm.datasets.transforms import LoadImage, LoadImageGrid, LoadImageTokens
+from sacl_mm.datasets import BrokenSampleError, ImageTextDataset
+from sacl_mm.datasets.transforms import LoadImageGrid, LoadImageTokens
 from sacl_mm.registry import TRANSFORMS
 from sacl_mm.user_error import UserError
 
@@ -22,11 +19,6 @@ from sacl_mm.user_error import UserError
 @pytest.fixture(scope='module')
 def cache_grids():
     return load_tool('cache_grids')
-
-
-@pytest.fixture(scope='module')
-def cache_features():
-    return load_tool('cache_features')
 
 
 @TRANSFORMS.register_module()
@@ -123,90 +115,6 @@ class Pairs(ImageTextDataset):
 
     def _check_images_exist(self, paths) -> None:
         pass  # here one of them becomes broken later
-
-
-class Packed(LoadImage):
-    def transform(self, results: dict) -> dict:
-        loaded = super().transform(results)
-        sample = BaseDataElement(metainfo=dict(img_path=loaded['img_path'], text=loaded['text']))
-        return dict(inputs=torch.from_numpy(loaded['img'].transpose(2, 0, 1).copy()), data_samples=sample)
-
-
-def preprocess(data: dict, training: bool) -> dict:
-    count = len(data['inputs'])
-    return dict(
-        images=torch.stack(data['inputs']).float(),
-        token_ids=torch.ones(2 * count, 3, dtype=torch.long),
-        text_mask=torch.ones(2 * count, 3, dtype=torch.bool),
-        image_ids=torch.arange(count),
-        text_ids=torch.arange(2 * count),
-        texts_per_image=[2] * count,
-        data_samples=data['data_samples'],
-    )
-
-
-def features_of(cache_features, paths) -> dict:
-    dataset = cache_features.Readable(Pairs(paths, pipeline=[Packed()]))
-    loader = DataLoader(dataset, 2, collate_fn=list)
-    encode = lambda tokens, mask: tokens[..., None].float() + torch.arange(4)  # noqa: E731
-    return cache_features.compute(loader, preprocess, Stages(), encode, torch.float32, 'train [red]')
-
-
-@pytest.mark.parametrize('spoil', BAD.values(), ids=BAD)
-def test_in_cache_features_it_is_named_and_skipped_and_the_rest_kept(cache_features, spoil, tmp_path):
-    paths = images(tmp_path, ['a.png', 'b.png', 'c.png'])
-    spoil(paths[1])
-    features = features_of(cache_features, paths)
-    assert (len(features['image_features']), len(features['text_features'])) == (2, 4)
-    assert features['img_paths'] == [str(paths[0]), str(paths[2])]
-    (reason,) = features['broken']
-    assert reason.startswith(f'{paths[1]}: ')
-    assert 'benchmark' not in reason
-
-
-def test_nothing_but_bad_images_is_an_error(cache_features, tmp_path):
-    paths = images(tmp_path, ['a.png', 'b.png'])
-    for path in paths:
-        path.write_bytes(b'')
-    with pytest.raises(UserError, match=r'no image can be read, the first: .*a\.png: the file is empty'):
-        features_of(cache_features, paths)
-
-
-def test_features_without_some_images_say_so_each_time(cache_features, tmp_path, monkeypatch):
-    lines = []
-    monkeypatch.setattr('sacl_mm.datasets.cached_features.print_log', lambda text, **options: lines.append(text))
-    for spoilt in (False, True):
-        paths = images(tmp_path, ['a.png', 'b\x1b[2J.png'])
-        if spoilt:
-            paths[1].write_bytes(b'')
-        torch.save(features_of(cache_features, paths), tmp_path / 'train.pt')
-        assert len(CachedFeatures(str(tmp_path / 'train.pt'))) == 2 - spoilt
-    (line,) = lines
-    assert 'lacks 1 images that could not be read' in line
-    assert line.isprintable()
-
-
-def test_an_image_that_is_missing_is_told_before_anything_is_computed(cache_features, tmp_path, monkeypatch):
-    (tmp_path / 'config.py').write_text(
-        'image_encoder = text_encoder = data_preprocessor = dict()\ndatasets = dict(a=1, b=2)\n'
-    )
-    order = []
-
-    def build(config):
-        order.append(config)
-        if config == 2:
-            raise FileNotFoundError('1 of 2 images are missing: x.png')
-        return []
-
-    model = SimpleNamespace(init_weights=lambda: None, to=lambda *a, **o: model, eval=lambda: model)
-    monkeypatch.setattr(cache_features, 'MODELS', SimpleNamespace(build=lambda config: model))
-    monkeypatch.setattr(cache_features, 'DATASETS', SimpleNamespace(build=build))
-    monkeypatch.setattr(cache_features, 'check_pretrained_parts', lambda encoder: None)
-    monkeypatch.setattr(cache_features, 'compute', lambda *arguments: pytest.fail('computed'))
-    monkeypatch.setattr(sys, 'argv', ['cache_features.py', f'{tmp_path}/config.py', f'{tmp_path}/out'])
-    with pytest.raises(FileNotFoundError, match=r'x\.png'):
-        cache_features.main()
-    assert order == [1, 2]
 
 
 # ------------------------------------------------------------------------------------------------ what is cached

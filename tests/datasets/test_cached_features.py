@@ -45,14 +45,14 @@ def test_names_and_words_are_there_for_measures(path):
 
 
 def test_mistakes_are_named(path, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r'make them with tools/cache_features\.py'):
+    with pytest.raises(FileNotFoundError, match=r'feature_cache makes them'):
         CachedFeatures(str(tmp_path / 'none.pt'))
     with pytest.raises(ValueError, match="per must be 'image' or 'pair'"):
         CachedFeatures(path, per='text')
     old = torch.load(path)
     del old['texts']
     torch.save(old, tmp_path / 'old.pt')
-    with pytest.raises(ValueError, match='as tools/cache_features.py makes it now'):
+    with pytest.raises(ValueError, match='is no file of features'):
         CachedFeatures(str(tmp_path / 'old.pt'))
     torch.save(dict(state_dict={}), tmp_path / 'other.pt')
     with pytest.raises(ValueError, match='is no file of features'):

