@@ -32,13 +32,15 @@ class OwnData:
     report: ReadingReport
 
 
-def read_own_data(path: str, images: str | None = None, track: Callable[[Iterable], Iterable] = iter) -> OwnData:
+def read_own_data(
+    path: str, images: str | None = None, show: Callable[[Iterable, int], Iterable] = lambda looked, total: looked
+) -> OwnData:
     """Read a caption file, or a folder of images with captions, and look at every image.
 
     Args:
         path: whatever `read_captions` reads.
         images: the folder that the names of images start from; None: it is found beside the caption file.
-        track: shows the progress.
+        show: of the images and their number, shows the progress.
 
     Raises:
         FileNotFoundError, AnnotationError: names the file and the fix.
@@ -53,7 +55,7 @@ def read_own_data(path: str, images: str | None = None, track: Callable[[Iterabl
         raise AnnotationError(f'{path}: no image has a caption ({len(read)} images)')
     folder = image_folder(path, list(captions), images)
     hashes = {}
-    for name, found in track(_looked_at(folder, list(captions))):
+    for name, found in show(_looked_at(folder, list(captions)), len(captions)):
         if isinstance(found, str):
             report.skip('images that cannot be read', found)
         else:

@@ -14,7 +14,6 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.device import get_device
 from mmengine.registry import DefaultScope
-from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -22,6 +21,7 @@ from sacl_mm.datasets import BrokenSampleError, ImageTextDataset
 from sacl_mm.engine.checks.weights import check_pretrained_parts
 from sacl_mm.models.feature_towers import FeatureTowers
 from sacl_mm.own_images.feature_store import FeatureStore, row_key
+from sacl_mm.own_images.progress import progress
 from sacl_mm.registry import DATASETS, MODELS
 from sacl_mm.user_error import NonFiniteError, UserError
 
@@ -126,7 +126,7 @@ def _features(dataset: ImageTextDataset, encode: _Encoder, folder: Path, split: 
     ]
     loader = DataLoader(_Readable(dataset, missing), _AT_ONCE, num_workers=num_workers, collate_fn=list)
     broken = {}
-    for samples in track(loader, f'features of {split} images', disable=not missing):
+    for samples in progress(loader, len(loader), f'features of the {split} images, batches of {_AT_ONCE}'):
         broken |= {place: sample for place, sample in samples if isinstance(sample, str)}
         good = {place: sample for place, sample in samples if not isinstance(sample, str)}
         if good:

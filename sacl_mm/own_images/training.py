@@ -6,11 +6,11 @@ from pathlib import Path
 
 from mmengine.config import Config
 from rich.console import Console
-from rich.progress import track
 from torch import distributed
 
 from sacl_mm.datasets.own_data import OwnData, read_own_data, validation_split
 from sacl_mm.engine.checks.files import check_folder
+from sacl_mm.own_images.progress import progress
 from sacl_mm.user_error import UserError, did_you_mean, printable
 
 # The words of --policy; METHOD is in each policy's docstring.
@@ -76,7 +76,7 @@ def fit_to_size(cfg: Config, num_images: int) -> None:
 
 
 def _prepare(path: str, images: str | None, val_split: str | None, folder: Path) -> dict:
-    data = read_own_data(path, images, lambda looked: track(looked, 'looking at the images'))
+    data = read_own_data(path, images, lambda looked, total: progress(looked, total, 'looking at the images'))
     training, validation = validation_split(data, val_split)
     check_folder(folder, 'folder of the split')
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,10 @@
+"""In a log there is a line now and then, and all items come through."""
+
+from sacl_mm.own_images import progress as module
+
+
+def test_lines_in_a_log(monkeypatch, capsys):
+    clock = iter(range(0, 1000, 15))
+    monkeypatch.setattr(module.time, 'monotonic', lambda: next(clock))
+    assert list(module.progress('abcdef', 6, 'letters')) == list('abcdef')
+    assert 'letters: 2 of 6' in capsys.readouterr().out
