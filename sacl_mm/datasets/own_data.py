@@ -55,7 +55,8 @@ def read_own_data(
         raise AnnotationError(f'{path}: no image has a caption ({len(read)} images)')
     folder = image_folder(path, list(captions), images)
     hashes = {}
-    for name, found in show(_looked_at(folder, list(captions)), len(captions)):
+    looked = _looked_at(folder, list(captions))
+    for name, found in show(looked, len(captions)) if show else looked:
         if isinstance(found, str):
             report.skip('images that cannot be read', found)
         else:
