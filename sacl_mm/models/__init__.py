@@ -17,6 +17,7 @@ __all__ = [
     'MaskedLanguageHead',
     'MatchingHead',
     'PairedFusionEncoder',
+    'PretrainedTowers',
     'SACLContrastiveLoss',
     'SACLPretrain',
     'TextAssignment',
