@@ -3,16 +3,20 @@
 Shapes: B images, T texts, L tokens, E embedding.
 """
 
+import json
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel
+from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer, CLIPModel
 
 from sacl_mm.checkpoints import CheckpointError, check_finite_weights
 from sacl_mm.pretrained_models import reading
 from sacl_mm.user_error import UserError
 
+# How sentence-transformers knows what a folder holds: one module, in the folder itself.
+_SENTENCE_TRANSFORMERS = dict(idx=0, name='0', path='', type='sentence_transformers.models.CLIPModel')
 _FEATURES = ('get_image_features', 'get_text_features')
 
 
@@ -25,8 +29,8 @@ class HuggingFaceModels:
             config = AutoConfig.from_pretrained(pretrained, trust_remote_code=False)
         if config.model_type == 'siglip2':
             raise UserError(
-                f"pretrained='{pretrained}' takes images of any size (NaFlex), which batches of pixels are not: take a SigLIP 2 "
-                'of one size, such as google/siglip2-base-patch16-224'
+                f"pretrained='{pretrained}' takes images of any size (NaFlex), but batches have one: take a SigLIP 2 of one "
+                'size, such as google/siglip2-base-patch16-224'
             )
         config._attn_implementation = None  # a config.json could name code of the hub
         with reading(pretrained, 'architecture'):
@@ -65,6 +69,15 @@ class HuggingFaceModels:
         padding = getattr(model.config.get_text_config(), 'pad_token_id', None)
         token_ids_TL = token_ids_TL.masked_fill(~mask_TL, padding or 0)
         return _tensor(model.get_text_features(input_ids=token_ids_TL, attention_mask=mask_TL.long()))
+
+    def save(self, model: Any, pretrained: str, target: Path) -> None:
+        """A folder of transformers with tokenizer and preparation of images; of a CLIPModel also one of sentence-transformers."""
+        model.save_pretrained(target)
+        with reading(pretrained, 'tokenizer and preparation of images'):
+            for part in (AutoTokenizer, AutoImageProcessor):
+                part.from_pretrained(pretrained, trust_remote_code=False).save_pretrained(target)
+        if isinstance(model, CLIPModel):
+            (target / 'modules.json').write_text(json.dumps([_SENTENCE_TRANSFORMERS], indent=2) + '\n')
 
     def text_length(self, model: Any) -> int | None:
         """SigLIP sees its padding, as it was trained so: L; None for a model with a mask."""

@@ -6,8 +6,11 @@ Shapes: B images, T texts, L tokens, E embedding.
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from sacl_mm.checkpoints import check_finite_weights
@@ -51,6 +54,13 @@ class OpenClipModels:
     def text_features(self, model: Any, token_ids_TL: Tensor, mask_TL: Tensor) -> Tensor:
         """(T, E), of any length. The models know padding by its id, or see it."""
         return model.encode_text(token_ids_TL)
+
+    def save(self, model: nn.Module, pretrained: str, target: Path) -> None:
+        """A checkpoint for `open_clip.create_model(MODEL, pretrained=TARGET)`."""
+        if target.suffix == '.safetensors':
+            save_file(model.state_dict(), target)
+        else:
+            torch.save(model.state_dict(), target)
 
     def text_length(self, model: Any) -> int | None:
         """L: open_clip pads every text to it."""

@@ -4,6 +4,7 @@ Shapes: B images, T texts, L tokens, E embedding.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -81,6 +82,18 @@ class PretrainedTowers(BaseModule):
         """That the model was pre-trained to; None if it has none."""
         scale = getattr(self.model, 'logit_scale', None)
         return None if scale is None else float((-scale.detach().float()).exp())
+
+    @torch.no_grad()
+    def save(self, target: Path, temperature: Tensor) -> None:
+        """Give the model back to its library: a folder of transformers, or a checkpoint file of open_clip.
+
+        Args:
+            target: the folder or file to write.
+            temperature: of the contrastive loss, as the model's own; a SigLIP keeps its bias.
+        """
+        if self.temperature is not None:
+            self.model.logit_scale.fill_(-float(temperature.log()))
+        self.library.save(self.model, self.pretrained, target)
 
     def train(self, mode: bool = True) -> 'PretrainedTowers':
         super().train(mode)

@@ -111,7 +111,7 @@ def test_rows_at_a_time_give_the_same_gradient(tmp_path):
         of_batch = batch(tmp_path, pretrained, model)
         model.loss(of_batch)['loss_itc'].backward()
         gradients.append(torch.cat([w.grad.flatten() for w in model.towers.parameters() if w.grad is not None]))
-    torch.testing.assert_close(gradients[1], gradients[0])
+    torch.testing.assert_close(gradients[1], gradients[0], atol=1e-4, rtol=1e-5)
 
 
 def test_the_temperature_is_the_models_or_a_number(tmp_path):
