@@ -1,7 +1,7 @@
 """Pre-trained vision-language models by name: of Hugging Face's transformers, or of open_clip.
 
-`pretrained` is a name on the Hugging Face hub or a folder of transformers (`openai/clip-vit-base-patch32`), or 'open_clip:' and
-a model of open_clip with a tag of weights or a checkpoint file (`open_clip:ViT-B-32/laion2b_s34b_b79k`,
+`pretrained` is a name on the Hugging Face hub or a folder of transformers (`openai/clip-vit-base-patch32`), or 'open_clip:'
+and a model of open_clip with a tag of weights or a checkpoint file (`open_clip:ViT-B-32/laion2b_s34b_b79k`,
 `open_clip:ViT-B-32/my/checkpoint.pt`, `open_clip:hf-hub:ORGANISATION/NAME`, `open_clip:local-dir:FOLDER`).
 """
 

@@ -6,9 +6,9 @@ to-albef    ours -> ALBEF's, for its `--checkpoint`
 from-clip   CLIP with a ViT, of OpenAI, open_clip or Hugging Face -> mmpretrain's VisionTransformer, with 'backbone.' before
             each key
 
-to-pretrained  ours with `PretrainedTowers` -> the library that it started from: a folder for transformers (of a CLIP also for
-               sentence-transformers), or a checkpoint file for open_clip; SOURCE is a work dir, a model's folder, or a checkpoint
-               with its configuration beside it
+to-pretrained  ours with `PretrainedTowers` -> the library that it started from: a folder for transformers (of a CLIP also
+               for sentence-transformers), or a checkpoint file for open_clip; SOURCE is a work dir, a model's folder, or a
+               checkpoint with its configuration beside it
 
 from-earlier  ours, from before parts of the models were renamed -> today's names, weights alone
 

@@ -71,9 +71,9 @@ class HuggingFaceModels:
         return _tensor(model.get_text_features(input_ids=token_ids_TL, attention_mask=mask_TL.long()))
 
     def save(self, model: Any, pretrained: str, target: Path) -> None:
-        """A folder of transformers with tokenizer and preparation of images; of a CLIPModel also one of sentence-transformers."""
+        """A folder of transformers with tokenizer and image processor; of a CLIPModel also one of sentence-transformers."""
         model.save_pretrained(target)
-        with reading(pretrained, 'tokenizer and preparation of images'):
+        with reading(pretrained, 'tokenizer and image processor'):
             for part in (AutoTokenizer, AutoImageProcessor):
                 part.from_pretrained(pretrained, trust_remote_code=False).save_pretrained(target)
         if isinstance(model, CLIPModel):
