@@ -5,6 +5,7 @@ and a model of open_clip with a tag of weights or a checkpoint file (`open_clip:
 `open_clip:ViT-B-32/my/checkpoint.pt`, `open_clip:hf-hub:ORGANISATION/NAME`, `open_clip:local-dir:FOLDER`).
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -52,10 +53,21 @@ def reading(pretrained: str, what: str) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except (OSError, ValueError, RuntimeError, LookupError, ImportError, TypeError, AttributeError) as error:
+    except Exception as error:  # of whatever kind a library, its format or the network has
         first = next(iter(str(error).strip().splitlines()), '')
         raise UserError(
             f"pretrained='{pretrained}': cannot read its {what} ({type(error).__name__}: {first}). Give a folder of "
             'transformers, a name on the Hugging Face hub (which must be reachable, or have been before), or '
             "'open_clip:MODEL/WEIGHTS'"
         ) from error
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """No library logs a warning meanwhile, for those that a user can do nothing about."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)

@@ -74,7 +74,7 @@ optim_wrapper = dict(
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0, custom_keys={'log_temperature': dict(decay_mult=0.0)}),
 )
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, end=100, by_epoch=False),
+    dict(type='LinearLR', start_factor=0.01, end=1, by_epoch=True, convert_to_iter_based=True),
     dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=True, begin=0, convert_to_iter_based=True),
 ]
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=10, val_interval=1)

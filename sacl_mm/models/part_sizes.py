@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from sacl_mm.user_error import UserError
 
 
-def check_towers(data_preprocessor: nn.Module, towers: nn.Module) -> None:
+def check_towers(data_preprocessor: Any, towers: nn.Module) -> None:
     """Raises ValueError if the preprocessor accepts token ids that the text backbone does not have; one without a vocabulary
     takes the towers'."""
     let_through = getattr(data_preprocessor, 'vocab_size', None)

@@ -11,7 +11,7 @@ from mmcv.transforms import BaseTransform
 from PIL import Image
 from torch import Tensor
 
-from sacl_mm.pretrained_models import OpenClipName, import_open_clip, open_clip_name, reading
+from sacl_mm.pretrained_models import OpenClipName, import_open_clip, open_clip_name, reading, without_warnings
 from sacl_mm.registry import TRANSFORMS
 
 _CROP = (0.9, 1.0)  # of the area, as in open_clip's training
@@ -64,7 +64,8 @@ class PreparePretrainedImage(BaseTransform):
 def _of_transformers(pretrained: str) -> Callable[[Image.Image], Tensor]:
     from transformers import AutoImageProcessor
 
-    processor = AutoImageProcessor.from_pretrained(pretrained, trust_remote_code=False)
+    with without_warnings():  # about the default of another version
+        processor = AutoImageProcessor.from_pretrained(pretrained, trust_remote_code=False)
 
     def process(image: Image.Image) -> Tensor:
         return torch.as_tensor(processor(images=image, return_tensors='pt')['pixel_values'][0])
@@ -73,8 +74,8 @@ def _of_transformers(pretrained: str) -> Callable[[Image.Image], Tensor]:
 
 
 def _of_open_clip(name: OpenClipName) -> Callable[[Image.Image], Tensor]:
-    """As `open_clip.create_model_and_transforms`, which would build the model, too: the description that comes with the weights,
-    and the size of the model's images."""
+    """As `open_clip.create_model_and_transforms`, which would build the model, too: by the description that comes with the
+    weights, and the size of the model's images."""
     open_clip = import_open_clip()
     from open_clip.transform import PreprocessCfg, image_transform_v2, merge_preprocess_dict
 

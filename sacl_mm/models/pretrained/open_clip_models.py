@@ -3,9 +3,6 @@
 Shapes: B images, T texts, L tokens, E embedding.
 """
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from sacl_mm.checkpoints import check_finite_weights
-from sacl_mm.pretrained_models import OpenClipName, import_open_clip, open_clip_name, reading
+from sacl_mm.pretrained_models import OpenClipName, import_open_clip, open_clip_name, reading, without_warnings
 from sacl_mm.user_error import UserError
 
 
@@ -22,9 +19,9 @@ class OpenClipModels:
     """Builds, reads and calls them; without state."""
 
     def build(self, pretrained: str) -> nn.Module:
-        """The architecture with random weights."""
+        """The architecture with random weights, of which open_clip would warn."""
         name = _named(pretrained)
-        with reading(pretrained, 'architecture'), _without_warnings():
+        with reading(pretrained, 'architecture'), without_warnings():
             return import_open_clip().create_model(name.model, load_weights=False, pretrained_text=False)
 
     def weights(self, pretrained: str, model: nn.Module) -> dict[str, Tensor]:
@@ -39,7 +36,7 @@ class OpenClipModels:
                 f"pretrained='{pretrained}' names no weights: give 'open_clip:{name.model}/WEIGHTS', with a tag of "
                 'open_clip.list_pretrained() or a file'
             )
-        with reading(pretrained, 'weights'), _without_warnings():
+        with reading(pretrained, 'weights'), without_warnings():
             loaded = import_open_clip().create_model(
                 name.model, name.weights, require_pretrained=True, pretrained_text=False, weights_only=True
             )
@@ -74,14 +71,3 @@ def _named(pretrained: str) -> OpenClipName:
     name = open_clip_name(pretrained)
     assert name is not None
     return name
-
-
-@contextmanager
-def _without_warnings() -> Iterator[None]:
-    """open_clip warns that a model is random, which is wanted here."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)

@@ -5,6 +5,7 @@ Shapes: B images, T texts, L tokens, E embedding.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -46,6 +47,7 @@ class PretrainedTowers(BaseModule):
     is_text_guided = False
     has_tokens = False
     is_init: bool  # MMEngine's
+    model: Any
 
     def __init__(self, pretrained: str, lock: Sequence[str] = (), checkpoint_rows: int | None = None) -> None:
         super().__init__()
