@@ -59,7 +59,7 @@ test_evaluator = val_evaluator
 model = dict(
     type='DualEncoder',
     data_preprocessor=dict(type='ImageTextPreprocessor'),
-    towers=dict(type='PretrainedTowers', pretrained=pretrained),
+    towers=dict(type='PretrainedTowers', pretrained=pretrained, lock=()),
     contrastive_loss=dict(
         type='SACLContrastiveLoss',
         policy=dict(type='SimilarityRegulation', similarity_temperature=1.0),

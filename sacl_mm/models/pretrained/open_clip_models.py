@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from sacl_mm.checkpoints import check_finite_weights
 from sacl_mm.pretrained_models import OpenClipName, import_open_clip, open_clip_name, reading, without_warnings
-from sacl_mm.user_error import UserError
+from sacl_mm.user_error import UserError, did_you_mean
 
 
 class OpenClipModels:
@@ -20,9 +20,11 @@ class OpenClipModels:
 
     def build(self, pretrained: str) -> nn.Module:
         """The architecture with random weights, of which open_clip would warn."""
-        name = _named(pretrained)
+        name, open_clip = _named(pretrained), import_open_clip()
+        if ':' not in name.model and name.model not in (known := open_clip.list_models()):
+            raise UserError(f"open_clip has no model '{name.model}'{did_you_mean(name.model, known)}")
         with reading(pretrained, 'architecture'), without_warnings():
-            return import_open_clip().create_model(name.model, load_weights=False, pretrained_text=False)
+            return open_clip.create_model(name.model, load_weights=False, pretrained_text=False)
 
     def weights(self, pretrained: str, model: nn.Module) -> dict[str, Tensor]:
         """The weights for `model`, read as data.

@@ -180,6 +180,8 @@ def test_open_clip_is_needed_only_for_its_models(monkeypatch):
 
 def test_open_clip_needs_weights_to_start_from():
     pytest.importorskip('open_clip')
+    with pytest.raises(UserError, match="open_clip has no model 'ViT-B-33'; did you mean 'ViT-B-32'"):
+        PretrainedTowers('open_clip:ViT-B-33/openai')
     towers = PretrainedTowers('open_clip:RN50')
     with pytest.raises(UserError, match="names no weights: give 'open_clip:RN50/WEIGHTS'"):
         towers.init_weights()
