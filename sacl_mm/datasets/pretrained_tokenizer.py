@@ -78,6 +78,8 @@ def _of_transformers(pretrained: str) -> tuple[Any, int, bool]:
 
     with reading(pretrained, 'tokenizer'):
         tokenizer = AutoTokenizer.from_pretrained(pretrained, trust_remote_code=False)
+        if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):  # transformers 5 makes one of nothing
+            raise OSError('the files of its vocabulary are missing')
         config = AutoConfig.from_pretrained(pretrained, trust_remote_code=False)
         positions = config.get_text_config().max_position_embeddings
     return tokenizer, min(positions, tokenizer.model_max_length), config.model_type == 'siglip'
