@@ -62,6 +62,10 @@ class PretrainedTowers(BaseModule):
             length = self.library.text_length(self.model) or 2
             example_1L = torch.zeros(1, length, dtype=torch.long)
             self.embed_dims = self.library.text_features(self.model, example_1L, example_1L == 0).shape[1]
+        if lock and 'image' not in {_side(name) for name, _ in self.model.named_children()}:
+            raise ValueError(
+                f"the parts of '{pretrained}' have unknown names, so that none can be locked: leave lock out"
+            )
         for name, weight in self.model.named_parameters():
             weight.requires_grad_(_side(name) not in (None, *self.lock))
         if checkpoint_rows is not None and any(

@@ -13,6 +13,7 @@ from sacl_mm.datasets import ImageTextPairs
 from sacl_mm.inference import ImageTextInferencer
 from sacl_mm.models.dual_encoder import DualEncoder
 from sacl_mm.models.pretrained import PretrainedTowers
+from sacl_mm.models.pretrained.hugging_face import HuggingFaceModels
 from sacl_mm.registry import MODELS
 from sacl_mm.user_error import UserError
 
@@ -150,6 +151,19 @@ def test_mistakes_are_one_line(tmp_path):
         (tmp_path / 'config.json').write_text(json.dumps(dict(described, model_type=kind)))
         with pytest.raises(UserError, match=message):
             PretrainedTowers(pretrained)
+
+
+def test_a_model_of_unknown_parts_is_not_half_locked(tmp_path, monkeypatch):
+    def build(library, name: str) -> torch.nn.Module:
+        model = built_before(library, name)
+        model.image_model = model.vision_model
+        del model.vision_model, model.visual_projection
+        return model
+
+    built_before = HuggingFaceModels.build
+    monkeypatch.setattr(HuggingFaceModels, 'build', build)
+    with pytest.raises(ValueError, match='unknown names, so that none can be locked'):
+        PretrainedTowers(clip(tmp_path), lock=('image',))
 
 
 def test_only_safetensors_are_read(tmp_path):
