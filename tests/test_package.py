@@ -22,6 +22,7 @@ LAYERS = [
         'sacl_mm.build_errors',
         'sacl_mm.command_line',
         'sacl_mm.compatibility',
+        'sacl_mm.pretrained_models',
         'sacl_mm.reading_report',
         'sacl_mm.registry',
         'sacl_mm.user_error',

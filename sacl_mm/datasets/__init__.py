@@ -4,6 +4,7 @@ from sacl_mm.datasets.cached_features import CachedFeatures
 from sacl_mm.datasets.image_text_dataset import ImageTextDataset
 from sacl_mm.datasets.image_text_pairs import ImageTextPairs
 from sacl_mm.datasets.nlvr2 import NLVR2Pairs
+from sacl_mm.datasets.pretrained_tokenizer import PretrainedTokenizer
 from sacl_mm.datasets.sampler import EpochSampler, SampleIndex
 from sacl_mm.datasets.shape_world import (
     ShapeWorld,
@@ -13,7 +14,14 @@ from sacl_mm.datasets.shape_world import (
     ShapeWorldRelevance,
 )
 from sacl_mm.datasets.tokenizer import WordPieceTokenizer, build_tokenizer
-from sacl_mm.datasets.transforms import LoadImage, LoadImageGrid, LoadImageTokens, SampleCaption, TokenizeText
+from sacl_mm.datasets.transforms import (
+    LoadImage,
+    LoadImageGrid,
+    LoadImageTokens,
+    PreparePretrainedImage,
+    SampleCaption,
+    TokenizeText,
+)
 from sacl_mm.datasets.visual_questions import VisualQuestions
 from sacl_mm.user_error import BrokenSampleError
 
@@ -27,6 +35,8 @@ __all__ = [
     'LoadImageGrid',
     'LoadImageTokens',
     'NLVR2Pairs',
+    'PreparePretrainedImage',
+    'PretrainedTokenizer',
     'SampleCaption',
     'SampleIndex',
     'ShapeWorld',

@@ -16,6 +16,7 @@ __all__ = [
     'MaskedLanguageHead',
     'MatchingHead',
     'PairedFusionEncoder',
+    'PretrainedTowers',
     'SACLContrastiveLoss',
     'SACLPretrain',
     'TextAssignment',

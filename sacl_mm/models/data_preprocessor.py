@@ -1,5 +1,6 @@
 """From a list of samples to the batch of tensors that the models take."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -8,7 +9,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from sacl_mm.functional.length_buckets import pad_texts
-from sacl_mm.functional.settings import check_count, check_number
+from sacl_mm.functional.settings import check_count, check_number, check_optional_count
 from sacl_mm.registry import MODELS
 
 
@@ -23,7 +24,8 @@ class ImageTextPreprocessor(ImgDataPreprocessor):
     pixels and tokens, which are stacked as they are.
 
     Args:
-        vocab_size: of the text encoder; a larger token id is an error that names the cause.
+        vocab_size: of the text encoder; a larger token id is an error that names the cause. None: that of the towers, if they
+            know it.
         mean, std: of the image channels, in the order that the model sees them.
         bgr_to_rgb: images are loaded as BGR.
         pad_token: id of [PAD].
@@ -35,15 +37,15 @@ class ImageTextPreprocessor(ImgDataPreprocessor):
 
     def __init__(
         self,
-        vocab_size: int,
+        vocab_size: int | None = None,
         mean: list[float] | None = None,
         std: list[float] | None = None,
         bgr_to_rgb: bool = False,
         pad_token: int = 0,
         blind: bool = False,
     ) -> None:
-        check_count('vocab_size', vocab_size)
-        check_count('pad_token', pad_token, 0, vocab_size - 1)
+        check_optional_count('vocab_size', vocab_size)
+        check_count('pad_token', pad_token, 0, math.inf if vocab_size is None else vocab_size - 1)
         for name, values, interval in (('mean', mean, '(-inf, inf)'), ('std', std, '(0, inf)')):
             if values is None and mean is std:
                 continue
@@ -64,7 +66,7 @@ class ImageTextPreprocessor(ImgDataPreprocessor):
             return self._features(data['inputs'], samples)
         texts = [torch.as_tensor(tokens) for sample in samples for tokens in sample.token_ids]
         largest = max(int(tokens.max()) for tokens in texts)
-        if largest >= self.vocab_size:
+        if self.vocab_size is not None and largest >= self.vocab_size:
             raise ValueError(
                 f'token id {largest} is outside the vocabulary of {self.vocab_size}: the tokenizer of the pipeline and '
                 '`vocab_size` of the model belong to different vocabularies'

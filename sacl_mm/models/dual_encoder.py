@@ -1,6 +1,7 @@
 """Contrastive pre-training of two towers, without fusion: the reference model H, and the base of the full model."""
 
 import logging
+import math
 from typing import Any
 
 import torch
@@ -22,8 +23,8 @@ class DualEncoder(VisionLanguageModel):
     """Two towers and a contrastive loss.
 
     Args:
-        towers: a `TwoTower`.
-        contrastive_loss: a `SACLContrastiveLoss`.
+        towers: a `TwoTower`, `PretrainedTowers` or `FeatureTowers`.
+        contrastive_loss: a `SACLContrastiveLoss`. `temperature='pretrained'` starts at that of `PretrainedTowers`.
         data_preprocessor: an `ImageTextPreprocessor`.
         reference_checkpoint: weights of the frozen reference model H, for policies with alpha > 0.
         diagnostics_interval: iterations between two measurements of weights and mutual information for the log; 0: never.
@@ -47,6 +48,13 @@ class DualEncoder(VisionLanguageModel):
         check_towers(self.data_preprocessor, self.towers)
         if self.towers.embed_dims is None:
             raise ValueError('a contrastive loss needs a common space: give the towers embed_dims')
+        self._temperature_is_pretrained = contrastive_loss.get('temperature') == 'pretrained'
+        if self._temperature_is_pretrained:
+            if getattr(self.towers, 'temperature', None) is None:
+                raise ValueError(
+                    f"temperature='pretrained', but the {type(self.towers).__name__} have none: give a number"
+                )
+            contrastive_loss = {key: value for key, value in contrastive_loss.items() if key != 'temperature'}
         self.contrastive_loss: SACLContrastiveLoss = MODELS.build(contrastive_loss)
         check_count('diagnostics_interval', diagnostics_interval, least=0)
         if self.towers.is_text_guided:
@@ -73,6 +81,9 @@ class DualEncoder(VisionLanguageModel):
 
     def init_weights(self) -> None:
         super().init_weights()
+        if self._temperature_is_pretrained:
+            with torch.no_grad():
+                self.contrastive_loss.log_temperature.fill_(math.log(self.towers.temperature))
         if self.reference is not None:
             self.reference.load()
 

@@ -7,10 +7,13 @@ from torch import Tensor, nn
 from sacl_mm.user_error import UserError
 
 
-def check_towers(data_preprocessor: nn.Module, towers: nn.Module) -> None:
-    """Raises ValueError if the preprocessor accepts token ids that the text backbone does not have."""
+def check_towers(data_preprocessor: Any, towers: nn.Module) -> None:
+    """Raises ValueError if the preprocessor accepts token ids that the text backbone does not have; one without a vocabulary
+    takes the towers'."""
     let_through = getattr(data_preprocessor, 'vocab_size', None)
     known = _vocabulary(towers)
+    if let_through is None and hasattr(data_preprocessor, 'vocab_size'):
+        data_preprocessor.vocab_size = known
     if let_through is not None and known is not None and let_through > known:
         raise ValueError(
             f'the data_preprocessor has a vocab_size of {let_through}, the text backbone one of {known}: give both that of '
@@ -27,7 +30,12 @@ def check_vocabulary(name: str, size: int, towers: nn.Module) -> None:
 
 def check_widths(towers: nn.Module, multimodal_backbone: nn.Module, **heads: nn.Module) -> None:
     """Raises ValueError unless the multimodal backbone takes the widths of the towers' texts and images, and the heads its
-    width."""
+    width; or if the towers have no tokens for it."""
+    if not getattr(towers, 'has_tokens', True):
+        raise ValueError(
+            f'{type(towers).__name__} has features of whole images and texts, but no tokens for a multimodal_backbone: use a '
+            'DualEncoder, or a TwoTower'
+        )
     ours, fused = "the multimodal_backbone's", multimodal_backbone
     widths = [
         (f'{ours} width', fused, 'width', "the text_backbone's width", getattr(towers, 'text_backbone', None), 'width'),
@@ -75,4 +83,4 @@ def check_longest_text(model: nn.Module, field: str, tokens: int) -> None:
 
 
 def _vocabulary(towers: nn.Module) -> int | None:
-    return getattr(getattr(towers, 'text_backbone', None), 'vocab_size', None)
+    return getattr(getattr(towers, 'text_backbone', towers), 'vocab_size', None)

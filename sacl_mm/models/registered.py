@@ -19,6 +19,7 @@ from sacl_mm.models.losses import NegativePolicy, SACLContrastiveLoss
 from sacl_mm.models.necks import ImageTokenNeck
 from sacl_mm.models.nlvr2 import ImagePairReasoning
 from sacl_mm.models.pretrain import SACLPretrain
+from sacl_mm.models.pretrained import PretrainedTowers
 from sacl_mm.models.retrieval import ImageTextRetrieval
 from sacl_mm.models.text_assignment import TextAssignment
 from sacl_mm.models.text_encoders import BertTextEncoder

@@ -52,7 +52,12 @@ MODULES = {'pickle', 'cPickle', 'dill', 'cloudpickle', 'joblib', 'marshal', 'she
 PLACES = {
     'sacl_mm/checkpoints/files.py': {'torch.load': 'weights-only', 'safetensors.torch.load_file': 'data'},
     'sacl_mm/datasets/pixels.py': {'image.load': 'pixels'},
+    'sacl_mm/datasets/pretrained_tokenizer.py': {
+        'AutoConfig.from_pretrained': 'JSON',
+        'AutoTokenizer.from_pretrained': 'JSON',
+    },
     'sacl_mm/datasets/transforms/load_grid.py': {'np.lib.format.open_memmap': 'pickle-free'},
+    'sacl_mm/datasets/transforms/pretrained_image.py': {'AutoImageProcessor.from_pretrained': 'JSON'},
     'sacl_mm/engine/checks/config_file.py': {
         'Config.fromfile': 'configuration',
         'import_modules_from_strings': 'configuration',
@@ -65,6 +70,11 @@ PLACES = {
     },
     'sacl_mm/models/__init__.py': {'import_module': 'ours'},
     'sacl_mm/models/dual_encoder.py': {'self.reference.load': 'read_plain'},
+    'sacl_mm/models/pretrained/hugging_face.py': {
+        'AutoConfig.from_pretrained': 'JSON',
+        'AutoModel.from_pretrained': 'safetensors',
+        'part.from_pretrained': 'JSON',  # AutoTokenizer, AutoImageProcessor
+    },
     'sacl_mm/report/retrieval.py': {'reference.load': 'read_plain'},
     'tools/benchmarks/cpu_kernels.py': {'Config.fromfile': 'configuration'},
     'tools/benchmarks/identical_steps.py': {'Config.fromfile': 'configuration', 'model.reference.load': 'read_plain'},

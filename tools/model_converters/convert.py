@@ -6,6 +6,10 @@ to-albef    ours -> ALBEF's, for its `--checkpoint`
 from-clip   CLIP with a ViT, of OpenAI, open_clip or Hugging Face -> mmpretrain's VisionTransformer, with 'backbone.' before
             each key
 
+to-pretrained  ours with `PretrainedTowers` -> the library that it started from: a folder for transformers (of a CLIP also
+               for sentence-transformers), or a checkpoint file for open_clip; SOURCE is a work dir, a model's folder, or a
+               checkpoint with its configuration beside it
+
 from-earlier  ours, from before parts of the models were renamed -> today's names, weights alone
 
 SOURCE is a safetensors file or a checkpoint of PyTorch. Files are read as data: nothing in them is run, so that TorchScript
@@ -15,6 +19,7 @@ beginnings of their keys: then they are left out.
 
 import argparse
 import os
+import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -42,17 +47,38 @@ CONVERSIONS = {
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('conversion', choices=CONVERSIONS)
+    parser.add_argument('conversion', choices=[*CONVERSIONS, 'to-pretrained'])
     parser.add_argument('source', type=Path)
     parser.add_argument('target', type=Path, help='must not exist')
     parser.add_argument('--allow', nargs='+', default=[], metavar='KEY_PREFIX', help='of keys in SOURCE to leave out')
     return parser.parse_args()
 
 
+def save_pretrained(source: Path, target: Path) -> None:
+    from sacl_mm.inference.model_folder import find_model  # the other conversions need no models
+    from sacl_mm.inference.trained_model import load_model
+
+    model = load_model(*find_model(source), device='cpu')
+    towers = getattr(model, 'towers', None)
+    if not hasattr(towers, 'save'):
+        raise UserError(
+            f"'{source}' is a {type(model).__name__} without PretrainedTowers: there is no library to go back to"
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        beside = Path(folder) / target.name
+        towers.save(beside, model.contrastive_loss.temperature)
+        os.replace(beside, target)  # never half of it under its name
+    print(f'{target}: for {towers.pretrained}')
+
+
 def main() -> None:
     args = parse_args()
     if args.target.exists():
         raise UserError(f"'{args.target}' exists already")
+    if args.conversion == 'to-pretrained':
+        save_pretrained(args.source, args.target)
+        return
     convert, under = CONVERSIONS[args.conversion]
     source = read_state_dict(args.source)
     check_finite_weights(source, f"checkpoint '{args.source}'")

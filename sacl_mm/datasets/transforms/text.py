@@ -28,18 +28,29 @@ class TokenizeText(BaseTransform):
 
     Args:
         tokenizer: a config such as `dict(type='WordPieceTokenizer', vocab_file=...)`, or a tokenizer.
-        max_length: the largest number of tokens of a text, [CLS] and [SEP] included; longer texts are cut before [SEP].
+        max_length: the largest number of tokens of a text, [CLS] and [SEP] included; longer texts are cut before [SEP]. None:
+            that of the model that the tokenizer belongs to (`PretrainedTokenizer`), or 30.
         field: where the texts (a list of str) stand in the sample; the answers of a question are in 'gt_answer'.
         to: where the tokens go; for answers 'gt_answer_token_ids'.
         end: whether texts end in [SEP]. ALBEF's released weights never saw one, except after answers.
     """
 
     def __init__(
-        self, tokenizer: dict, max_length: int = 30, field: str = 'text', to: str = 'token_ids', end: bool = True
+        self,
+        tokenizer: dict,
+        max_length: int | None = None,
+        field: str = 'text',
+        to: str = 'token_ids',
+        end: bool = True,
     ) -> None:
+        self.tokenizer = build_tokenizer(tokenizer)
+        of_model = getattr(self.tokenizer, 'max_length', None)
+        if max_length is None:
+            max_length = of_model or 30
         if max_length < 3:
             raise ValueError(f'max_length must leave room for [CLS], a piece and [SEP]; got {max_length}')
-        self.tokenizer = build_tokenizer(tokenizer)
+        if of_model is not None and max_length > of_model:
+            raise ValueError(f"max_length={max_length}, but the tokenizer's model takes at most {of_model} tokens")
         self.max_length = max_length
         self.field, self.to = field, to
         self.end = end
