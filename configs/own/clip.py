@@ -1,17 +1,15 @@
-"""Fine-tuning a CLIP on images and captions of your own, with the paper's self-regulated weights.
+"""Fine-tuning a CLIP on your own images and captions, on one GPU or several, with the paper's self-regulated weights.
 
-    python tools/train.py configs/own/clip.py --amp
-    tools/dist_train.sh configs/own/clip.py 8 --amp
+    python tools/train.py configs/own/clip.py --data PATH --amp
+    tools/dist_train.sh configs/own/clip.py 8 --data PATH --amp
 
 $CLIP: a CLIP or SigLIP: a name on the Hugging Face hub, a folder of transformers, or of open_clip
-'open_clip:ViT-B-32/laion2b_s34b_b79k'. $DATA and $VAL_DATA: image-text files for training and validation, in any format of
-`ImageTextPairs`; image names are relative to $IMAGES.
-
-`towers.lock=('image',)` keeps the image encoder as it is (LiT). The values are customary for fine-tuning CLIP, not tuned here.
-`tools/model_converters/convert.py to-pretrained WORK_DIR FOLDER` gives the result back to transformers or open_clip.
+'open_clip:ViT-B-32/laion2b_s34b_b79k'. `towers.lock=('image',)` keeps the image encoder as it is (LiT). The values are
+customary for fine-tuning CLIP, not tuned here. `tools/model_converters/convert.py to-pretrained WORK_DIR FOLDER` gives the
+result back to transformers or open_clip.
 """
 
-_base_ = ['../_base_/default_runtime.py']
+_base_ = ['../_base_/datasets/own.py', '../_base_/default_runtime.py']
 
 pretrained = '{{$CLIP:openai/clip-vit-base-patch32}}'
 tokenize = dict(type='TokenizeText', tokenizer=dict(type='PretrainedTokenizer', pretrained=pretrained))
@@ -19,42 +17,19 @@ pack = dict(
     type='mmpretrain.PackInputs', algorithm_keys=['token_ids', 'image_id', 'text_ids'], meta_keys=['img_path', 'text']
 )
 
-train_dataloader = dict(
-    batch_size=128,  # of each process
-    num_workers=4,
-    persistent_workers=True,
-    drop_last=True,
-    sampler=dict(type='EpochSampler', shuffle=True),
-    collate_fn=dict(type='pseudo_collate'),
-    dataset=dict(
-        type='ImageTextPairs',
-        ann_file='{{$DATA:data/own/captions.csv}}',
-        data_prefix=dict(img_path='{{$IMAGES:data/own/images}}'),
-        pipeline=[
-            dict(type='LoadImage'),
-            dict(type='PreparePretrainedImage', pretrained=pretrained, train=True),
-            dict(type='SampleCaption'),
-            tokenize,
-            pack,
-        ],
-    ),
+train_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='PreparePretrainedImage', pretrained=pretrained, train=True),
+    dict(type='SampleCaption'),
+    tokenize,
+    pack,
+]
+test_pipeline = [dict(type='LoadImage'), dict(type='PreparePretrainedImage', pretrained=pretrained), tokenize, pack]
+train_dataloader = dict(  # batch_size is of each process
+    batch_size=128, num_workers=4, persistent_workers=True, dataset=dict(pipeline=train_pipeline)
 )
-val_dataloader = dict(
-    batch_size=128,
-    num_workers=4,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    collate_fn=dict(type='pseudo_collate'),
-    dataset=dict(
-        type='ImageTextPairs',
-        ann_file='{{$VAL_DATA:data/own/val_captions.csv}}',
-        data_prefix=dict(img_path='{{$IMAGES:data/own/images}}'),
-        test_mode=True,
-        pipeline=[dict(type='LoadImage'), dict(type='PreparePretrainedImage', pretrained=pretrained), tokenize, pack],
-    ),
-)
+val_dataloader = dict(batch_size=128, num_workers=4, dataset=dict(pipeline=test_pipeline, test_mode=True))
 test_dataloader = val_dataloader
-val_evaluator = [dict(type='RetrievalMetric')]
-test_evaluator = val_evaluator
 
 model = dict(
     type='DualEncoder',
@@ -80,4 +55,4 @@ param_scheduler = [
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=10, val_interval=1)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
-default_hooks = dict(checkpoint=dict(save_best='retrieval/R@mean', rule='greater'))
+default_hooks = dict(checkpoint=dict(save_best='retrieval/R@mean'))

@@ -33,7 +33,7 @@ class OwnData:
 
 
 def read_own_data(
-    path: str, images: str | None = None, show: Callable[[Iterable, int], Iterable] = lambda looked, total: looked
+    path: str, images: str | None = None, show: Callable[[Iterable, int], Iterable] | None = None
 ) -> OwnData:
     """Read a caption file, or a folder of images with captions, and look at every image.
 

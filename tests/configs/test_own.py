@@ -16,27 +16,30 @@ CAPTIONS = ['a red cat', 'two dogs', 'one hill', 'a cat on a hill']
 
 @pytest.fixture
 def own(tmp_path):
-    """The environment for the configuration: a tiny CLIP, 20 images for training and 8 for validation, with captions."""
+    """A tiny CLIP in the environment, and 20 images with captions."""
     (tmp_path / 'clip').mkdir()
     (tmp_path / 'images').mkdir()
     paths = images(tmp_path / 'images', 20)
     rows = [f'{Path(path).name},{CAPTIONS[i % 4]} {i}' for i, path in enumerate(paths)]
-    for name, some in (('captions', rows), ('val_captions', rows[:8])):
-        (tmp_path / f'{name}.csv').write_text('\n'.join(['image,caption', *some]) + '\n')
-    return dict(
-        CLIP=clip(tmp_path / 'clip'),
-        DATA=str(tmp_path / 'captions.csv'),
-        VAL_DATA=str(tmp_path / 'val_captions.csv'),
-        IMAGES=str(tmp_path / 'images'),
-    )
+    (tmp_path / 'captions.csv').write_text('\n'.join(['image,caption', *rows]) + '\n')
+    return dict(CLIP=clip(tmp_path / 'clip'))
 
 
 def test_clip_is_trained_and_searched_with(own, tmp_path):
-    options = ['train_dataloader.batch_size=6', 'train_dataloader.num_workers=2', 'val_dataloader.num_workers=0']
-    options += ['train_cfg.max_epochs=1', 'default_hooks.logger.interval=1']
+    options = ['train_dataloader.num_workers=2', 'val_dataloader.num_workers=0', 'default_hooks.logger.interval=1']
     work = tmp_path / 'work'
-    done = tool('train.py', 'configs/own/clip.py', '--work-dir', work, options=options, env=own)
-    assert 'Epoch(train) [1][3/3]' in done.stdout
+    done = tool(
+        'train.py',
+        'configs/own/clip.py',
+        '--data',
+        tmp_path / 'captions.csv',
+        '--work-dir',
+        work,
+        options=options,
+        env=own,
+    )
+    assert '18 to train, 2 to validate' in done.stdout
+    assert 'Epoch(train)  [1][4/4]' in done.stdout
     assert 'temperature: 0.0200' in done.stdout
     assert 'retrieval/R@mean' in done.stdout
     assert 'fork' not in done.stderr
