@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from itertools import repeat
 from typing import TYPE_CHECKING
 
-from sacl_mm.datasets.annotation_fields import FieldError, check, image_name, shown
+from sacl_mm.datasets.annotation_fields import FieldError, check, image_name, shown, texts_field
 from sacl_mm.datasets.archives.parquet_archive import leaf_of_bytes, open_parquet, read_leaf
 from sacl_mm.datasets.archives.shards import shards_of
 from sacl_mm.datasets.column_names import Columns, find_columns
@@ -132,6 +132,7 @@ def _rows_with_bytes(path: str, metadata: 'pq.FileMetaData', group: int, leaf: s
 
 def _texts(value: object, key: str, where: str) -> list[str]:
     texts = [text for text in (value if isinstance(value, list) else [value]) if text is not None]
-    if not all(isinstance(text, str) for text in texts):
-        raise AnnotationError(f'{where}: {key!r} must be a text or a list of texts, it is {shown(value)}')
-    return [text.strip() for text in texts]
+    try:
+        return texts_field({key: texts}, key)
+    except FieldError:
+        raise AnnotationError(f'{where}: {key!r} must be a text or a list of texts, it is {shown(value)}') from None
