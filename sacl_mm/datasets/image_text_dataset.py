@@ -253,6 +253,8 @@ class _LoaderThatNamesTheFile:
             return self.loader(results)
         except IMAGE_ERRORS as error:
             reason = ' '.join(str(error).split())  # OpenCV's run over several lines
+            if isinstance(error, NotADirectoryError):
+                reason += '; images in archives are read by sacl_mm.LoadImage'
             raise BrokenSampleError(f'{results["img_path"]}: {type(error).__name__}: {reason}') from error
 
 

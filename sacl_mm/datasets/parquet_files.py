@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 _ROWS_AT_ONCE = 4096
-_LARGE_GROUP = 1 << 26
+_LARGE_GROUP = 1 << 25
 
 
 def read_parquet(
@@ -64,7 +64,7 @@ def _read_file(path: str, columns: Columns, report: ReadingReport) -> Iterator[t
         for group in range(file.metadata.num_row_groups):
             inside = _rows_with_bytes(path, file.metadata, group, leaf) if leaf else repeat(False)
             if leaf and file.metadata.row_group(group).total_byte_size > _LARGE_GROUP:
-                report.notice('row groups of more than 64 MB: slow, as an image is read with its whole group', path)
+                report.notice('row groups of more than 32 MB: slow, as an image is read with its whole group', path)
             for (name, texts), has_bytes in zip(_rows(file, group, name_leaf, caption.name), inside, strict=False):
                 where = f'{path}: row {row}'
                 if has_bytes:

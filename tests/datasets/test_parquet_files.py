@@ -129,4 +129,4 @@ def test_images_inside_need_the_suffix(tmp_path: Path) -> None:
 def test_large_row_groups_are_told(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr('sacl_mm.datasets.parquet_files._LARGE_GROUP', 10)
     _, report = read(write_parquet(tmp_path / 'a.parquet', dict(image=[b'1' * 100], caption=['a'])))
-    assert 'row groups of more than 64 MB' in next(iter(report.noticed))
+    assert 'row groups of more than 32 MB' in next(iter(report.noticed))

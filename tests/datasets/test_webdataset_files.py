@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from archive_examples import write_tar
 
-from sacl_mm.datasets import ImageTextPairs
+from sacl_mm.datasets import BrokenSampleError, ImageTextPairs
 from sacl_mm.datasets.caption_formats import detect_format, read_captions
 from sacl_mm.reading_report import ReadingReport
 from sacl_mm.user_error import AnnotationError
@@ -137,6 +137,12 @@ def test_how_the_format_is_told(tmp_path: Path) -> None:
     (tmp_path / 'empty').mkdir()
     with pytest.raises(AnnotationError, match=r'empty: no \*\.tar in this folder'):
         read(tmp_path / 'empty', format='webdataset')
+
+
+def test_mmcvs_loader_says_what_reads_archives(tmp_path: Path) -> None:
+    path = shard(tmp_path, {'a.jpg': b'', 'a.txt': b'a'})
+    with pytest.raises(BrokenSampleError, match=r'x\.tar/a\.jpg.* read by sacl_mm\.LoadImage'):
+        ImageTextPairs(str(path), pipeline=[dict(type='LoadImageFromFile')])[0]
 
 
 def test_names_in_another_file_lead_only_into_archives_below_the_root(tmp_path: Path) -> None:

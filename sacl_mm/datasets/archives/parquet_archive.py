@@ -108,7 +108,7 @@ def leaf_of_bytes(field: 'pa.Field') -> str | None:
 @contextmanager
 def open_parquet(path: str) -> 'Iterator[pq.ParquetFile]':
     """A file to read from; errors as in `ParquetArchive`, also of what is read inside."""
-    parquet = load_pyarrow()
+    parquet = load_pyarrow(path)
     import pyarrow
 
     try:
@@ -118,16 +118,16 @@ def open_parquet(path: str) -> 'Iterator[pq.ParquetFile]':
         raise AnnotationError(f'{path}: not readable as Parquet ({one_line(error)})') from None
 
 
-def load_pyarrow() -> Any:
-    """`pyarrow.parquet`; UserError with what to install."""
+def load_pyarrow(path: str) -> Any:
+    """`pyarrow.parquet`; UserError with the file that needs it and what to install."""
     try:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
-        raise UserError('Parquet files need pyarrow: pip install -e .[parquet]') from None
+        raise UserError(f'{path}: Parquet files need pyarrow, pip install -e .[parquet]') from None
     if int(pyarrow.__version__.split('.')[0]) < _OLDEST_PYARROW:
         raise UserError(
-            f'pyarrow {pyarrow.__version__} is too old to read files of others: pip install -e .[parquet] takes a newer one'
+            f'{path}: pyarrow {pyarrow.__version__} is too old to be safe: pip install -e .[parquet] takes a newer one'
         )
     return pyarrow.parquet
 

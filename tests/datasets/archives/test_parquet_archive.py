@@ -92,8 +92,8 @@ def test_damaged_pages_are_broken_samples(tmp_path: Path) -> None:
 def test_without_pyarrow_a_line_names_the_extra(tmp_path: Path, monkeypatch) -> None:
     path = write_parquet(tmp_path / 'a.parquet', dict(image=CONTENTS))
     monkeypatch.setattr(pa, '__version__', '13.0.0')
-    with pytest.raises(UserError, match=r'pyarrow 13\.0\.0 is too old .*\.\[parquet\]'):
+    with pytest.raises(UserError, match=r'a\.parquet: pyarrow 13\.0\.0 is too old .*\.\[parquet\]'):
         open_archive(path)
     monkeypatch.setitem(sys.modules, 'pyarrow.parquet', None)
-    with pytest.raises(UserError, match=r'Parquet files need pyarrow: pip install -e \.\[parquet\]'):
+    with pytest.raises(UserError, match=r'Parquet files need pyarrow, pip install -e \.\[parquet\]'):
         open_archive(path)
