@@ -155,3 +155,10 @@ def test_names_in_another_file_lead_only_into_archives_below_the_root(tmp_path: 
     paths = dataset._image_paths()
     assert [dataset._is_allowed(path) for path in paths] == [True, False, False, True]
     assert dataset._missing(paths) == [paths[3]]
+
+
+def test_a_damaged_archive_that_names_lead_into_is_named_when_loaded(tmp_path: Path) -> None:
+    (tmp_path / 'x.tar').write_bytes(b'no archive')
+    (tmp_path / 'a.json').write_text('[{"image": "a.png", "caption": "a"}]')
+    with pytest.raises(AnnotationError, match=r'x\.tar: no tar archive'):
+        ImageTextPairs('a.json', data_root=str(tmp_path), data_prefix=dict(img_path='x.tar'))

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 _OLDEST_PYARROW = 15  # before 14.0.1 a file could name code to run (CVE-2023-47248)
-MOST_BYTES_OF_A_GROUP = 1 << 30
-_GROUPS_KEPT = 4
+MOST_BYTES_OF_A_GROUP = 1 << 29
+_GROUPS_KEPT = 2
 _ROW = re.compile(r'(?P<column>[^/]+)/(?P<row>0|[1-9]\d{0,17})(?:\.\w+)?')
 
 
