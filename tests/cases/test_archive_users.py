@@ -58,5 +58,7 @@ def test_a_thumbnail_of_the_report(paths: list[str]) -> None:
 
 def test_cached_features_name_the_paths(paths: list[str]) -> None:
     tool = load_tool('cache_features')
-    readable = tool.Readable(ImageTextPairs(ann_file(paths[0]), pipeline=[dict(type='sacl_mm.LoadImage')], test_mode=True))
+    readable = tool.Readable(
+        ImageTextPairs(ann_file(paths[0]), pipeline=[dict(type='sacl_mm.LoadImage')], test_mode=True)
+    )
     assert [readable[number]['img_path'] for number in range(len(paths))] == paths
