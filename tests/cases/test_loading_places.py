@@ -52,9 +52,8 @@ MODULES = {'pickle', 'cPickle', 'dill', 'cloudpickle', 'joblib', 'marshal', 'she
 
 PLACES = {
     'sacl_mm/checkpoints/files.py': {'torch.load': 'weights-only', 'safetensors.torch.load_file': 'data'},
-    'sacl_mm/datasets/archives/parquet_archive.py': {
-        'parquet.ParquetFile': 'data'
-    },  # types that are code: pyarrow < 14.0.1
+    # Before pyarrow 14.0.1 a type could be code.
+    'sacl_mm/datasets/archives/parquet_archive.py': {'parquet.ParquetFile': 'data'},
     'sacl_mm/datasets/pixels.py': {'image.load': 'pixels'},
     'sacl_mm/datasets/transforms/load_grid.py': {'np.lib.format.open_memmap': 'pickle-free'},
     'sacl_mm/engine/checks/config_file.py': {
