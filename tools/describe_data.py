@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sacl_mm.datasets.image_files import is_file
 from sacl_mm.datasets.text_statistics import statistics_of_samples
 from sacl_mm.engine.checks.config_file import config_from_file
 from sacl_mm.engine.launch import run_tool
@@ -93,7 +94,7 @@ def describe(dataset: dict) -> dict:
         len(items),
         sum(len(item['text']) if isinstance(item['text'], list) else 1 for item in items),
         len(paths),
-        sum(os.path.isfile(path) for path in paths),
+        sum(map(is_file, paths)),
     )
     words = [*(os.path.basename(path) for path in paths_of(first)), texts[0], *first.get('gt_answer', [])]
     # Questions that people answered differently count for each answer.

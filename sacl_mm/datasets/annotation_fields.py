@@ -83,6 +83,14 @@ def identity_field(entry: Any, key: str) -> int | str:
     return text_field(entry, key) if isinstance(value, str) and value.strip() else integer_field(entry, key)
 
 
+def texts_field(entry: Any, key: str) -> list[str]:
+    """A text or a list of texts, as a list, without white space around them."""
+    texts = [entry[key]] if isinstance(entry[key], str) else entry[key]
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise FieldError(f'{key!r} must be a text or a list of texts, it is {shown(texts)}')
+    return [text.strip() for text in texts]
+
+
 def name_field(entry: Any, key: str) -> str:
     """The name of an image."""
     return image_name(_field(entry, key, str, 'the name of an image'))

@@ -18,8 +18,8 @@ from sacl_mm.datasets.annotation_fields import (
     name_field,
     numbered,
     read_entries,
-    shown,
     text_field,
+    texts_field,
 )
 from sacl_mm.datasets.column_names import find_columns
 from sacl_mm.datasets.text_files import load_json, load_json_lines, load_json_list, text_lines
@@ -145,12 +145,7 @@ def _group_entries(entries: Iterable[tuple[str, object]], columns: dict[str, str
     def pair(entry: dict) -> tuple[str, list[str]]:
         keys = list(entry)
         image, caption = find_columns(keys, columns)
-        texts = entry[keys[caption]]
-        if isinstance(texts, str):
-            texts = [texts]
-        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-            raise FieldError(f'{keys[caption]!r} must be a text or a list of texts, it is {shown(texts)}')
-        return name_field(entry, keys[image]), [text.strip() for text in texts]
+        return name_field(entry, keys[image]), texts_field(entry, keys[caption])
 
     captions: Captions = {}
     for _, (name, texts) in read_entries(entries, "an object with 'image' (a path) and 'caption'", pair):

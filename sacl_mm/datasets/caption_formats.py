@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from sacl_mm.datasets.annotation_fields import FieldError, check, whole_text
+from sacl_mm.datasets.archives.shards import names_in
 from sacl_mm.datasets.caption_files import (
     Captions,
     read_coco,
@@ -18,9 +19,12 @@ from sacl_mm.datasets.caption_files import (
 )
 from sacl_mm.datasets.column_names import TO_DOWNLOAD, Columns, are_numbers, check_columns
 from sacl_mm.datasets.image_files import has_image_suffix
+from sacl_mm.datasets.metadata_files import METADATA, read_image_folder
+from sacl_mm.datasets.parquet_files import read_parquet
 from sacl_mm.datasets.sidecar_files import read_folder
 from sacl_mm.datasets.table_files import SEPARATORS, read_header, read_table, split_line
 from sacl_mm.datasets.text_files import beginning, read_bytes
+from sacl_mm.datasets.webdataset_files import read_webdataset
 from sacl_mm.reading_report import ReadingReport
 from sacl_mm.user_error import AnnotationError
 
@@ -33,38 +37,34 @@ READERS: dict[str, Callable[..., Captions]] = {
     'flickr30k_csv': read_flickr30k_csv,
     'table': read_table,
     'folder': read_folder,
+    'imagefolder': read_image_folder,
+    'parquet': read_parquet,
+    'webdataset': read_webdataset,
 }
-_OWNERS = dict(split=('karpathy',), columns=('table', 'json', 'jsonl'))
+_OWNERS = dict(split=('karpathy',), columns=('table', 'json', 'jsonl', 'parquet', 'imagefolder', 'webdataset'))
 _BYTES_TO_JUDGE_BY = 1 << 16
 
-# Formats that are not read here, by their first bytes.
 _TAR_MARK = 257  # where 'ustar' stands in a tar archive
 
+# Formats that are not read here, by their first bytes.
+
 _ARROW = (
-    'an Arrow file: write its names and captions as a table first, '
-    "datasets.Dataset.from_file(path).select_columns(['image', 'caption']).to_csv('pairs.csv')"
+    'an Arrow file: write it as Parquet first, '
+    "datasets.Dataset.from_file(path).to_parquet('pairs.parquet'), which is read"
 )
 _PACKED = {
-    b'PAR1': (
-        'a Parquet file: write its names and captions as a table first, '
-        "pandas.read_parquet(path)[['image', 'caption']].to_csv('pairs.csv', index=False); "
-        'where it has addresses of images, img2dataset --input_format=parquet --output_format=files downloads them'
-    ),
+    b'PARE': 'an encrypted Parquet file: decrypt it first',
     b'ARROW1': _ARROW,
     b'\xff\xff\xff\xff': _ARROW,  # a stream, as the datasets library saves it
     b'PK\x03\x04': (
         'a zip archive or an Excel workbook: unpack the archive, or save the workbook as CSV UTF-8, and give what comes out'
     ),
-    b'\x1f\x8b': 'compressed with gzip: unpack it first (gunzip; a .tar.gz with tar -xzf)',
+    b'\x1f\x8b': 'compressed with gzip: unpack it first (gunzip; a .tar.gz becomes a .tar, which is read)',
     b'BZh': 'compressed with bzip2: unpack it first (bunzip2)',
     b'\xfd7zXZ': 'compressed with xz: unpack it first (unxz)',
     b'\x28\xb5\x2f\xfd': 'compressed with zstd: unpack it first (unzstd)',
     b'\x89HDF': 'an HDF5 file: write its names and captions as a table first, image,caption',
 }
-_TAR = (
-    'a tar archive, as WebDataset shards are: unpack it into a folder, tar -xf <shard> -C <folder>, and give the folder '
-    'as ann_file; a.jpg with a.txt beside it is read'
-)
 
 
 def read_captions(
@@ -79,7 +79,7 @@ def read_captions(
     Args:
         format: a key of `READERS`, or 'auto' (see `detect_format`).
         split: for format 'karpathy' only.
-        columns: for formats 'table', 'json' and 'jsonl' only.
+        columns: for tables, JSON, Parquet and WebDataset.
         report: filled with what was repaired and skipped.
 
     Raises:
@@ -118,10 +118,14 @@ def _whole(captions: Captions, path: str, report: ReadingReport) -> Captions:
 def detect_format(path: str, columns: Columns | None = None) -> str:
     """The key of `READERS` for a file or folder; AnnotationError, naming them all, if its beginning fits none."""
     if os.path.isdir(path):
-        return 'folder'
+        return _detect_folder(path)
     data = read_bytes(path, _BYTES_TO_JUDGE_BY)
     advice = _how_to_unpack(data)
     check(advice is None, f'{path} is {advice}')
+    if data.startswith(b'PAR1'):
+        return 'parquet'
+    if data[_TAR_MARK:].startswith(b'ustar') or path.endswith('.tar'):
+        return 'webdataset'
     head = beginning(data)
     first_line = re.split('[\r\n]', head, maxsplit=1)[0]
     if head.startswith('['):
@@ -147,10 +151,20 @@ def detect_format(path: str, columns: Columns | None = None) -> str:
     return 'table'
 
 
+def _detect_folder(path: str) -> str:
+    """Archives count where no image lies beside them; img2dataset writes a `.parquet` without images beside each `.tar`."""
+    names = names_in(path)
+    if any(name in METADATA for name in names):
+        return 'imagefolder'
+    if not any(map(has_image_suffix, names)):
+        for suffix, format in (('.tar', 'webdataset'), ('.parquet', 'parquet')):
+            if any(name.endswith(suffix) for name in names):
+                return format
+    return 'folder'
+
+
 def _how_to_unpack(head: bytes) -> str | None:
-    """'a Parquet file: ...' with what makes it readable, None for what is not packed."""
-    if head[_TAR_MARK:].startswith(b'ustar'):
-        return _TAR
+    """'an Arrow file: ...' with what makes it readable, None for what is not packed."""
     return next((advice for mark, advice in _PACKED.items() if head.startswith(mark)), None)
 
 

@@ -18,7 +18,7 @@ CAPTION_COLUMNS = (
 _ADDRESS_COLUMNS = ('url', 'image_url', 'img_url', 'photo_image_url', 'link')
 TO_DOWNLOAD = (
     'the file has addresses of images, not names: img2dataset downloads them (pip install img2dataset; img2dataset '
-    '--url_list=<this file> --input_format=<tsv, csv or json> --url_col=<their column> --caption_col=<the captions> '
+    '--url_list=<this file> --input_format=<tsv, csv, json or parquet> --url_col=<their column> --caption_col=<the captions> '
     '--output_format=files --output_folder=images), and the folder that it writes is read with ann_file=images'
 )
 
@@ -51,10 +51,12 @@ def find_columns(names: Sequence[str], columns: Columns) -> tuple[int, int]:
     Raises:
         FieldError: one is not there, or is there twice; with what to do.
     """
-    return _find(names, 'image', IMAGE_COLUMNS, columns), _find(names, 'caption', CAPTION_COLUMNS, columns)
+    return find_column(names, 'image', columns), find_column(names, 'caption', columns)
 
 
-def _find(names: Sequence[str], key: str, usual: Sequence[str], columns: Columns) -> int:
+def find_column(names: Sequence[str], key: str, columns: Columns) -> int:
+    """The place of the 'image' or the 'caption'; errors as in `find_columns`."""
+    usual = IMAGE_COLUMNS if key == 'image' else CAPTION_COLUMNS
     plain = [_plain(name) for name in names]
     for wanted in (_plain(str(columns[key])),) if key in columns else usual:
         if wanted in plain:

@@ -3,12 +3,15 @@
 A name opens only what lies below the user's own folders, and only regular files.
 
 A name is data, the file system is the user's: folders are compared as they are written, so a linked folder below the data
-root is a folder like any other. Only a name with `..` is resolved, links and all, before it is compared.
+root is a folder like any other. Only a name with `..` is resolved, links and all, before it is compared. Archives are folders,
+too (`sacl_mm.datasets.archives`).
 """
 
 import os
 import stat
 from collections.abc import Iterable, Sequence
+
+from sacl_mm.datasets.archives import find_member
 
 # What Pillow and OpenCV decode.
 IMAGE_SUFFIXES = (
@@ -57,6 +60,8 @@ def regular_file_size(path: str) -> int:
     Raises:
         OSError, ValueError: there is no such file, or it is a folder, a pipe or a device, which could be read for ever.
     """
+    if (member := find_member(path)) is not None:
+        return member.size()
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
         raise OSError(f'not a regular file but a {_KINDS.get(stat.S_IFMT(status.st_mode), "special file")}')
@@ -66,6 +71,12 @@ def regular_file_size(path: str) -> int:
 def is_special(path: str) -> bool:
     """Whether something is there that is no regular file; an address is not looked at."""
     return '://' not in path and not os.path.isfile(path) and os.path.exists(path)
+
+
+def is_file(path: str) -> bool:
+    """Whether a regular file is there, also in an archive."""
+    member = find_member(path)
+    return os.path.isfile(path) if member is None else member.exists()
 
 
 def regular_files(folder: str) -> set[str]:
@@ -99,6 +110,8 @@ class FolderListing:
         self._names_in: dict[str, set[str]] = {}
 
     def __contains__(self, path: str) -> bool:
+        if (member := find_member(path)) is not None:
+            return member.exists()
         folder, name = os.path.split(path)
         if folder not in self._names_in:
             self._names_in[folder] = regular_files(folder)

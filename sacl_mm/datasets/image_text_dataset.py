@@ -13,6 +13,7 @@ from mmengine.dataset import BaseDataset, Compose
 from mmengine.logging import print_log
 from PIL import Image
 
+from sacl_mm.datasets.archives import is_archive
 from sacl_mm.datasets.image_files import AllowedFolders, FolderListing, is_special
 from sacl_mm.datasets.sampler import random_state_of
 from sacl_mm.reading_report import ReadingReport
@@ -34,7 +35,7 @@ class ImageTextDataset(BaseDataset):
     from (seed, epoch, index), and they are restored afterwards. A plain int leaves them alone.
 
     *Names of images.* Where there is an `ann_file`, its names may open only what lies below `data_prefix['img_path']` or
-    `data_root` (or below `ann_file` itself, if that is a folder): no absolute name, none that leaves by `..`, no URL. What
+    `data_root` (or below `ann_file`, a folder or an archive): no absolute name, none that leaves by `..`, no URL. What
     the user's own folders link to counts as theirs. Files with absolute names, such as ALBEF's, need
     `data_prefix=dict(img_path='/')`. Only regular files are opened: no pipe, device or folder. Other names are those of
     broken samples; they are counted when the annotations are loaded.
@@ -148,7 +149,13 @@ class ImageTextDataset(BaseDataset):
             return None
         prefix = self.data_prefix.get('img_path', '')
         prefixes = [prefix] if isinstance(prefix, str) else prefix
-        return AllowedFolders([*prefixes, *filter(None, [self.data_root]), *filter(os.path.isdir, files)])
+        return AllowedFolders(
+            [
+                *prefixes,
+                *filter(None, [self.data_root]),
+                *(file for file in files if os.path.isdir(file) or is_archive(file)),
+            ]
+        )
 
     def _is_allowed(self, path: str) -> bool:
         return self._image_folders is None or path in self._image_folders
@@ -246,6 +253,8 @@ class _LoaderThatNamesTheFile:
             return self.loader(results)
         except IMAGE_ERRORS as error:
             reason = ' '.join(str(error).split())  # OpenCV's run over several lines
+            if isinstance(error, NotADirectoryError):
+                reason += '; images in archives are read by sacl_mm.LoadImage'
             raise BrokenSampleError(f'{results["img_path"]}: {type(error).__name__}: {reason}') from error
 
 

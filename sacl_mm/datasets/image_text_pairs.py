@@ -17,14 +17,14 @@ _A_WORD = re.compile(r'\w')
 
 @DATASETS.register_module()
 class ImageTextPairs(ImageTextDataset):
-    """Image-text pairs from COCO, Karpathy, ALBEF, Flickr, CSV/TSV or sidecar files (see `caption_formats.READERS`).
+    """Image-text pairs from the files that people have: see `caption_formats.READERS`.
 
     An item has `img_path`, `text` (list), `image_id` and `text_ids` (list). Captions of the same path, also from several
     files, belong to one image. The ids are 53-bit hashes of the path (and the caption's place), so that they agree
     between datasets that are joined (`ConcatDataset`) and are exact in any number type of 64 bits.
 
     Args:
-        ann_file: a caption file (for format 'folder', the folder), or several.
+        ann_file: a caption file (or the folder of images with texts, or of archives), or several.
         data_root: prefix of `ann_file`, `split_file` and `data_prefix` where these are relative.
         data_prefix: `dict(img_path=...)`, the folder that the image names start from.
         format: 'auto' or a key of `READERS`; holds for every file.

@@ -131,11 +131,11 @@ def validation_split(data: OwnData, split_file: str | None = None) -> tuple[list
 
 def _looked_at(folder: str, names: Sequence[str]) -> Iterable[tuple[str, int | str]]:
     """Each name with its hash, or with what is wrong with the image."""
-    load = LoadImage()
+    loader = LoadImage()
 
     def look(name: str) -> tuple[str, int | str]:
         try:
-            return name, difference_hash(load(dict(img_path=os.path.join(folder, name)))['img'])
+            return name, difference_hash(loader(dict(img_path=os.path.join(folder, name)))['img'])
         except BrokenSampleError as error:
             return name, str(error)
 

@@ -68,8 +68,8 @@ def _folders(root: str, report: ReadingReport) -> Iterator[tuple[str, list[str]]
 def _other_format(path: str) -> str:
     """A hint where the folder holds captions of another format."""
     names = sorted(os.listdir(path))
-    metadata = next((name for name in names if name in ('metadata.jsonl', 'metadata.csv')), None)
-    if metadata is not None:
-        return f'; set ann_file={os.path.join(path, metadata)!r} and data_prefix=dict(img_path={path!r})'
-    packed = next((name for name in names if name.endswith(('.tar', '.parquet', '.arrow'))), None)
+    archive = next((name for name in names if name.endswith(('.tar', '.parquet'))), None)
+    if archive is not None:
+        return f'; set ann_file={os.path.join(path, archive)!r} to read that'
+    packed = next((name for name in names if name.endswith(('.tar.gz', '.tgz', '.zip', '.arrow'))), None)
     return f'; unpack its files such as {packed} first' if packed else ''

@@ -29,7 +29,11 @@ def read_text(path: str) -> str:
         FileNotFoundError: there is no such file.
         AnnotationError: it is no regular file, may not be read, or is not text; names the line.
     """
-    data = read_bytes(path)
+    return decode_text(read_bytes(path), path)
+
+
+def decode_text(data: bytes, path: str) -> str:
+    """The text of a whole file, its lines ended by '\\n'; AnnotationError names the path and the line if it is none."""
     encoding = encoding_of(data)
     try:
         text = data.decode(encoding)
@@ -71,7 +75,7 @@ def text_lines(path: str) -> Iterator[tuple[str, str]]:
 
 def load_json(path: str) -> Any:
     """The content of a JSON file; errors name the file."""
-    return _parse(read_text(path), path)
+    return parse_json(read_text(path), path)
 
 
 def load_json_list(path: str) -> list:
@@ -84,10 +88,11 @@ def load_json_list(path: str) -> list:
 
 def load_json_lines(path: str) -> Iterator[tuple[str, object]]:
     """The values of a file with one value per line, each with its `file:line`; blank lines are skipped."""
-    return ((where, _parse(line, where)) for where, line in text_lines(path))
+    return ((where, parse_json(line, where)) for where, line in text_lines(path))
 
 
-def _parse(text: str, where: str) -> Any:
+def parse_json(text: str, where: str) -> Any:
+    """The value that a text holds; AnnotationError names the place."""
     try:
         return json.loads(text, object_pairs_hook=_object)
     except RecursionError:

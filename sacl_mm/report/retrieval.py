@@ -19,6 +19,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from sacl_mm.datasets import LoadImage, ShapeWorld
+from sacl_mm.datasets.image_files import is_file
 from sacl_mm.datasets.shape_world import captions_of, render_scene, scene_of
 from sacl_mm.datasets.shape_world.claim import satisfied_share
 from sacl_mm.inference.trained_model import load_model
@@ -80,7 +81,7 @@ class ValidationImages:
             shown = ', '.join(f'a {o.size} {o.texture} {o.colour} {o.shape}' for o in scene.objects)
             return Thumbnail(_jpeg(render_scene(scene, side)), f'Image of {shown}')
         path, name = self.paths[image], f'Image {os.path.basename(self.paths[image]) or self.image_ids_N[image]}'
-        if not os.path.isfile(path):  # features that were cached elsewhere; an address, which must not be fetched
+        if not is_file(path):  # features that were cached elsewhere; an address, which must not be fetched
             return Thumbnail(None, name)
         pixels = LoadImage()(dict(img_path=path))['img']
         scale = side / max(pixels.shape[:2])

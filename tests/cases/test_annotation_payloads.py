@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from transformers import BertConfig, BertModel
 
 from sacl_mm.datasets import ImageTextPairs, NLVR2Pairs, VisualQuestions
+from sacl_mm.datasets.archives import find_member
 from sacl_mm.datasets.image_text_dataset import ImageTextDataset
 from sacl_mm.datasets.tokenizer import WordPieceTokenizer
 from sacl_mm.datasets.transforms import LoadImageGrid, LoadImageTokens
@@ -111,3 +112,17 @@ def test_code_beside_a_bert_is_not_run(tmp_path, target):
     config.save_pretrained(tmp_path)
     (tmp_path / 'code.py').write_text(code_for(target))
     assert load_bert(str(tmp_path)).config.hidden_size == 8
+
+
+def test_code_that_a_parquet_file_names_is_not_run(tmp_path, target):
+    """CVE-2023-47248: a type of pyarrow's that was unpickled."""
+    pyarrow = pytest.importorskip('pyarrow')
+    from pyarrow import parquet
+
+    metadata = {
+        b'ARROW:extension:name': b'arrow.py_extension_type',
+        b'ARROW:extension:metadata': pickle.dumps(Payload(target)),
+    }
+    field = pyarrow.field('image', pyarrow.binary(), metadata=metadata)
+    parquet.write_table(pyarrow.table([[b'1']], schema=pyarrow.schema([field])), tmp_path / 'a.parquet')
+    assert find_member(f'{tmp_path}/a.parquet/image/0').read() == b'1'

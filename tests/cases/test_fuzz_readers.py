@@ -75,8 +75,9 @@ def judgements_by(reader: Callable) -> Callable[[str], None]:
     return read
 
 
+ELSEWHERE = {'folder', 'imagefolder', 'parquet', 'webdataset'}  # the last two: test_fuzz_archives.py
 ALL = {
-    **{f'captions, {format}': captions_as(format) for format in ('auto', *sorted(set(READERS) - {'folder'}))},
+    **{f'captions, {format}': captions_as(format) for format in ('auto', *sorted(set(READERS) - ELSEWHERE))},
     'captions, sidecar': lambda path: captions_as('folder')(os.path.dirname(path)),
     'captions, Karpathy split': captions_as('karpathy', split='train'),
     'captions, numbered columns': captions_as('table', columns=dict(image=0, caption=1)),

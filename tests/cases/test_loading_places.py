@@ -26,6 +26,7 @@ LOADERS = {
         'safe_open',
     ),
     *(
+        'ParquetFile',
         'Unpickler',
         'read_pickle',
         'fromfile',
@@ -51,6 +52,8 @@ MODULES = {'pickle', 'cPickle', 'dill', 'cloudpickle', 'joblib', 'marshal', 'she
 
 PLACES = {
     'sacl_mm/checkpoints/files.py': {'torch.load': 'weights-only', 'safetensors.torch.load_file': 'data'},
+    # Before pyarrow 14.0.1 a type could be code.
+    'sacl_mm/datasets/archives/parquet_archive.py': {'parquet.ParquetFile': 'data'},
     'sacl_mm/datasets/pixels.py': {'image.load': 'pixels'},
     'sacl_mm/datasets/pretrained_tokenizer.py': {
         'AutoConfig.from_pretrained': 'JSON',

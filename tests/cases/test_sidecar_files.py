@@ -116,10 +116,9 @@ def test_a_name_that_is_not_utf8(root: Path) -> None:
 @pytest.mark.parametrize(
     ('name', 'hint'),
     [
-        ('metadata.jsonl', r"set ann_file='.*metadata\.jsonl' and data_prefix=dict\(img_path="),
-        ('metadata.csv', r'metadata\.csv'),
-        ('00000.tar', r'unpack its files such as 00000\.tar'),
-        ('train-00000-of-00001.parquet', r'such as train-00000-of-00001\.parquet'),
+        ('00000.tar', r"set ann_file='.*00000\.tar'"),
+        ('train-00000-of-00001.parquet', r"set ann_file='.*train-00000-of-00001\.parquet'"),
+        ('00000.tar.gz', r'unpack its files such as 00000\.tar\.gz'),
     ],
 )
 def test_folders_of_other_formats(name: str, hint: str, root: Path) -> None:

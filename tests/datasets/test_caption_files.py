@@ -76,7 +76,7 @@ def test_folder(tmp_path: Path) -> None:
 
 
 def test_every_reader_is_tested() -> None:
-    assert set(READERS) == {*TEXTS, 'folder'}
+    assert set(READERS) == {*TEXTS, 'folder', 'imagefolder', 'parquet', 'webdataset'}  # these in test_every_format.py
 
 
 @pytest.mark.parametrize(('split', 'names'), [('train', ['a.jpg']), (['train', 'test'], ['a.jpg', 'b.jpg'])])

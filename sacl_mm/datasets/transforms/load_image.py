@@ -10,6 +10,7 @@ from mmcv.transforms import BaseTransform
 from mmengine import fileio
 from PIL import Image
 
+from sacl_mm.datasets.archives import find_member
 from sacl_mm.datasets.image_files import regular_file_size
 from sacl_mm.datasets.pixels import orientation_of, pixels_of, pixels_of_array
 from sacl_mm.registry import TRANSFORMS
@@ -29,8 +30,8 @@ _BYTES_PER_PIXEL = 8  # the most that an image needs without compression: four c
 class LoadImage(BaseTransform):
     """Load an image by the rule of `sacl_mm.datasets.pixels`, in place of `LoadImageFromFile`.
 
-    `img_path` is a path or, as in `ImageTextInferencer`, a PIL image or an array. `img` becomes an array (H, W, 3), uint8, in
-    BGR; `img_shape` and `ori_shape` (H, W).
+    `img_path` is a path, also into an archive, or, as in `ImageTextInferencer`, a PIL image or an array.
+    `img` becomes an array (H, W, 3), uint8, in BGR; `img_shape` and `ori_shape` (H, W).
 
     JPEG and PNG of 8 bits a channel without transparency or rotation are decoded by OpenCV, about twice as fast as by Pillow
     and pixel by pixel as `LoadImageFromFile` does; everything else by Pillow, so that it does not depend on OpenCV's version.
@@ -71,6 +72,8 @@ class LoadImage(BaseTransform):
         size = regular_file_size(path)
         if size > _BYTES_PER_PIXEL * self.max_pixels:
             raise ValueError(f'{size:,} bytes are too many for an image of at most max_pixels={self.max_pixels:,}')
+        if (member := find_member(path)) is not None:
+            return member.read()
         with open(path, 'rb', buffering=0) as file:
             return file.read()
 
