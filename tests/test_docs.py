@@ -45,7 +45,7 @@ OTHERS = {
     ),  # mmpretrain
     *('RandAugment', 'RetrievalRecall', 'RetrievalValLoop'),
     *('AdamW', 'FlopCounterMode', 'SDPBackend'),  # torch
-    *('BertTokenizerFast', 'ClipLoss'),  # transformers, open_clip
+    *('BertTokenizerFast', 'CLIPModel', 'ClipLoss', 'SentenceTransformerTrainer'),  # transformers, open_clip, ...
 }
 
 
