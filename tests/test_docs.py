@@ -33,7 +33,7 @@ CODE = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob('*.p
 # Classes of other libraries that the documents name.
 OTHERS = {
     *('AmpOptimWrapper', 'BaseDataset', 'BaseModel', 'FSDPStrategy', 'FlexibleRunner', 'HistoryBuffer'),  # MMEngine
-    *('IterBasedTrainLoop', 'ZeroRedundancyOptimizer'),
+    *('IterBasedTrainLoop', 'LocalVisBackend', 'ZeroRedundancyOptimizer'),
     *(
         'ApplyToList',
         'BaseBackbone',
