@@ -35,5 +35,5 @@ setup(
     python_requires='>=3.10',
     packages=find_packages(include=['sacl_mm', 'sacl_mm.*']),
     install_requires=[*requirements('runtime'), *mmcv_requirement()],
-    extras_require={name: requirements(name) for name in ('test', 'open_clip', 'parquet', 'small')},
+    extras_require={name: requirements(name) for name in ('onnx', 'open_clip', 'parquet', 'search', 'small', 'test')},
 )

@@ -33,7 +33,7 @@ CODE = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob('*.p
 # Classes of other libraries that the documents name.
 OTHERS = {
     *('AmpOptimWrapper', 'BaseDataset', 'BaseModel', 'FSDPStrategy', 'FlexibleRunner', 'HistoryBuffer'),  # MMEngine
-    *('IterBasedTrainLoop', 'ZeroRedundancyOptimizer'),
+    *('IterBasedTrainLoop', 'LocalVisBackend', 'ZeroRedundancyOptimizer'),
     *(
         'ApplyToList',
         'BaseBackbone',
@@ -45,7 +45,7 @@ OTHERS = {
     ),  # mmpretrain
     *('RandAugment', 'RetrievalRecall', 'RetrievalValLoop'),
     *('AdamW', 'FlopCounterMode', 'SDPBackend'),  # torch
-    *('BertTokenizerFast', 'ClipLoss'),  # transformers, open_clip
+    *('BertTokenizerFast', 'CLIPModel', 'ClipLoss', 'SentenceTransformerTrainer'),  # transformers, open_clip, ...
 }
 
 

@@ -102,6 +102,10 @@ class WordPieceTokenizer:
             raise ValueError(f'max_length must leave room for [CLS], a piece and [SEP]; got {max_length}')
         return [self.cls_id, *self._pieces(text)[: max_length and max_length - 2], self.sep_id]
 
+    def save(self, path: str | os.PathLike) -> None:
+        """A `tokenizer.json` of the tokenizers library, which gives the pieces without [CLS] and [SEP]."""
+        self._tokenizer.save(os.fspath(path))
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids (also of an array or tensor) without [PAD], [CLS] and [SEP]."""
         silent = {self.pad_id, self.cls_id, self.sep_id}

@@ -98,7 +98,7 @@ def test_larger_images_get_resized_positions():
         (dict(guide='sound'), "'similarity', 'text' or 'both'"),
         (dict(keep_rate=0.0), 'keep_rate'),
         (dict(reduction_layers=(5,)), 'from 1 to 4, got 5'),
-        (dict(out_type='featmap'), "out_type='raw'"),
+        (dict(out_type='featmap'), 'no grid'),
     ],
 )
 def test_bad_options(options, message):

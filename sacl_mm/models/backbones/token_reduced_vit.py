@@ -51,7 +51,10 @@ class TokenReducedViT(VisionTransformer):
         keep_rate: share of the tokens that each reduction keeps.
         fuse: with `guide='text'`, whether the other tokens are fused into one (True) or dropped.
         guide: 'similarity', 'text' or 'both'.
-        others: as in mmpretrain; a class token is needed, and the output is all tokens of the last layer (`out_type='raw'`).
+        out_type: 'raw', all tokens (of the last layer alone, where they are reduced); 'cls_token', for mmpretrain's
+            `VisionTransformerClsHead`; 'avg_featmap', the mean of the patches, a merged token counting as its size; 'featmap'
+            only if no token is reduced (keep_rate=1).
+        others: as in mmpretrain; a class token is needed.
     """
 
     def __init__(
@@ -61,9 +64,10 @@ class TokenReducedViT(VisionTransformer):
         keep_rate: float = 0.7,
         fuse: bool = True,
         guide: str = 'similarity',
+        out_type: str = 'raw',
         **options: Any,
     ) -> None:
-        super().__init__(*args, **dict(out_type='raw') | options)
+        super().__init__(*args, out_type=out_type, **options)
         if guide not in ('similarity', 'text', 'both'):
             raise ValueError(f"guide must be 'similarity', 'text' or 'both', got {guide!r}")
         self.merges = guide in ('similarity', 'both')
@@ -78,8 +82,10 @@ class TokenReducedViT(VisionTransformer):
             check_count('reduction_layers', number, 1, len(self.layers))
         if not reduction_layers or len(set(reduction_layers)) < len(reduction_layers):
             raise ValueError(f'reduction_layers must be different layers, at least one, got {reduction_layers}')
-        if self.out_type != 'raw' or self.cls_token is None or list(self.out_indices) != [len(self.layers) - 1]:
-            raise ValueError("token reduction needs a class token, out_type='raw' and the last layer's output only")
+        if self.cls_token is None:
+            raise ValueError('token reduction needs a class token: leave with_cls_token at True')
+        if keep_rate < 1:
+            self._check_output()
         self.reduction_layers = tuple(reduction_layers)
         for number, layer in enumerate(self.layers, start=1):
             weighs_sizes = self.merges and number > min(reduction_layers, default=number)
@@ -95,12 +101,24 @@ class TokenReducedViT(VisionTransformer):
                 nn.init.zeros_(linear.bias)
             self.text_queries = nn.ModuleDict(queries)
 
-    def forward(self, images: Tensor, guide_BC: Tensor | None = None) -> tuple[Tensor] | MergedTokens:
-        """The tokens (B, 1 + N', C) of the last layer, as a tuple of one, or with their sizes where they were merged;
-        `guide_BC` are the texts' first tokens."""
+    def _check_output(self) -> None:
+        """Raises ValueError for an output that reduced tokens do not have."""
+        if self.out_type == 'featmap':
+            raise ValueError(
+                "reduced tokens are no grid: out_type='featmap' needs keep_rate=1; 'avg_featmap' is their mean"
+            )
+        if self.out_type == 'avg_featmap' and not self.merges:
+            raise ValueError("guide='text' drops tokens, so that they have no mean (out_type='avg_featmap')")
+        if self.out_type == 'raw' and list(self.out_indices) != [len(self.layers) - 1]:
+            raise ValueError("out_type='raw' gives reduced tokens of the last layer only: out_indices must be -1")
+
+    def forward(self, images: Tensor, guide_BC: Tensor | None = None) -> tuple[Tensor, ...] | MergedTokens:
+        """The outputs of `out_indices`; tokens (B, 1 + N', C) come with their sizes where they were merged. `guide_BC` are the
+        texts' first tokens."""
         if self.text_guided:
             self._check_guide(guide_BC, len(images))
-        x_BNC, sizes_BN = self._embed(images), None
+        (x_BNC, grid), sizes_BN = self._embed(images), None
+        outputs: list[Tensor] = []
         for number, layer in enumerate(self.layers, start=1):
             reduces = number in self.reduction_layers and self.keep_rate < 1
             if sizes_BN is not None or (reduces and self.merges):
@@ -113,8 +131,20 @@ class TokenReducedViT(VisionTransformer):
                 x_BNC = self._drop_by_text(layer, x_BNC, guide_BC)
             else:
                 x_BNC = layer(x_BNC)
-        x_BNC = self.ln1(x_BNC) if self.final_norm else x_BNC
-        return (x_BNC,) if sizes_BN is None else MergedTokens(sizes_BN, x_BNC)
+            if number == len(self.layers) and self.final_norm:
+                x_BNC = self.ln1(x_BNC)
+            if number - 1 in self.out_indices:
+                outputs.append(self._output(x_BNC, sizes_BN, grid))
+        return (
+            MergedTokens(sizes_BN, outputs[-1]) if self.out_type == 'raw' and sizes_BN is not None else tuple(outputs)
+        )
+
+    def _output(self, x_BNC: Tensor, sizes_BN: Tensor | None, grid: tuple[int, int]) -> Tensor:
+        """A layer's tokens as `out_type` wants them."""
+        if self.out_type != 'avg_featmap' or sizes_BN is None:
+            return self._format_output(x_BNC, grid)
+        share_BN = F.normalize(sizes_BN[:, 1:], p=1, dim=1)
+        return self.ln2(torch.einsum('bn,bnc->bc', share_BN, x_BNC[:, 1:]))
 
     def _check_guide(self, guide_BC: Tensor | None, images: int) -> None:
         if guide_BC is None or len(guide_BC) != images:
@@ -129,14 +159,14 @@ class TokenReducedViT(VisionTransformer):
                 f'text-guided token reduction needs texts as wide as images, got {guide_BC.shape[1]} and {self.embed_dims}'
             )
 
-    def _embed(self, images: Tensor) -> Tensor:
-        """The class token and the patches, with their positions."""
+    def _embed(self, images: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        """The class token and the patches, with their positions, and the patches' rows and columns."""
         patches_BNC, resolution = self.patch_embed(images)
         x_BNC = torch.cat([self.cls_token.expand(len(images), -1, -1), patches_BNC], dim=1)
         positions = resize_pos_embed(
             self.pos_embed, self.patch_resolution, resolution, self.interpolate_mode, self.num_extra_tokens
         )
-        return self.pre_norm(self.drop_after_pos(x_BNC + positions))
+        return self.pre_norm(self.drop_after_pos(x_BNC + positions)), resolution
 
     def _importance(
         self, number: int, guide_BC: Tensor | None, x_BNC: Tensor, sizes_BN: Tensor | None
