@@ -12,8 +12,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sacl_mm.engine.launch import run_tool
-from sacl_mm.report.runs import last_values, named_runs
 from sacl_mm.user_error import UserError, printable
 
 
@@ -40,6 +38,15 @@ def cell(values: list[float]) -> str:
 
 def main() -> None:
     args = parse_args()
+    # Here and below, for it takes seconds to import, and --help needs none of it.
+    from sacl_mm.engine.launch import run_tool
+
+    run_tool(lambda: compare(args))
+
+
+def compare(args: argparse.Namespace) -> None:
+    from sacl_mm.report.runs import last_values, named_runs
+
     runs = {name: [last_values(folder) for folder in folders] for name, folders in named_runs(args.runs).items()}
     first, *others = (seed for seeds in runs.values() for seed in seeds)
     common = [name for name in first if all(name in other for other in others)]
@@ -53,4 +60,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    run_tool(main)
+    main()

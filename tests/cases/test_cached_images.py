@@ -1,13 +1,11 @@
 """Cached grids and features: one bad image does not end a run; a file that claims more than it holds is not believed."""
 
 import os
-import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from command_line import load_tool
 from mmengine.structures import BaseDataElement
 from PIL import Image
 from torch import nn
@@ -15,18 +13,9 @@ from torch.utils.data import DataLoader
 
 from sacl_mm.datasets import BrokenSampleError, CachedFeatures, ImageTextDataset
 from sacl_mm.datasets.transforms import LoadImage, LoadImageGrid, LoadImageTokens
+from sacl_mm.inference import cached_features, cached_grids
 from sacl_mm.registry import TRANSFORMS
 from sacl_mm.user_error import UserError
-
-
-@pytest.fixture(scope='module')
-def cache_grids():
-    return load_tool('cache_grids')
-
-
-@pytest.fixture(scope='module')
-def cache_features():
-    return load_tool('cache_features')
 
 
 @TRANSFORMS.register_module()
@@ -71,31 +60,31 @@ class Stages(nn.Module):
 
 # ------------------------------------------------------------------------------------------------ the tools
 @pytest.mark.parametrize('spoil', BAD.values(), ids=BAD)
-def test_in_cache_grids_it_is_named_and_skipped_and_the_rest_kept(cache_grids, spoil, tmp_path):
+def test_in_cache_grids_it_is_named_and_skipped_and_the_rest_kept(spoil, tmp_path):
     paths = images(tmp_path, ['a.png', 'b.png', 'c.png', 'd.png'])
     spoil(paths[1])
-    loader = DataLoader(cache_grids.Images(paths, PIPELINE), 2, collate_fn=list)
+    loader = DataLoader(cached_grids.Images(paths, PIPELINE), 2, collate_fn=list)
     preprocess = lambda data, training: dict(inputs=torch.stack(data['inputs']).float())  # noqa: E731
-    broken = cache_grids.compute(loader, preprocess, Stages(), torch.float32, tmp_path)
+    broken = cached_grids.compute(loader, preprocess, Stages(), torch.float32, tmp_path)
     assert list(broken) == ['b.png']
     assert '\n' not in broken['b.png']
     assert sorted(path.name for path in tmp_path.glob('*.npy')) == ['a.npy', 'c.npy', 'd.npy']
 
 
 @pytest.mark.parametrize('name', ['one zero-byte image', 'HTML', 'a truncated one', 'a folder'])
-def test_in_cache_grids_also_with_mmcvs_loader(cache_grids, name, tmp_path):
+def test_in_cache_grids_also_with_mmcvs_loader(name, tmp_path):
     (path,) = images(tmp_path, ['a.png'])
     BAD[name](path)
-    found, reason = cache_grids.Images([path], MMCV_PIPELINE)[0]
+    found, reason = cached_grids.Images([path], MMCV_PIPELINE)[0]
     assert found == 'a.png'
     assert isinstance(reason, str)
 
 
-def test_files_that_are_no_images_are_counted_and_named(cache_grids, tmp_path, capsys):
+def test_files_that_are_no_images_are_counted_and_named(tmp_path, capsys):
     images(tmp_path, ['a.png', 'b.tiff', 'c.gif', 'd.jfif'])
     for name in ('notes.txt', 'Thumbs.db', 'x\x1b[2J.doc'):
         (tmp_path / name).write_text('')
-    assert len(cache_grids.find_images(str(tmp_path))) == 4
+    assert len(cached_grids.find_images(str(tmp_path))) == 4
     printed = capsys.readouterr().out
     assert '3 entries of' in printed
     assert 'notes.txt' in printed
@@ -103,11 +92,11 @@ def test_files_that_are_no_images_are_counted_and_named(cache_grids, tmp_path, c
 
 
 @pytest.mark.parametrize('value', [np.nan, np.inf, 1e6])
-def test_grids_that_float16_cannot_hold_are_refused(cache_grids, value, tmp_path):
-    loader = DataLoader(cache_grids.Images(images(tmp_path, ['a.png']), PIPELINE), 1, collate_fn=list)
+def test_grids_that_float16_cannot_hold_are_refused(value, tmp_path):
+    loader = DataLoader(cached_grids.Images(images(tmp_path, ['a.png']), PIPELINE), 1, collate_fn=list)
     preprocess = lambda data, training: dict(inputs=torch.stack(data['inputs']).float() * value)  # noqa: E731
     with pytest.raises(UserError, match=r'a\.png: the backbone yields values that float16 cannot hold'):
-        cache_grids.compute(loader, preprocess, Stages(), torch.float32, tmp_path)
+        cached_grids.compute(loader, preprocess, Stages(), torch.float32, tmp_path)
     assert not list(tmp_path.glob('*.npy'))
 
 
@@ -145,18 +134,18 @@ def preprocess(data: dict, training: bool) -> dict:
     )
 
 
-def features_of(cache_features, paths) -> dict:
-    dataset = cache_features.Readable(Pairs(paths, pipeline=[Packed()]))
+def features_of(paths) -> dict:
+    dataset = cached_features.Readable(Pairs(paths, pipeline=[Packed()]))
     loader = DataLoader(dataset, 2, collate_fn=list)
     encode = lambda tokens, mask: tokens[..., None].float() + torch.arange(4)  # noqa: E731
-    return cache_features.compute(loader, preprocess, Stages(), encode, torch.float32, 'train [red]')
+    return cached_features.compute(loader, preprocess, Stages(), encode, torch.float32, 'train [red]')
 
 
 @pytest.mark.parametrize('spoil', BAD.values(), ids=BAD)
-def test_in_cache_features_it_is_named_and_skipped_and_the_rest_kept(cache_features, spoil, tmp_path):
+def test_in_cache_features_it_is_named_and_skipped_and_the_rest_kept(spoil, tmp_path):
     paths = images(tmp_path, ['a.png', 'b.png', 'c.png'])
     spoil(paths[1])
-    features = features_of(cache_features, paths)
+    features = features_of(paths)
     assert (len(features['image_features']), len(features['text_features'])) == (2, 4)
     assert features['img_paths'] == [str(paths[0]), str(paths[2])]
     (reason,) = features['broken']
@@ -164,29 +153,29 @@ def test_in_cache_features_it_is_named_and_skipped_and_the_rest_kept(cache_featu
     assert 'benchmark' not in reason
 
 
-def test_nothing_but_bad_images_is_an_error(cache_features, tmp_path):
+def test_nothing_but_bad_images_is_an_error(tmp_path):
     paths = images(tmp_path, ['a.png', 'b.png'])
     for path in paths:
         path.write_bytes(b'')
     with pytest.raises(UserError, match=r'no image can be read, the first: .*a\.png: the file is empty'):
-        features_of(cache_features, paths)
+        features_of(paths)
 
 
-def test_features_without_some_images_say_so_each_time(cache_features, tmp_path, monkeypatch):
+def test_features_without_some_images_say_so_each_time(tmp_path, monkeypatch):
     lines = []
     monkeypatch.setattr('sacl_mm.datasets.cached_features.print_log', lambda text, **options: lines.append(text))
     for spoilt in (False, True):
         paths = images(tmp_path, ['a.png', 'b\x1b[2J.png'])
         if spoilt:
             paths[1].write_bytes(b'')
-        torch.save(features_of(cache_features, paths), tmp_path / 'train.pt')
+        torch.save(features_of(paths), tmp_path / 'train.pt')
         assert len(CachedFeatures(str(tmp_path / 'train.pt'))) == 2 - spoilt
     (line,) = lines
     assert 'lacks 1 images that could not be read' in line
     assert line.isprintable()
 
 
-def test_an_image_that_is_missing_is_told_before_anything_is_computed(cache_features, tmp_path, monkeypatch):
+def test_an_image_that_is_missing_is_told_before_anything_is_computed(tmp_path, monkeypatch):
     (tmp_path / 'config.py').write_text(
         'image_encoder = text_encoder = data_preprocessor = dict()\ndatasets = dict(a=1, b=2)\n'
     )
@@ -199,13 +188,13 @@ def test_an_image_that_is_missing_is_told_before_anything_is_computed(cache_feat
         return []
 
     model = SimpleNamespace(init_weights=lambda: None, to=lambda *a, **o: model, eval=lambda: model)
-    monkeypatch.setattr(cache_features, 'MODELS', SimpleNamespace(build=lambda config: model))
-    monkeypatch.setattr(cache_features, 'DATASETS', SimpleNamespace(build=build))
-    monkeypatch.setattr(cache_features, 'check_pretrained_parts', lambda encoder: None)
-    monkeypatch.setattr(cache_features, 'compute', lambda *arguments: pytest.fail('computed'))
-    monkeypatch.setattr(sys, 'argv', ['cache_features.py', f'{tmp_path}/config.py', f'{tmp_path}/out'])
+    monkeypatch.setattr(cached_features, 'MODELS', SimpleNamespace(build=lambda config: model))
+    monkeypatch.setattr(cached_features, 'DATASETS', SimpleNamespace(build=build))
+    monkeypatch.setattr(cached_features, 'check_pretrained_parts', lambda encoder: None)
+    monkeypatch.setattr(cached_features, 'compute', lambda *arguments: pytest.fail('computed'))
+    given = dict(config=f'{tmp_path}/config.py', out_dir=f'{tmp_path}/out', batch_size=1, num_workers=0, fp32=True)
     with pytest.raises(FileNotFoundError, match=r'x\.png'):
-        cache_features.main()
+        cached_features.cache_features(SimpleNamespace(**given))
     assert order == [1, 2]
 
 
