@@ -6,7 +6,7 @@ Nothing here imports PyTorch, which takes seconds: `--help` and misspelt command
 import os
 import sys
 from argparse import ArgumentError, ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mmengine.config import DictAction
@@ -54,6 +54,29 @@ def find_config(name: str) -> str:
         return str(ours / name)
     names = (str(path.relative_to(ours)) for path in ours.glob('[!_]*/*.py'))
     sys.exit(printable(f"error: configuration '{name}' does not exist{did_you_mean(name, names)}"))
+
+
+def named_runs(arguments: Sequence[str]) -> dict[str, list[Path]]:
+    """The work directories of each name, one per seed, from NAME=DIR[,DIR...]. Ends with one line if an argument has another
+    form, a name is given twice, or a directory is not there."""
+    runs: dict[str, list[Path]] = {}
+    for given in arguments:
+        name, equals, folders = given.partition('=')
+        if not name or not equals or not all(folders.split(',')):
+            sys.exit(printable(f"error: '{given}' is not NAME=DIR[,DIR...]"))
+        if name in runs:
+            sys.exit(printable(f"error: '{name}' is given twice: {name}=DIR,DIR takes several seeds"))
+        runs[name] = [Path(folder) for folder in folders.split(',')]
+        check_work_dirs(runs[name])
+    return runs
+
+
+def check_work_dirs(folders: Iterable[Path]) -> None:
+    """Ends with one line if one of them is not there."""
+    for folder in folders:
+        if not folder.is_dir():
+            state = 'is no folder' if folder.exists() else 'does not exist'
+            sys.exit(printable(f"error: work dir '{folder}' {state}"))
 
 
 def shipped(name: str) -> Path:

@@ -37,6 +37,13 @@ def test_help_and_wrong_options_import_nothing_slow(path):
     assert refused.stdout == '[]\n'
 
 
+def test_missing_work_dirs_are_told_at_once():
+    for path, argument in (('report.py', 'none'), ('compare_runs.py', 'A=none'), ('compare_runs.py', 'none')):
+        refused = run(ROOT / 'tools' / path, argument)
+        assert refused.stderr.startswith('error: ')
+        assert refused.stdout == '[]\n'
+
+
 def test_a_missing_configuration_is_told_at_once():
     assert {'train.py', 'test.py', 'describe_data.py'} <= {path.name for path in TAKE_A_CONFIG}
     for path in TAKE_A_CONFIG:

@@ -8,6 +8,7 @@ numbers beside it as JSON. What cannot be shown - a checkpoint is gone, a model 
 import argparse
 from pathlib import Path
 
+from sacl_mm.command_line import check_work_dirs
 from sacl_mm.user_error import UserError
 
 
@@ -17,7 +18,9 @@ def parse_args() -> argparse.Namespace:
         'work_dirs', nargs='+', type=Path, metavar='WORK_DIR', help='of tools/train.py or tools/test.py'
     )
     parser.add_argument('--out', type=Path, default=Path('report.html'), help='the page (default: %(default)s)')
-    return parser.parse_args()
+    args = parser.parse_args()
+    check_work_dirs(args.work_dirs)
+    return args
 
 
 def named(work_dirs: list[Path]) -> dict[str, Path]:
