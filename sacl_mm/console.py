@@ -1,7 +1,7 @@
 """The console commands, which setup.py lists: each is a tool of tools/, from any folder and without a checkout."""
 
 from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
+from types import ModuleType
 
 from sacl_mm.command_line import shipped
 
@@ -29,6 +29,6 @@ def report() -> None:
 def _run(name: str) -> None:
     """Not by runpy, which would show the file's name in place of the command's in `--help`."""
     loader = SourceFileLoader(f'sacl_mm_tool_{name}', str(shipped('tools') / f'{name}.py'))
-    tool = module_from_spec(spec_from_loader(loader.name, loader))
+    tool = ModuleType(loader.name)
     loader.exec_module(tool)
     tool.main()
