@@ -1,4 +1,4 @@
-"""The command lines of `tools/train.py` and `tools/test.py`.
+"""The command lines of the tools.
 
 Nothing here imports PyTorch, which takes seconds: `--help` and misspelt commands answer at once.
 """
@@ -6,11 +6,14 @@ Nothing here imports PyTorch, which takes seconds: `--help` and misspelt command
 import os
 import sys
 from argparse import ArgumentError, ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from mmengine.config import DictAction
 
-from sacl_mm.user_error import printable
+from sacl_mm.user_error import did_you_mean, printable
+
+CONFIG_HELP = 'configuration file, or the name of one that comes with sacl_mm, e.g. shape_world/sacl.py'
 
 
 def add_common_arguments(parser: ArgumentParser) -> None:
@@ -37,9 +40,50 @@ def add_common_arguments(parser: ArgumentParser) -> None:
 def parse(parser: ArgumentParser) -> Namespace:
     """The arguments; ends with one line if the configuration is not there."""
     args = parser.parse_args()
-    if not os.path.exists(args.config):
-        sys.exit(printable(f"error: configuration '{args.config}' does not exist"))
+    args.config = find_config(args.config)
     return args
+
+
+def find_config(name: str) -> str:
+    """The path of a configuration: of the file, or of the one with this name below configs/ that comes with the package.
+    Ends with one line if there is none."""
+    ours = shipped('configs')
+    if os.path.exists(name):
+        return name
+    if (ours / name).is_file():
+        return str(ours / name)
+    names = (str(path.relative_to(ours)) for path in ours.glob('[!_]*/*.py'))
+    sys.exit(printable(f"error: configuration '{name}' does not exist{did_you_mean(name, names)}"))
+
+
+def named_runs(arguments: Sequence[str]) -> dict[str, list[Path]]:
+    """The work directories of each name, one per seed, from NAME=DIR[,DIR...]. Ends with one line if an argument has another
+    form, a name is given twice, or a directory is not there."""
+    runs: dict[str, list[Path]] = {}
+    for given in arguments:
+        name, equals, folders = given.partition('=')
+        if not name or not equals or not all(folders.split(',')):
+            sys.exit(printable(f"error: '{given}' is not NAME=DIR[,DIR...]"))
+        if name in runs:
+            sys.exit(printable(f"error: '{name}' is given twice: {name}=DIR,DIR takes several seeds"))
+        runs[name] = [Path(folder) for folder in folders.split(',')]
+        check_work_dirs(runs[name])
+    return runs
+
+
+def check_work_dirs(folders: Iterable[Path]) -> None:
+    """Ends with one line if one of them is not there."""
+    for folder in folders:
+        if not folder.is_dir():
+            state = 'is no folder' if folder.exists() else 'does not exist'
+            sys.exit(printable(f"error: work dir '{folder}' {state}"))
+
+
+def shipped(name: str) -> Path:
+    """The folder `configs` or `tools`: of the installed package, or of the checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / '.mim' / name
+    return installed.resolve() if installed.exists() else package.parent / name
 
 
 class OptionAction(DictAction):

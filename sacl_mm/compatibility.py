@@ -7,16 +7,20 @@
    for it needs PyTorch, which `sacl_mm` by itself does not import.
 2. *mmpretrain with transformers >= 4.52*: its own multimodal models (BLIP, Flamingo, LLaVA ...) import names that moved.
    Told that transformers is absent, mmpretrain puts placeholders in their place and everything else loads.
+3. *MMEngine's table of packages with configurations*, which `mmengine.hub` and `_base_ = 'package::...'` go by, is fixed.
 """
 
 import importlib.metadata
+import importlib.util
 import sys
 import warnings
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 _TORCHVISION_OPERATORS = ('nms', 'qnms')
+_TABLE = 'mmengine.config.utils'
 _LAST_TRANSFORMERS_WITH_MMPRETRAIN_MULTIMODAL = (4, 51)
 # The library of the declared schemas must outlive the process's use of torchvision.
 _declared_operators: list = []
@@ -29,6 +33,42 @@ class _BeforeTorchvision(MetaPathFinder):
         if fullname == 'torchvision' and self in sys.meta_path:
             sys.meta_path.remove(self)
             declare_missing_torchvision_operators()
+
+
+class _AfterMMEngineTable(MetaPathFinder):
+    """Adds this package to MMEngine's table as soon as the table is there."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname != _TABLE or self not in sys.meta_path:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(fullname)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def execute_and_add(module: ModuleType) -> None:
+                execute(module)
+                _add_to_table(module)
+
+            spec.loader.exec_module = execute_and_add  # type: ignore[method-assign]
+        return spec
+
+
+def add_to_mmengine_hub() -> None:
+    """From now on `mmengine.hub.get_config('sacl_mm::...')` and `_base_ = 'sacl_mm::...'` find this package's configurations.
+    MMEngine is not imported for that."""
+    if _TABLE in sys.modules:
+        _add_to_table(sys.modules[_TABLE])
+    else:
+        sys.meta_path.insert(0, _AfterMMEngineTable())
+
+
+def _add_to_table(module: ModuleType) -> None:
+    """MMEngine takes the value for a distribution, and looks for an editable install's files in the wrong place. What is no
+    distribution, but a module, it looks for in the module's folder: right in every kind of installation."""
+    module.MODULE2PACKAGE['sacl_mm'] = 'sacl_mm.registry'
 
 
 def prepare_for_torchvision() -> None:

@@ -4,13 +4,11 @@ import ast
 import re
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import pytest
 import torch
 
-import sacl_mm
 from sacl_mm import compatibility
 
 ROOT = Path(__file__).parents[1]
@@ -22,6 +20,7 @@ LAYERS = [
         'sacl_mm.build_errors',
         'sacl_mm.command_line',
         'sacl_mm.compatibility',
+        'sacl_mm.console',
         'sacl_mm.pretrained_models',
         'sacl_mm.reading_report',
         'sacl_mm.registry',
@@ -51,8 +50,14 @@ LAYERS = [
     ('sacl_mm.models',),
     ('sacl_mm.datasets', 'sacl_mm.evaluation'),
     ('sacl_mm.engine.checks',),
-    ('sacl_mm.engine.agreement', 'sacl_mm.engine.interruption', 'sacl_mm.engine.optimizers', 'sacl_mm.engine.work_dir'),
-    ('sacl_mm.engine.hooks',),
+    (
+        'sacl_mm.engine.agreement',
+        'sacl_mm.engine.interruption',
+        'sacl_mm.engine.optimizers',
+        'sacl_mm.engine.terminal',
+        'sacl_mm.engine.work_dir',
+    ),
+    ('sacl_mm.engine.hooks', 'sacl_mm.engine.terminal'),
     ('sacl_mm.engine.runner',),
     ('sacl_mm.engine',),
     ('sacl_mm.inference', 'sacl_mm.own_images'),
@@ -190,29 +195,3 @@ def test_the_lock_allows_what_setup_asks_for():
         re.split('[=<>;,]', line)[0].lower() for line in (ROOT / 'requirements/runtime.txt').read_text().splitlines()
     }
     assert {name for name in wanted if name and not name.startswith('#')} <= locked
-
-
-def setup_arguments(monkeypatch) -> dict:
-    arguments = {}
-    monkeypatch.setattr('setuptools.setup', lambda **given: arguments.update(given))
-    exec(compile((ROOT / 'setup.py').read_text(), str(ROOT / 'setup.py'), 'exec'), {'__file__': str(ROOT / 'setup.py')})
-    return arguments
-
-
-def test_an_installed_mmcv_is_never_overwritten(monkeypatch, tmp_path):
-    # As in pip's isolated build: nothing installed imports, only the environment's folder tells.
-    monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
-    monkeypatch.setattr(sysconfig, 'get_paths', lambda: dict(purelib=str(tmp_path)))
-    assert 'mmcv-lite>=2.0.0' in setup_arguments(monkeypatch)['install_requires']
-    (tmp_path / 'mmcv').mkdir()
-    arguments = setup_arguments(monkeypatch)
-    assert not any('mmcv' in requirement for requirement in arguments['install_requires'])
-    assert arguments['version'] == sacl_mm.__version__
-
-
-def test_the_templates_of_the_report_are_installed(monkeypatch):
-    [pattern] = setup_arguments(monkeypatch)['package_data']['sacl_mm.report']
-    report = PACKAGE / 'report'
-    assert (
-        set(report.glob(pattern)) == {path for path in report.rglob('*') if path.suffix in ('.html', '.css')} != set()
-    )

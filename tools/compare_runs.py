@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sacl_mm.engine.launch import run_tool
-from sacl_mm.report.runs import last_values, named_runs
+from sacl_mm.command_line import named_runs
 from sacl_mm.user_error import UserError, printable
 
 
@@ -21,7 +20,9 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('runs', nargs='+', metavar='NAME=DIR[,DIR...]', help='work directories, one per seed')
     parser.add_argument('--metrics', nargs='+', help='names or ends of names (default: all that every run has)')
-    return parser.parse_args()
+    args = parser.parse_args()
+    args.runs = named_runs(args.runs)
+    return args
 
 
 def chosen(names: list[str], wanted: list[str] | None) -> list[str]:
@@ -40,7 +41,16 @@ def cell(values: list[float]) -> str:
 
 def main() -> None:
     args = parse_args()
-    runs = {name: [last_values(folder) for folder in folders] for name, folders in named_runs(args.runs).items()}
+    # Here and below, for it takes seconds to import, and --help needs none of it.
+    from sacl_mm.engine.launch import run_tool
+
+    run_tool(lambda: compare(args))
+
+
+def compare(args: argparse.Namespace) -> None:
+    from sacl_mm.report.runs import last_values
+
+    runs = {name: [last_values(folder) for folder in folders] for name, folders in args.runs.items()}
     first, *others = (seed for seeds in runs.values() for seed in seeds)
     common = [name for name in first if all(name in other for other in others)]
     if not common:
@@ -53,4 +63,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    run_tool(main)
+    main()

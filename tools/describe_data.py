@@ -13,17 +13,11 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 
-from mmengine.dataset import Compose
-from mmengine.registry import DefaultScope
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sacl_mm.datasets.image_files import is_file
-from sacl_mm.datasets.text_statistics import statistics_of_samples
-from sacl_mm.engine.checks.config_file import config_from_file
-from sacl_mm.engine.launch import run_tool
-from sacl_mm.registry import DATASETS
+from sacl_mm.command_line import CONFIG_HELP, parse
 from sacl_mm.user_error import UserError, printable
 
 SPLITS = ('train', 'val', 'test')
@@ -33,12 +27,23 @@ COUNTS = ('samples', 'texts', 'images', 'on disk')
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='configuration with dataloaders')
-    return parser.parse_args()
+    parser.add_argument('config', help=CONFIG_HELP)
+    return parse(parser)
 
 
 def main() -> None:
     args = parse_args()
+    # Here and below, for it takes seconds to import, and --help needs none of it.
+    from sacl_mm.engine.launch import run_tool
+
+    run_tool(lambda: show(args))
+
+
+def show(args: argparse.Namespace) -> None:
+    from mmengine.registry import DefaultScope
+
+    from sacl_mm.engine.checks.config_file import config_from_file
+
     cfg = config_from_file(args.config)
     splits = {split: loader.dataset for split in SPLITS if (loader := cfg.get(f'{split}_dataloader')) is not None}
     if not splits:
@@ -77,6 +82,9 @@ def describe(dataset: dict) -> dict:
         types = ' + '.join({part['type']: None for part in parts})
         notes = [line for part in parts for line in part['notes']]
         return dict(type=types, first=parts[0]['first'], answers=answers, notes=notes) | numbers
+    from sacl_mm.datasets.image_files import is_file
+    from sacl_mm.registry import DATASETS
+
     built = dict(dataset, pipeline=[])
     if 'lazy_init' in inspect.signature(DATASETS.get(dataset['type'])).parameters:
         built['lazy_init'] = True  # images may be missing: that is what is to be told
@@ -105,6 +113,10 @@ def describe(dataset: dict) -> dict:
 
 def _about_texts(pipeline: Sequence[dict], items: list[dict]) -> list[str]:
     """What the pipeline's tokenizers make of the texts."""
+    from mmengine.dataset import Compose
+
+    from sacl_mm.datasets.text_statistics import statistics_of_samples
+
     steps = [step for step in pipeline if str(step['type']).endswith(('TokenizeText', 'CleanCaption'))]
     try:
         sample = items[:: -(-len(items) // _SAMPLES_TOKENIZED)]
@@ -121,4 +133,4 @@ def paths_of(item: dict) -> list[str]:
 
 
 if __name__ == '__main__':
-    run_tool(main)
+    main()

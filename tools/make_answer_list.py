@@ -10,26 +10,18 @@ not made from those files.
 import argparse
 from collections import Counter
 
-from mmengine.dataset import ConcatDataset
-from mmengine.registry import DefaultScope
-
-from sacl_mm.datasets.question_files import VISUAL_GENOME_WEIGHT
-from sacl_mm.engine.checks.config_check import check_config
-from sacl_mm.engine.checks.config_file import config_from_file
-from sacl_mm.engine.checks.files import check_json_file, write_json
-from sacl_mm.engine.launch import run_tool
-from sacl_mm.registry import DATASETS
+from sacl_mm.command_line import CONFIG_HELP, parse
 from sacl_mm.user_error import UserError
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='configuration with a training set of questions')
+    parser.add_argument('config', help=CONFIG_HELP + '; with a training set of questions')
     parser.add_argument('out', help='JSON file to write')
     parser.add_argument(
         '--at-least', type=int, default=9, help='how many questions it must be the answer to (default: 9)'
     )
-    args = parser.parse_args()
+    args = parse(parser)
     if args.at_least < 1:
         parser.error(f'--at-least must be at least 1, got {args.at_least}')
     return args
@@ -37,6 +29,10 @@ def parse_args() -> argparse.Namespace:
 
 def count_answers(dataset) -> Counter:
     """Of how many questions each answer is the most frequent one."""
+    from mmengine.dataset import ConcatDataset
+
+    from sacl_mm.datasets.question_files import VISUAL_GENOME_WEIGHT
+
     if isinstance(dataset, ConcatDataset):
         return sum((count_answers(part) for part in dataset.datasets), Counter())
     counts: Counter = Counter()
@@ -52,6 +48,20 @@ def count_answers(dataset) -> Counter:
 
 def main() -> None:
     args = parse_args()
+    # Here and below, for it takes seconds to import, and --help needs none of it.
+    from sacl_mm.engine.launch import run_tool
+
+    run_tool(lambda: make_list(args))
+
+
+def make_list(args: argparse.Namespace) -> None:
+    from mmengine.registry import DefaultScope
+
+    from sacl_mm.engine.checks.config_check import check_config
+    from sacl_mm.engine.checks.config_file import config_from_file
+    from sacl_mm.engine.checks.files import check_json_file, write_json
+    from sacl_mm.registry import DATASETS
+
     check_json_file(args.out, 'the answer list')
     cfg = config_from_file(args.config)
     check_config(cfg)
@@ -78,4 +88,4 @@ def _without_pipeline(dataset: dict) -> dict:
 
 
 if __name__ == '__main__':
-    run_tool(main)
+    main()

@@ -8,9 +8,7 @@ numbers beside it as JSON. What cannot be shown - a checkpoint is gone, a model 
 import argparse
 from pathlib import Path
 
-from sacl_mm.engine.checks.files import check_folder
-from sacl_mm.engine.launch import run_tool
-from sacl_mm.report import write_report
+from sacl_mm.command_line import check_work_dirs
 from sacl_mm.user_error import UserError
 
 
@@ -20,7 +18,9 @@ def parse_args() -> argparse.Namespace:
         'work_dirs', nargs='+', type=Path, metavar='WORK_DIR', help='of tools/train.py or tools/test.py'
     )
     parser.add_argument('--out', type=Path, default=Path('report.html'), help='the page (default: %(default)s)')
-    return parser.parse_args()
+    args = parser.parse_args()
+    check_work_dirs(args.work_dirs)
+    return args
 
 
 def named(work_dirs: list[Path]) -> dict[str, Path]:
@@ -31,15 +31,25 @@ def named(work_dirs: list[Path]) -> dict[str, Path]:
 
 def main() -> None:
     args = parse_args()
+    # Here and below, for it takes seconds to import, and --help needs none of it.
+    from sacl_mm.engine.launch import run_tool
+
+    run_tool(lambda: report(args))
+
+
+def report(args: argparse.Namespace) -> None:
+    from sacl_mm.engine.checks.files import check_folder
+    from sacl_mm.report import write_report
+
     if args.out.suffix not in ('.html', '.htm'):
         raise UserError(f"--out '{args.out}' must end in .html")
     check_folder(args.out.parent, 'the folder of --out')
-    report = write_report(named(args.work_dirs), args.out)
-    for section, reasons in report.lacking.items():
+    written = write_report(named(args.work_dirs), args.out)
+    for section, reasons in written.lacking.items():
         for reason in reasons:
             print(f'not shown in {section}: {reason}')
-    print(f'Report: {report.path.resolve()}')
+    print(f'Report: {written.path.resolve()}')
 
 
 if __name__ == '__main__':
-    run_tool(main)
+    main()

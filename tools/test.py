@@ -3,13 +3,13 @@
 
 import argparse
 
-from sacl_mm.command_line import add_common_arguments, parse
+from sacl_mm.command_line import CONFIG_HELP, add_common_arguments, parse
 from sacl_mm.user_error import UserError
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='configuration file')
+    parser.add_argument('config', help=CONFIG_HELP)
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--out', help='write predictions or metrics to this .json file')
     parser.add_argument(

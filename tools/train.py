@@ -10,13 +10,13 @@ import os
 
 from mmengine.config import Config
 
-from sacl_mm.command_line import add_common_arguments, parse
+from sacl_mm.command_line import CONFIG_HELP, add_common_arguments, parse
 from sacl_mm.user_error import UserError
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='configuration file')
+    parser.add_argument('config', help=CONFIG_HELP)
     begin = parser.add_mutually_exclusive_group()
     begin.add_argument(
         '--resume', nargs='?', const='auto', help='go on from this checkpoint, or from the newest one in the work dir'

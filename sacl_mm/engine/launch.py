@@ -20,6 +20,7 @@ from sacl_mm.engine.checks.config_values import LOADERS
 from sacl_mm.engine.checks.files import check_folder, file_mistake
 from sacl_mm.engine.checks.weights import check_checkpoint
 from sacl_mm.engine.interruption import EXIT_CTRL_C, ToBeContinued, end_with_launcher
+from sacl_mm.engine.terminal import silence_libraries
 from sacl_mm.user_error import BrokenSampleError, UserError, printable
 
 # What each launcher tells the processes that it starts.
@@ -128,6 +129,7 @@ def use_mixed_precision(cfg: Config) -> None:
 def run_tool(main: Callable[[], None]) -> None:
     """Run a tool. A user's mistake or a file that cannot be read or written ends it with one line, Ctrl-C with a hint, a
     closed pipe (`| head`) silently, a bug with its traceback."""
+    silence_libraries()
     try:
         main()
         sys.stdout.flush()

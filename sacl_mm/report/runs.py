@@ -1,29 +1,11 @@
 """What trainings and tests wrote down: curves and scores of a work directory."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 from sacl_mm.user_error import UserError
 
 Curve = list[tuple[float, float]]
-
-
-def named_runs(arguments: Sequence[str]) -> dict[str, list[Path]]:
-    """The work directories of each name, one per seed, from NAME=DIR[,DIR...].
-
-    Raises:
-        UserError: an argument of another form, or a name given twice.
-    """
-    runs: dict[str, list[Path]] = {}
-    for given in arguments:
-        name, equals, folders = given.partition('=')
-        if not name or not equals or not all(folders.split(',')):
-            raise UserError(f"'{given}' is not NAME=DIR[,DIR...]")
-        if name in runs:
-            raise UserError(f"'{name}' is given twice: {name}=DIR,DIR takes several seeds")
-        runs[name] = [Path(folder) for folder in folders.split(',')]
-    return runs
 
 
 def read_curves(work_dir: Path) -> dict[str, Curve]:

@@ -164,7 +164,7 @@ def test_speed_and_quality(run, tmp_path):
 
 @pytest.mark.parametrize(
     ('runs', 'says'),
-    [('all', 'NAME=DIR'), ('all=nowhere', 'nowhere has no configuration'), ('all={run}', 'no vqa/accuracy')],
+    [('all', 'NAME=DIR'), ('all=nowhere', "'nowhere' does not exist"), ('all={run}', 'no vqa/accuracy')],
 )
 def test_runs_that_do_not_tell(run, tmp_path, runs, says):
     runs = runs.format(run=a_trained_run(tmp_path / 'run', 0.5, 1))

@@ -5,20 +5,15 @@ import os
 import numpy as np
 import pytest
 import torch
-from command_line import load_tool
 from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader
 
 from sacl_mm.datasets import BrokenSampleError, ImageTextDataset
 from sacl_mm.datasets.transforms import LoadImageGrid, LoadImageTokens
+from sacl_mm.inference import cached_grids
 from sacl_mm.registry import TRANSFORMS
 from sacl_mm.user_error import UserError
-
-
-@pytest.fixture(scope='module')
-def cache_grids():
-    return load_tool('cache_grids')
 
 
 @TRANSFORMS.register_module()
@@ -63,31 +58,31 @@ class Stages(nn.Module):
 
 # ------------------------------------------------------------------------------------------------ the tools
 @pytest.mark.parametrize('spoil', BAD.values(), ids=BAD)
-def test_in_cache_grids_it_is_named_and_skipped_and_the_rest_kept(cache_grids, spoil, tmp_path):
+def test_in_cache_grids_it_is_named_and_skipped_and_the_rest_kept(spoil, tmp_path):
     paths = images(tmp_path, ['a.png', 'b.png', 'c.png', 'd.png'])
     spoil(paths[1])
-    loader = DataLoader(cache_grids.Images(paths, PIPELINE), 2, collate_fn=list)
+    loader = DataLoader(cached_grids.Images(paths, PIPELINE), 2, collate_fn=list)
     preprocess = lambda data, training: dict(inputs=torch.stack(data['inputs']).float())  # noqa: E731
-    broken = cache_grids.compute(loader, preprocess, Stages(), torch.float32, tmp_path)
+    broken = cached_grids.compute(loader, preprocess, Stages(), torch.float32, tmp_path)
     assert list(broken) == ['b.png']
     assert '\n' not in broken['b.png']
     assert sorted(path.name for path in tmp_path.glob('*.npy')) == ['a.npy', 'c.npy', 'd.npy']
 
 
 @pytest.mark.parametrize('name', ['one zero-byte image', 'HTML', 'a truncated one', 'a folder'])
-def test_in_cache_grids_also_with_mmcvs_loader(cache_grids, name, tmp_path):
+def test_in_cache_grids_also_with_mmcvs_loader(name, tmp_path):
     (path,) = images(tmp_path, ['a.png'])
     BAD[name](path)
-    found, reason = cache_grids.Images([path], MMCV_PIPELINE)[0]
+    found, reason = cached_grids.Images([path], MMCV_PIPELINE)[0]
     assert found == 'a.png'
     assert isinstance(reason, str)
 
 
-def test_files_that_are_no_images_are_counted_and_named(cache_grids, tmp_path, capsys):
+def test_files_that_are_no_images_are_counted_and_named(tmp_path, capsys):
     images(tmp_path, ['a.png', 'b.tiff', 'c.gif', 'd.jfif'])
     for name in ('notes.txt', 'Thumbs.db', 'x\x1b[2J.doc'):
         (tmp_path / name).write_text('')
-    assert len(cache_grids.find_images(str(tmp_path))) == 4
+    assert len(cached_grids.find_images(str(tmp_path))) == 4
     printed = capsys.readouterr().out
     assert '3 entries of' in printed
     assert 'notes.txt' in printed
@@ -95,11 +90,11 @@ def test_files_that_are_no_images_are_counted_and_named(cache_grids, tmp_path, c
 
 
 @pytest.mark.parametrize('value', [np.nan, np.inf, 1e6])
-def test_grids_that_float16_cannot_hold_are_refused(cache_grids, value, tmp_path):
-    loader = DataLoader(cache_grids.Images(images(tmp_path, ['a.png']), PIPELINE), 1, collate_fn=list)
+def test_grids_that_float16_cannot_hold_are_refused(value, tmp_path):
+    loader = DataLoader(cached_grids.Images(images(tmp_path, ['a.png']), PIPELINE), 1, collate_fn=list)
     preprocess = lambda data, training: dict(inputs=torch.stack(data['inputs']).float() * value)  # noqa: E731
     with pytest.raises(UserError, match=r'a\.png: the backbone yields values that float16 cannot hold'):
-        cache_grids.compute(loader, preprocess, Stages(), torch.float32, tmp_path)
+        cached_grids.compute(loader, preprocess, Stages(), torch.float32, tmp_path)
     assert not list(tmp_path.glob('*.npy'))
 
 

@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from sacl_mm.compatibility import load_mmpretrain
+from sacl_mm.inference.cached_grids import cache_grids
 from sacl_mm.registry import MODELS
 from sacl_mm.user_error import UserError
 
@@ -62,7 +63,7 @@ def run(images, monkeypatch, capsys):
 
     def call(*arguments):
         monkeypatch.setattr(sys, 'argv', ['cache_grids.py', f'{folder}/grids.py', f'{folder}/out', *arguments])
-        module.main()
+        cache_grids(module.parse_args())
         return capsys.readouterr().out
 
     return call

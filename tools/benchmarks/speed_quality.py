@@ -22,9 +22,10 @@ from sacl_mm.engine.launch import run_tool
 from sacl_mm.user_error import UserError
 
 load_mmpretrain()
+from sacl_mm.command_line import named_runs  # noqa: E402
 from sacl_mm.models.backbones import TokenReducedViT  # noqa: E402  (needs the above)
 from sacl_mm.report.figures import Point, plain_svg, point_figure  # noqa: E402
-from sacl_mm.report.runs import last_values, named_runs  # noqa: E402
+from sacl_mm.report.runs import last_values  # noqa: E402
 
 
 def main() -> None:

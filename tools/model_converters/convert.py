@@ -23,25 +23,14 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-import torch
-
-from sacl_mm.checkpoints import (
-    albef_to_ours,
-    check_finite_weights,
-    clip_to_vision_transformer,
-    from_earlier_names,
-    ours_to_albef,
-    read_state_dict,
-)
-from sacl_mm.engine.launch import run_tool
 from sacl_mm.user_error import UserError
 
-# The function, and under which key of the file its result goes.
+# The function of `sacl_mm.checkpoints`, and under which key of the file its result goes.
 CONVERSIONS = {
-    'from-albef': (albef_to_ours, 'state_dict'),
-    'to-albef': (ours_to_albef, 'model'),
-    'from-clip': (clip_to_vision_transformer, 'state_dict'),
-    'from-earlier': (from_earlier_names, 'state_dict'),
+    'from-albef': ('albef_to_ours', 'state_dict'),
+    'to-albef': ('ours_to_albef', 'model'),
+    'from-clip': ('clip_to_vision_transformer', 'state_dict'),
+    'from-earlier': ('from_earlier_names', 'state_dict'),
 }
 
 
@@ -74,16 +63,27 @@ def save_pretrained(source: Path, target: Path) -> None:
 
 def main() -> None:
     args = parse_args()
+    # Here and below, for it takes seconds to import, and --help needs none of it.
+    from sacl_mm.engine.launch import run_tool
+
+    run_tool(lambda: convert(args))
+
+
+def convert(args: argparse.Namespace) -> None:
+    import torch
+
+    from sacl_mm import checkpoints
+
     if args.target.exists():
         raise UserError(f"'{args.target}' exists already")
     if args.conversion == 'to-pretrained':
         save_pretrained(args.source, args.target)
         return
-    convert, under = CONVERSIONS[args.conversion]
-    source = read_state_dict(args.source)
-    check_finite_weights(source, f"checkpoint '{args.source}'")
+    function, under = CONVERSIONS[args.conversion]
+    source = checkpoints.read_state_dict(args.source)
+    checkpoints.check_finite_weights(source, f"checkpoint '{args.source}'")
     try:
-        state, left_out = convert(source, allow=args.allow)
+        state, left_out = getattr(checkpoints, function)(source, allow=args.allow)
     except ValueError as error:
         raise UserError(f'{args.source}: {error}') from error
     args.target.parent.mkdir(parents=True, exist_ok=True)
@@ -97,4 +97,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    run_tool(main)
+    main()

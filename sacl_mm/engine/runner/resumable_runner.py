@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from mmengine.device import get_device
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger, print_log
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import EpochBasedTrainLoop, Runner, TestLoop, ValLoop
@@ -27,6 +27,7 @@ from sacl_mm.engine.runner.training_record import (
     recomputes_schedules,
     training_record,
 )
+from sacl_mm.engine.terminal import show_essentials
 from sacl_mm.engine.work_dir import check_newest, check_unused, locked, meta_of, newest_checkpoint, written_whole
 from sacl_mm.functional.distributed import rank
 from sacl_mm.models.strict_loading import MisfitError
@@ -196,6 +197,9 @@ class Resumable:
 @RUNNERS.register_module()
 class ResumableRunner(Resumable, Runner):
     """MMEngine's Runner with what `Resumable` adds; `runner_type='sacl_mm.ResumableRunner'` for other libraries' tools."""
+
+    def build_logger(self, *given, **options) -> MMLogger:
+        return show_essentials(super().build_logger(*given, **options))
 
     @building_from_configuration()
     def build_optim_wrapper(self, optim_wrapper) -> OptimWrapper | OptimWrapperDict:

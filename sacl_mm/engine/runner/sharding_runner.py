@@ -6,6 +6,7 @@ from mmengine._strategy import DDPStrategy
 from mmengine.device import get_device
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
+from mmengine.logging import MMLogger
 from mmengine.runner import FlexibleRunner
 from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
@@ -14,6 +15,7 @@ from torch.utils._pytree import tree_map
 from sacl_mm.engine.checks.weights import check_pretrained_parts
 from sacl_mm.engine.runner.resumable_runner import Resumable, compile_layers
 from sacl_mm.engine.runner.sharding import gather_weights, part_of, release_weights, shard, whole
+from sacl_mm.engine.terminal import show_essentials
 
 
 class ShardingStrategy(DDPStrategy):
@@ -33,6 +35,9 @@ class ShardingStrategy(DDPStrategy):
     def __init__(self, *, compile: bool | dict = False, **options) -> None:
         super().__init__(**options)
         self.compile = compile
+
+    def build_logger(self, *given, **options) -> MMLogger:
+        return show_essentials(super().build_logger(*given, **options))
 
     def _init_model_weights(self, model: nn.Module) -> nn.Module:
         check_pretrained_parts(model)
