@@ -26,6 +26,16 @@ def report() -> None:
     _run('report')
 
 
+def embed() -> None:
+    """`sacl-embed`: tools/embed.py."""
+    _run('embed')
+
+
+def search() -> None:
+    """`sacl-search`: tools/search.py."""
+    _run('search')
+
+
 def _run(name: str) -> None:
     """Not by runpy, which would show the file's name in place of the command's in `--help`."""
     loader = SourceFileLoader(f'sacl_mm_tool_{name}', str(shipped('tools') / f'{name}.py'))

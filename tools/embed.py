@@ -12,7 +12,6 @@ from pathlib import Path
 
 from rich.progress import track
 
-from sacl_mm.engine.launch import run_tool
 from sacl_mm.user_error import BrokenSampleError, UserError, printable
 
 _PER_GROUP = 1024  # images of a row group, which is what an interruption loses at most
@@ -34,8 +33,14 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    # Here and below, for it takes seconds to import, and --help needs none of it.
+    from sacl_mm.engine.launch import run_tool
+
+    run_tool(lambda: embed(args))
+
+
+def embed(args: argparse.Namespace) -> None:
     os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
-    # Imported here: they take seconds, and --help none.
     import numpy as np
 
     from sacl_mm.inference import ImageTextInferencer
@@ -97,4 +102,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    run_tool(main)
+    main()

@@ -8,7 +8,6 @@ import argparse
 import os
 from pathlib import Path
 
-from sacl_mm.engine.launch import run_tool
 from sacl_mm.user_error import UserError, printable
 
 
@@ -24,8 +23,14 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    # Here and below, for it takes seconds to import, and --help needs none of it.
+    from sacl_mm.engine.launch import run_tool
+
+    run_tool(lambda: search(args))
+
+
+def search(args: argparse.Namespace) -> None:
     os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
-    # Imported here: they take seconds, and --help none.
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -62,4 +67,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    run_tool(main)
+    main()

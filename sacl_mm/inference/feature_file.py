@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from sacl_mm.datasets.archives.parquet_archive import load_pyarrow as check_pyarrow
 from sacl_mm.inference.gallery import GalleryImage
 from sacl_mm.user_error import UserError
 
@@ -170,11 +171,9 @@ class FeatureFile:
 
 def load_pyarrow() -> ModuleType:
     """pyarrow with its Parquet part."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise UserError('Parquet files need pyarrow: pip install -e .[parquet]') from None
+    check_pyarrow('a file of features')
+    import pyarrow
+
     return pyarrow
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from transformers import BertConfig
 from transformers.models.bert.modeling_bert import BertModel
+from transformers.utils import logging
 
 from sacl_mm.checkpoints import CheckpointError, check_finite_weights, read_state_dict
 from sacl_mm.checkpoints.packaged import packaged
@@ -29,6 +30,8 @@ def load_bert(checkpoint: str, num_layers: int | None = None) -> BertModel:
     if state is not None:
         check_finite_weights(state, f"BERT checkpoint '{path}'")
     loading: dict[str, Any] = dict(add_pooling_layer=False, output_loading_info=True)
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # it lists weights that are left out on purpose; those that are missing are checked below
     try:
         if os.path.isdir(checkpoint):
             if state is None:
@@ -45,6 +48,8 @@ def load_bert(checkpoint: str, num_layers: int | None = None) -> BertModel:
             f"BERT checkpoint '{checkpoint}' is {where}. Give a folder with config.json and model.safetensors "
             f'(or pytorch_model.bin), or None to start from random weights.'
         ) from error
+    finally:
+        logging.set_verbosity(verbosity)
     missing = sorted(found['missing_keys'])
     if missing:  # transformers would go on with random weights
         raise CheckpointError(

@@ -10,7 +10,6 @@ from archive_examples import write_parquet, write_tar
 from command_line import load_tool
 from inferencers import arrays, load
 
-from sacl_mm.datasets import ImageTextPairs
 from sacl_mm.report.retrieval import ValidationImages
 
 
@@ -54,11 +53,3 @@ def test_a_thumbnail_of_the_report(paths: list[str]) -> None:
     images.world, images.paths, images.image_ids_N = None, [paths[0], f'{ann_file(paths[0])}/x.png'], np.arange(2)
     assert images.thumbnail(0, 20).source
     assert images.thumbnail(1, 20).source is None
-
-
-def test_cached_features_name_the_paths(paths: list[str]) -> None:
-    tool = load_tool('cache_features')
-    readable = tool.Readable(
-        ImageTextPairs(ann_file(paths[0]), pipeline=[dict(type='sacl_mm.LoadImage')], test_mode=True)
-    )
-    assert [readable[number]['img_path'] for number in range(len(paths))] == paths

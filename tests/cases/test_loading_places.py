@@ -55,6 +55,7 @@ PLACES = {
     # Before pyarrow 14.0.1 a type could be code.
     'sacl_mm/datasets/archives/parquet_archive.py': {'parquet.ParquetFile': 'data'},
     'sacl_mm/datasets/pixels.py': {'image.load': 'pixels'},
+    'sacl_mm/inference/feature_file.py': {'arrow.parquet.ParquetFile': 'data'},
     'sacl_mm/datasets/pretrained_tokenizer.py': {
         'AutoConfig.from_pretrained': 'JSON',
         'AutoTokenizer.from_pretrained': 'JSON',
