@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent
 # Below `sacl_mm/.mim/` MMEngine's hub, `_base_ = 'sacl_mm::...'` and mim look for these.
 SHIPPED = ('configs', 'tools', 'model-index.yml')
 # Those in `sacl_mm/console.py`.
-COMMANDS = ('train', 'test', 'describe', 'report', 'embed', 'search')
+COMMANDS = ('train', 'test', 'describe', 'report', 'embed', 'search', 'explore')
 # Sets of versions for tests; every other file of requirements/ but runtime.txt is an extra.
 NO_EXTRAS = ('runtime', 'lock', 'transformers5')
 

@@ -36,6 +36,11 @@ def search() -> None:
     _run('search')
 
 
+def explore() -> None:
+    """`sacl-explore`: tools/explore.py."""
+    _run('explore')
+
+
 def _run(name: str) -> None:
     """Not by runpy, which would show the file's name in place of the command's in `--help`."""
     loader = SourceFileLoader(f'sacl_mm_tool_{name}', str(shipped('tools') / f'{name}.py'))

@@ -62,6 +62,7 @@ LAYERS = [
     ('sacl_mm.engine',),
     ('sacl_mm.inference', 'sacl_mm.own_images'),
     ('sacl_mm.report',),
+    ('sacl_mm.app',),
 ]
 SIBLINGS_STRANGERS = [
     *({'sacl_mm.cpu', 'sacl_mm.' + name} for name in ('layers', 'models', 'datasets', 'evaluation', 'engine')),

@@ -77,7 +77,7 @@ def write_report(
         runs=list(work_dirs),
         report=report,
         figures=curve_figures({name: known for name, known in curves.items() if known}),
-        weights=_weights(retrieved, lacking['weights']),
+        weights=batch_weights_of(retrieved, lacking['weights']),
         gallery=_gallery(retrieved) if retrieved else None,
         facts=facts,
         made=made,
@@ -123,7 +123,8 @@ def _retrieved(
     return facts, retrieved
 
 
-def _weights(retrieved: Mapping[str, Retrieval], lacking: list[str]) -> dict[str, dict]:
+def batch_weights_of(retrieved: Mapping[str, Retrieval], lacking: list[str]) -> dict[str, dict]:
+    """What weights.html shows of each run; what it cannot show goes to `lacking`, with the reason."""
     shown = {}
     for name, run in retrieved.items():
         try:

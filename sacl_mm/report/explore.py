@@ -1,0 +1,160 @@
+"""What a trained model makes of a set of images: the weights in a batch, suspected false negatives, its worst errors.
+
+Shapes: N images, T captions, E embedding.
+"""
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from torch import Tensor
+
+from sacl_mm.datasets.own_data import OwnData
+from sacl_mm.report.gallery import Mark, mark_of
+from sacl_mm.report.page import batch_weights_of, environment
+from sacl_mm.report.retrieval import Retrieval
+from sacl_mm.user_error import UserError
+
+SUSPECTS, ERRORS = 60, 12
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A caption of another image that the model finds fitting. `owner`: the image that it was written for; `own`: the caption
+    of `image` that fits it least; `is_true`: whether it is true of the image, None where nobody knows."""
+
+    image: int
+    text: int
+    owner: int
+    own: int
+    cosine: float
+    is_true: bool | None
+
+
+@dataclass(frozen=True)
+class Error:
+    """A caption whose own image comes late. `rank`: from 1; `first`: the image that comes first, with its mark."""
+
+    text: int
+    image: int
+    rank: int
+    first: int
+    mark: Mark
+
+
+def point_to(cfg: Config, data: OwnData) -> Config:
+    """The configuration with its test data loader on one's own images.
+
+    Raises:
+        UserError: the model's test data are no image files.
+    """
+    dataset = (cfg.get('test_dataloader') or {}).get('dataset', {})
+    if dataset.get('type') not in ('ImageTextPairs', 'sacl_mm.ImageTextPairs'):
+        raise UserError(
+            f'DATA needs a model that is tested on ImageTextPairs; this one has {dataset.get("type")}: leave it out'
+        )
+    dataset.update(
+        ann_file=data.ann_file,
+        data_root='',
+        data_prefix=dict(img_path=data.image_folder),
+        split_file=None,
+        test_mode=False,
+    )
+    cfg.test_evaluator = []
+    return cfg
+
+
+def suspects(run: Retrieval, most: int = SUSPECTS) -> list[Suspect]:
+    """Pairs that are not annotated, but score higher than the image's own worst caption; the highest cosines first, at most
+    one of each image and of each caption."""
+    cosine_NT = (run.image_NE @ run.text_TE.t()).numpy()
+    own_NT = run.images.own_NT
+    worst_N = np.where(own_NT, cosine_NT, np.inf).argmin(axis=1)
+    margin_NT = cosine_NT - cosine_NT[np.arange(len(worst_N)), worst_N][:, None]
+    candidates = np.argwhere((margin_NT > 0) & ~own_NT)
+    order = np.argsort(-cosine_NT[candidates[:, 0], candidates[:, 1]], kind='stable')
+    found: list[Suspect] = []
+    images, texts = set[int](), set[int]()
+    for image, text in candidates[order].tolist():
+        if image in images or text in texts:
+            continue
+        images.add(image)
+        texts.add(text)
+        is_true = bool(run.images.relevant_NT[image, text]) if run.images.knows_truth else None
+        owner = int(run.images.owner_T[text])
+        found.append(Suspect(image, text, owner, int(worst_N[image]), float(cosine_NT[image, text]), is_true))
+        if len(found) == most:
+            break
+    return found
+
+
+def worst_errors(run: Retrieval, most: int = ERRORS) -> list[Error]:
+    """Captions searched among the images, those whose own image comes last first; one of each image."""
+    cosine_TN = run.text_TE @ run.image_NE.t()
+    owner_T = torch.from_numpy(run.images.owner_T)
+    own_T = cosine_TN.gather(1, owner_T[:, None])
+    rank_T = 1 + (cosine_TN > own_T).sum(dim=1)
+    found: dict[int, Error] = {}
+    for text in rank_T.argsort(descending=True, stable=True).tolist():
+        image, first = int(owner_T[text]), int(cosine_TN[text].argmax())
+        if len(found) < most and image not in found and rank_T[text] > 1:
+            found[image] = Error(text, image, int(rank_T[text]), first, mark_of(run.images, first, text))
+    return list(found.values())
+
+
+def suspects_csv(run: Retrieval, found: list[Suspect]) -> str:
+    """A table with the image, the suspected caption, the image that it was written for, and the cosine."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(['image', 'caption', 'caption_of', 'cosine'])
+    for one in found:
+        paths = [run.images.paths[i] or str(run.images.image_ids_N[i]) for i in (one.image, one.owner)]
+        writer.writerow([paths[0], run.images.captions[one.text], paths[1], f'{one.cosine:.4f}'])
+    return out.getvalue()
+
+
+@dataclass
+class Explorer:
+    """The page about one model. `with_search`: it is served, so that it can be searched and its table exported."""
+
+    name: str
+    run: Retrieval
+    with_search: bool = False
+
+    def __post_init__(self) -> None:
+        self.suspects, self.errors = suspects(self.run), worst_errors(self.run)
+        lacking: dict[str, list[str]] = dict(weights=[])
+        weights = batch_weights_of({self.name: self.run}, lacking['weights'])
+        self._shown: Mapping[str, object] = dict(
+            title=self.name,
+            lead='',
+            runs=[self.name],
+            report=SimpleNamespace(lacking=lacking),
+            weights=weights,
+            images=self.run.images,
+            suspects=self.suspects,
+            errors=self.errors,
+            with_search=self.with_search,
+        )
+
+    def page(self, query: str = '', found: dict[str, object] | None = None) -> str:
+        """The whole page; `found` is what a search gave (`search_images`, `search_captions`)."""
+        return environment().get_template('explore.html').render(**self._shown, query=query, found=found)
+
+    def search_images(self, text_E: Tensor, most: int = 12) -> dict[str, object]:
+        """The images that fit a text best, as (index, cosine)."""
+        return dict(images=_best(self.run.image_NE @ text_E, most), texts=[])
+
+    def search_captions(self, image_E: Tensor, most: int = 12) -> dict[str, object]:
+        """The captions that fit an image best, and the images that are most like it."""
+        return dict(images=_best(self.run.image_NE @ image_E, most), texts=_best(self.run.text_TE @ image_E, most))
+
+
+def _best(cosines: Tensor, most: int) -> list[tuple[int, float]]:
+    values, places = cosines.topk(min(most, len(cosines)))
+    return list(zip(places.tolist(), values.tolist(), strict=True))

@@ -1,0 +1,89 @@
+"""What the explorer lists is what plain loops over all pairs find."""
+
+import csv
+import io
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+
+from sacl_mm.datasets.own_data import OwnData
+from sacl_mm.reading_report import ReadingReport
+from sacl_mm.report.explore import Explorer, point_to, suspects, suspects_csv, worst_errors
+from sacl_mm.report.gallery import Mark
+from sacl_mm.report.retrieval import Thumbnail
+from sacl_mm.user_error import UserError
+
+
+class Images:
+    """Stands for `ValidationImages`: three images with two captions each."""
+
+    def __init__(self) -> None:
+        self.total, self.paths, self.image_ids_N = 3, ['a.jpg', 'b.jpg', '<c>.jpg'], np.array([1, 2, 3])
+        self.captions = ['one', 'two', 'three', 'four', '=five, "so"', '<script>six</script>']
+        self.owner_T = np.array([0, 0, 1, 1, 2, 2])
+        self.own_NT = np.arange(3)[:, None] == self.owner_T
+        self.knows_truth, self.relevant_NT = True, self.own_NT.copy()
+        self.relevant_NT[0, 4] = True
+
+    def __len__(self) -> int:
+        return 3
+
+    def thumbnail(self, image: int, side: int = 160) -> Thumbnail:
+        return Thumbnail(None, self.paths[image])
+
+    def satisfied_share(self, image: int, text: int) -> float:
+        return 0.0
+
+
+@pytest.fixture
+def run():
+    cosines = torch.tensor(
+        [[0.9, 0.2, 0.1, 0.0, 0.8, 0.3], [0.5, 0.1, 0.6, 0.7, 0.4, 0.2], [0.3, 0.0, 0.2, 0.1, 0.1, 0.6]]
+    )
+    return SimpleNamespace(
+        images=Images(), image_NE=torch.eye(3), text_TE=cosines.t().contiguous(), loss=None, reference=None
+    )
+
+
+def test_suspects_beat_an_own_caption_and_come_once_for_an_image_and_a_caption(run):
+    found = suspects(run)
+    # Image 0's worst own caption has 0.2: 4 (0.8) and 5 (0.3) beat it. Image 2's has 0.1: 0 (0.3) and 2 (0.2) do. Of image 1 none.
+    assert [(one.image, one.text, one.owner, one.own, one.is_true) for one in found] == [
+        (0, 4, 2, 1, True), (2, 0, 0, 4, False),
+    ]  # fmt: skip
+    assert len(suspects(run, most=1)) == 1
+    run.images.knows_truth = False
+    assert suspects(run)[0].is_true is None
+
+
+def test_worst_errors_are_the_captions_whose_image_comes_last(run):
+    found = worst_errors(run)
+    # Caption 4, of image 2, fits image 0 (0.8) and image 1 (0.4) better; caption 2, of image 1, is first, and so on.
+    assert [(one.text, one.image, one.rank, one.first, one.mark) for one in found] == [(4, 2, 3, 0, Mark.UNANNOTATED)]
+
+
+def test_the_table_is_read_back_as_it_was(run):
+    rows = list(csv.reader(io.StringIO(suspects_csv(run, suspects(run)))))
+    assert rows[1] == ['a.jpg', '=five, "so"', '<c>.jpg', '0.8000']
+
+
+def test_the_page_escapes_what_comes_from_files(run):
+    page = Explorer('<b>model</b>', run).page()
+    assert '<script>' not in page
+    assert '<b>model' not in page
+    assert '1 of these 2 are true' in page
+    assert 'type="search"' not in page  # that is for the served one
+
+
+def test_own_data_replace_the_tests_files():
+    data = OwnData('/d/captions.csv', '/d/images', ['a.jpg'], {'a.jpg': ['x']}, [0], ReadingReport())
+    cfg = point_to(
+        Config(dict(test_dataloader=dict(dataset=dict(type='ImageTextPairs', ann_file='x', split_file='y')))), data
+    )
+    assert cfg.test_dataloader.dataset.ann_file == '/d/captions.csv'
+    assert cfg.test_dataloader.dataset.split_file is None
+    with pytest.raises(UserError, match='this one has ShapeWorld'):
+        point_to(Config(dict(test_dataloader=dict(dataset=dict(type='ShapeWorld')))), data)
