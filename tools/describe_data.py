@@ -1,34 +1,40 @@
 #!/usr/bin/env python
-"""What a configuration's datasets hold, without opening an image: `python tools/describe_data.py CONFIG`.
+"""A look before a training: `python tools/describe_data.py CONFIG`, or `... PATH [--images DIR] [--html data.html]`.
 
-A table of each split's samples, texts and images, how many of these are on disk, the first sample, what was repaired or
-skipped in the files, and what the tokenizer makes of the texts: a look before a training whether one's own files are read
-as they were meant. Of questions also what is right by always giving the answer
-that is most frequent in training.
+CONFIG: what its datasets hold, without opening an image. A table of each split's samples, texts and images, how many of these
+are on disk, the first sample, what was repaired or skipped in the files, and what the tokenizer makes of the texts. Of
+questions also what is right by always giving the answer that is most frequent in training.
+
+PATH: a caption file or a folder of images with captions, as `tools/train.py --data` takes it. Numbers, sizes, what was skipped
+and why, repeated captions, images that look alike, and how many of a batch's negatives are likely false.
 """
 
 import argparse
-import inspect
-import os
-from collections import Counter
-from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sacl_mm.command_line import CONFIG_HELP, parse
+from sacl_mm.command_line import CONFIG_HELP, find_config, shipped
 from sacl_mm.user_error import UserError, printable
 
 SPLITS = ('train', 'val', 'test')
-_SAMPLES_TOKENIZED = 2000
-COUNTS = ('samples', 'texts', 'images', 'on disk')
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help=CONFIG_HELP)
-    return parse(parser)
+    parser.add_argument('config', metavar='CONFIG|PATH', help=f'{CONFIG_HELP}; or a PATH')
+    own = parser.add_argument_group('your own images and captions')
+    own.add_argument('--images', metavar='DIR', help='the folder that the names of images start from (default: found)')
+    own.add_argument('--batch-size', type=int, help='images of a batch (default: as configs/own/small.py takes them)')
+    own.add_argument(
+        '--html', metavar='FILE', type=Path, help='a page with the same tables and the likeliest false negatives'
+    )
+    args = parser.parse_args()
+    if args.config.endswith('.py'):
+        args.config = find_config(args.config)
+    return args
 
 
 def main() -> None:
@@ -40,20 +46,66 @@ def main() -> None:
 
 
 def show(args: argparse.Namespace) -> None:
+    if not args.config.endswith('.py'):
+        show_own_data(args)
+    elif args.images or args.batch_size or args.html:
+        raise UserError(f"--images, --batch-size and --html belong to a PATH; '{args.config}' is a configuration")
+    else:
+        show_config(args.config)
+
+
+def show_own_data(args: argparse.Namespace) -> None:
+    from sacl_mm.datasets.own_data import read_own_data
+    from sacl_mm.engine.checks.config_file import config_from_file
+    from sacl_mm.engine.checks.files import check_folder
+    from sacl_mm.own_images.description import describe, training_batch
+    from sacl_mm.own_images.progress import progress
+
+    if args.batch_size is not None and args.batch_size < 2:
+        raise UserError(f'--batch-size must be at least 2, got {args.batch_size}')
+    if args.html:
+        if args.html.suffix not in ('.html', '.htm'):
+            raise UserError(f"--html '{args.html}' must end in .html")
+        check_folder(args.html.parent, 'the folder of --html')
+    data = read_own_data(
+        args.config, args.images, lambda looked, total: progress(looked, total, 'looking at the images')
+    )
+    described = describe(
+        data, args.batch_size or training_batch(config_from_file(str(shipped('configs') / 'own/small.py')), data)
+    )
+    console = Console(soft_wrap=True)
+    for one in described.tables:
+        table = Table(*one.columns, title=one.title, title_justify='left')
+        for row in one.rows:
+            table.add_row(*map(on_terminal, row))
+        console.print(table)
+        if one.note:
+            console.print(on_terminal(one.note))
+    for note in described.notes:
+        console.print(on_terminal(note))
+    if args.html:
+        from sacl_mm.report.description import write_page
+
+        write_page(described, args.html)
+        console.print(f'page: {on_terminal(args.html.resolve())}')
+
+
+def show_config(config: str) -> None:
     from mmengine.registry import DefaultScope
 
+    from sacl_mm.datasets.dataset_description import COUNTS, describe_dataset
     from sacl_mm.engine.checks.config_file import config_from_file
 
-    cfg = config_from_file(args.config)
+    cfg = config_from_file(config)
     splits = {split: loader.dataset for split in SPLITS if (loader := cfg.get(f'{split}_dataloader')) is not None}
     if not splits:
-        raise UserError(f"configuration '{args.config}' has no dataloader")
+        raise UserError(f"configuration '{config}' has no dataloader")
     if splits.get('test') == splits.get('val') is not None:
         splits['val and test'] = splits.pop('test')
         del splits['val']
     with DefaultScope.overwrite_default_scope('sacl_mm'):
-        described = {split: describe(dataset) for split, dataset in splits.items()}
-    table = Table('split', 'dataset', *COUNTS, title=on_terminal(args.config))
+        described = {split: describe_dataset(dataset) for split, dataset in splits.items()}
+    table = Table('split', 'dataset', *COUNTS, title=on_terminal(config))
     for split, about in described.items():
         table.add_row(split, on_terminal(about['type']), *(f'{about[name]:,}' for name in COUNTS))
     console = Console(soft_wrap=True)
@@ -68,68 +120,9 @@ def show(args: argparse.Namespace) -> None:
         console.print(f'most frequent answer in training: {on_terminal(answer)}; it answers {", ".join(shares)}')
 
 
-def on_terminal(text: str) -> str:
+def on_terminal(text: object) -> str:
     """What comes from files, without markup of rich and control characters."""
     return escape(printable(text))
-
-
-def describe(dataset: dict) -> dict:
-    """Counts of a dataset, or of several ones together."""
-    if 'datasets' in dataset:
-        parts = [describe(part) for part in dataset['datasets']]
-        numbers = {name: sum(part[name] for part in parts) for name in COUNTS}
-        answers = sum((part['answers'] for part in parts), Counter())
-        types = ' + '.join({part['type']: None for part in parts})
-        notes = [line for part in parts for line in part['notes']]
-        return dict(type=types, first=parts[0]['first'], answers=answers, notes=notes) | numbers
-    from sacl_mm.datasets.image_files import is_file
-    from sacl_mm.registry import DATASETS
-
-    built = dict(dataset, pipeline=[])
-    if 'lazy_init' in inspect.signature(DATASETS.get(dataset['type'])).parameters:
-        built['lazy_init'] = True  # images may be missing: that is what is to be told
-    try:
-        read = DATASETS.build(built)
-        items = read.load_data_list()
-    except ValueError as error:  # which the readers of files raise, in one line
-        raise UserError(str(error)) from error
-    report = getattr(read, 'reading_report', None)
-    notes = [*(report.lines() if report else ()), *_about_texts(dataset.get('pipeline', ()), items)]
-    paths = {path for item in items for path in paths_of(item)}
-    first = items[0]
-    texts = first['text'] if isinstance(first['text'], list) else [first['text']]
-    counts = (
-        len(items),
-        sum(len(item['text']) if isinstance(item['text'], list) else 1 for item in items),
-        len(paths),
-        sum(map(is_file, paths)),
-    )
-    words = [*(os.path.basename(path) for path in paths_of(first)), texts[0], *first.get('gt_answer', [])]
-    # Questions that people answered differently count for each answer.
-    answers = Counter(answer for item in items for answer in set(item.get('gt_answer', [])))
-    about = dict(type=dataset['type'], first=printable(' | '.join(words)), answers=answers, notes=notes)
-    return about | dict(zip(COUNTS, counts, strict=True))
-
-
-def _about_texts(pipeline: Sequence[dict], items: list[dict]) -> list[str]:
-    """What the pipeline's tokenizers make of the texts."""
-    from mmengine.dataset import Compose
-
-    from sacl_mm.datasets.text_statistics import statistics_of_samples
-
-    steps = [step for step in pipeline if str(step['type']).endswith(('TokenizeText', 'CleanCaption'))]
-    try:
-        sample = items[:: -(-len(items) // _SAMPLES_TOKENIZED)]
-        statistics = statistics_of_samples([(Compose(steps).transforms, sample)])
-    except (FileNotFoundError, ValueError) as error:  # the counts are of use without the tokenizer, too
-        return [f'the texts are not tokenized: {error}']
-    return [line for one in statistics for line in (str(one), one.warning()) if line]
-
-
-def paths_of(item: dict) -> list[str]:
-    """None of an image that is drawn."""
-    paths = item.get('img_path', [])
-    return paths if isinstance(paths, list) else [paths]
 
 
 if __name__ == '__main__':

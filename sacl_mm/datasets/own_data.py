@@ -5,10 +5,11 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from sacl_mm.datasets.caption_files import read_names
 from sacl_mm.datasets.caption_formats import read_captions
-from sacl_mm.datasets.image_files import FolderListing
+from sacl_mm.datasets.image_files import AllowedFolders, FolderListing
 from sacl_mm.datasets.image_hash import difference_hash, near_duplicates
 from sacl_mm.datasets.transforms.load_image import LoadImage
 from sacl_mm.reading_report import ReadingReport
@@ -18,17 +19,20 @@ _FOLDERS = ('', 'images', 'Images', 'image', 'imgs', 'img', 'photos', 'train', '
 _LOOKED_AT = 200
 _VALIDATION_SHARE, _MOST_VALIDATION_IMAGES = 0.1, 1000
 _THREADS = 4
+_Look: TypeAlias = tuple[int, tuple[int, int]]  # hash and size
 
 
 @dataclass
 class OwnData:
-    """`names`: of the images that can be read, as the caption file has them, in its order; `hashes`: theirs (dHash)."""
+    """`names`: of the images that can be read, as the caption file has them, in its order; `hashes`: theirs (dHash); `sizes`:
+    their height and width in pixels, as they are shown."""
 
     ann_file: str
     image_folder: str
     names: list[str]
     captions: dict[str, list[str]]
     hashes: list[int]
+    sizes: list[tuple[int, int]]
     report: ReadingReport
 
 
@@ -54,17 +58,22 @@ def read_own_data(
     if not captions:
         raise AnnotationError(f'{path}: no image has a caption ({len(read)} images)')
     folder = image_folder(path, list(captions), images)
-    hashes = {}
+    allowed = AllowedFolders([folder, path])  # as `ImageTextDataset` allows them
+    for name in [name for name in captions if os.path.join(folder, name) not in allowed]:
+        report.skip(f'images outside {folder} (--images names another folder)', name)
+        del captions[name]
+    hashes, sizes = {}, []
     looked = _looked_at(folder, list(captions))
     for name, found in show(looked, len(captions)) if show else looked:
         if isinstance(found, str):
             report.skip('images that cannot be read', found)
         else:
-            hashes[name] = found
+            hashes[name], size = found
+            sizes.append(size)
     if not hashes:
-        raise AnnotationError(f'{path}: none of its {len(captions)} images can be read; {report.lines()[-1]}')
+        raise AnnotationError(f'{path}: none of its {len(read)} images can be read; {report.lines()[-1]}')
     report.read['images'], report.read['captions'] = len(hashes), sum(len(captions[name]) for name in hashes)
-    return OwnData(path, folder, list(hashes), captions, list(hashes.values()), report)
+    return OwnData(path, folder, list(hashes), captions, list(hashes.values()), sizes, report)
 
 
 def image_folder(path: str, names: Sequence[str], given: str | None) -> str:
@@ -129,13 +138,14 @@ def validation_split(data: OwnData, split_file: str | None = None) -> tuple[list
     return training, validation
 
 
-def _looked_at(folder: str, names: Sequence[str]) -> Iterable[tuple[str, int | str]]:
-    """Each name with its hash, or with what is wrong with the image."""
+def _looked_at(folder: str, names: Sequence[str]) -> Iterable[tuple[str, _Look | str]]:
+    """Each name with its hash and size, or with what is wrong with the image."""
     loader = LoadImage()
 
-    def look(name: str) -> tuple[str, int | str]:
+    def look(name: str) -> tuple[str, _Look | str]:
         try:
-            return name, difference_hash(loader(dict(img_path=os.path.join(folder, name)))['img'])
+            pixels_HW3 = loader(dict(img_path=os.path.join(folder, name)))['img']
+            return name, (difference_hash(pixels_HW3), pixels_HW3.shape[:2])
         except BrokenSampleError as error:
             return name, str(error)
 

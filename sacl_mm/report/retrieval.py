@@ -83,10 +83,7 @@ class ValidationImages:
         path, name = self.paths[image], f'Image {os.path.basename(self.paths[image]) or self.image_ids_N[image]}'
         if not is_file(path):  # features that were cached elsewhere; an address, which must not be fetched
             return Thumbnail(None, name)
-        pixels = LoadImage()(dict(img_path=path))['img']
-        scale = side / max(pixels.shape[:2])
-        size = [max(1, round(scale * length)) for length in pixels.shape[1::-1]]
-        return Thumbnail(_jpeg(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)), name)
+        return thumbnail_of(path, name, side)
 
 
 @dataclass
@@ -154,6 +151,14 @@ def _check_retrieves(sample: BaseDataElement, model: str) -> None:
         raise UserError(
             f'a sample has {len(sample.text)} captions, and text features of {len(sample.pred_text_features)}'
         )
+
+
+def thumbnail_of(path: str, alt: str, side: int = 160) -> Thumbnail:
+    """Of an image file."""
+    pixels = LoadImage()(dict(img_path=path))['img']
+    scale = side / max(pixels.shape[:2])
+    size = [max(1, round(scale * length)) for length in pixels.shape[1::-1]]
+    return Thumbnail(_jpeg(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)), alt)
 
 
 def _jpeg(pixels_HW3: np.ndarray) -> str:

@@ -193,14 +193,3 @@ def test_reranking(run):
 def test_reranking_has_no_more_candidates_than_images(run):
     with pytest.raises(SystemExit, match='error: --queries is at least 1'):
         run('reranking', *SMALL, '--k', '31')
-
-
-def test_estimate_of_false_negatives(run):
-    """The share at threshold 1 is the smallest, and what it finds is mostly true."""
-    printed = run('false_negative_estimate', '--images', 60)
-    rows = [[cell.strip() for cell in line.split('│')[1:-1]] for line in printed.splitlines() if line.startswith('│')]
-    precision, recall, share = ([float(row[column].rstrip('%')) for row in rows] for column in (1, 2, 3))
-    assert precision[-1] > 0.6 > precision[0]
-    assert recall == sorted(recall, reverse=True)
-    assert share == sorted(share, reverse=True)
-    assert 'true: ' in printed

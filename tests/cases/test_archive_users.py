@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 from archive_examples import write_parquet, write_tar
-from command_line import load_tool
 from inferencers import arrays, load
 
+from sacl_mm.datasets.dataset_description import describe_dataset
 from sacl_mm.report.retrieval import ValidationImages
 
 
@@ -44,7 +44,7 @@ def test_the_inferencer(paths: list[str], tmp_path: Path) -> None:
 
 
 def test_describe_data(paths: list[str]) -> None:
-    about = load_tool('describe_data').describe(dict(type='ImageTextPairs', ann_file=ann_file(paths[0])))
+    about = describe_dataset(dict(type='ImageTextPairs', ann_file=ann_file(paths[0])))
     assert (about['samples'], about['images'], about['on disk']) == (len(paths),) * 3
 
 

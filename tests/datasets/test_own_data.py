@@ -49,6 +49,21 @@ def test_what_cannot_be_used_is_named(tmp_path):
     assert '4.png' in line
 
 
+def test_names_open_nothing_outside_the_folder(tmp_path):
+    write_images(tmp_path, 1, start=9)
+    write_images(tmp_path / 'mine', 2)
+    path = write_captions(tmp_path / 'mine/captions.csv', range(2))
+    path.write_text(path.read_text() + f'../9.png,not mine\n{tmp_path}/9.png,nor this\n')
+    data = read_own_data(str(path))
+    assert data.names == ['0.png', '1.png']
+    assert data.sizes == [(40, 56)] * 2
+    assert f'mine/ (--images names another folder): 2 (../9.png, {tmp_path}/9.png)' in data.report.lines()[-1]
+    path.write_text(f'image,caption\n{tmp_path}/9.png,nor this\n')
+    with pytest.raises(AnnotationError, match='none of its 1 images .*--images names another folder'):
+        read_own_data(str(path))
+    assert read_own_data(str(path), images=str(tmp_path)).names == [f'{tmp_path}/9.png']
+
+
 def test_where_no_image_is_the_folders_are_named(tmp_path):
     path = write_captions(tmp_path / 'captions.csv', range(3))
     with pytest.raises(FileNotFoundError, match=r"'0\.png' is not in .*--images"):
