@@ -13,7 +13,7 @@ SHIPPED = ('configs', 'tools', 'model-index.yml')
 # Those in `sacl_mm/console.py`.
 COMMANDS = ('train', 'test', 'describe', 'report', 'embed', 'search', 'explore')
 # Sets of versions for tests; every other file of requirements/ but runtime.txt is an extra.
-NO_EXTRAS = ('runtime', 'lock', 'transformers5')
+NO_EXTRAS = ('runtime', 'lock', 'peers', 'transformers5')
 
 
 def requirements(name: str) -> list[str]:

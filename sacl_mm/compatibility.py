@@ -132,4 +132,7 @@ def load_mmpretrain() -> None:
             'for them install transformers<=4.51.3.',
             stacklevel=2,
         )
-    import mmpretrain.models  # noqa: F401
+    with warnings.catch_warnings():
+        # mmcv-lite has no compiled operators; nothing here needs them.
+        warnings.filterwarnings('ignore', 'Fail to import ``MultiScaleDeformableAttention``', UserWarning)
+        import mmpretrain.models  # noqa: F401

@@ -131,8 +131,11 @@ def test_a_configuration_is_found_by_name(tmp_path, monkeypatch):
 
 
 def test_the_index_names_every_recipe_of_the_paper():
-    [metafile] = yaml.safe_load((ROOT / 'model-index.yml').read_text())['Import']
-    index = yaml.safe_load((ROOT / metafile).read_text())
+    recipes, world = yaml.safe_load((ROOT / 'model-index.yml').read_text())['Import']
+    for model in yaml.safe_load((ROOT / world).read_text())['Models']:
+        assert (ROOT / model['Weights']).is_file()
+        assert (ROOT / model['Config']).is_file()
+    index = yaml.safe_load((ROOT / recipes).read_text())
     configs = [model['Config'] for model in index['Models']]
     assert sorted(configs) == sorted(str(path.relative_to(ROOT)) for path in (ROOT / 'configs/sacl').glob('*.py'))
     assert {model['In Collection'] for model in index['Models']} == {index['Collections'][0]['Name']}
@@ -147,4 +150,4 @@ def test_every_file_of_requirements_is_an_extra_or_known():
     arguments = setup_arguments()
     assert any(requirement.startswith('mmcv-lite') for requirement in arguments['install_requires'])
     files = {path.stem for path in (ROOT / 'requirements').glob('*.txt')}
-    assert files - set(arguments['extras_require']) == {'runtime', 'lock', 'transformers5'}
+    assert files - set(arguments['extras_require']) == {'runtime', 'lock', 'peers', 'transformers5'}

@@ -1,6 +1,6 @@
 #!/usr/bin/env python
-"""Screenshots of pages, wide and as on a phone: `python tools/screenshots.py PAGE.html OUT_DIR` makes OUT_DIR/PAGE-1280.png
-and OUT_DIR/PAGE-400.png. Needs Chromium."""
+"""Screenshots of pages, wide and as on a phone: `python tools/screenshots.py PAGE.html OUT_DIR` makes OUT_DIR/PAGE_1280.png
+and OUT_DIR/PAGE_400.png. Needs Chromium."""
 
 import argparse
 import shutil
@@ -26,7 +26,7 @@ def main() -> None:
     from PIL import Image
 
     for width, height in WIDTHS.items():
-        out = args.out_dir / f'{args.page.stem}-{width}.png'
+        out = args.out_dir / f'{args.page.stem}_{width}.png'
         with tempfile.TemporaryDirectory() as profile:
             options = ['--headless', '--no-sandbox', '--disable-gpu', '--hide-scrollbars', f'--user-data-dir={profile}']
             page = [f'--window-size={width},{height}', f'--screenshot={out.resolve()}', args.page.resolve().as_uri()]

@@ -69,9 +69,9 @@ def test_an_image_that_changed_is_encoded_again(cfg, tmp_path, monkeypatch):
     fresh = config_of(tmp_path)
     use_cached_features(fresh)
     after = cached(fresh).features['image_features']
-    changed = (after != before).any(dim=1)
+    changed = ((after - before).abs() > 0.05).any(dim=1)  # of another batch size the last bits differ
     assert changed.tolist() == [number == 2 for number in range(8)]
-    assert torch.equal(after[2], after[1])
+    torch.testing.assert_close(after[2], after[1], atol=1e-2, rtol=0)
 
 
 def test_towers_without_encoders_are_refused(cfg):

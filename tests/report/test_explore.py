@@ -50,7 +50,7 @@ def run():
 
 def test_suspects_beat_an_own_caption_and_come_once_for_an_image_and_a_caption(run):
     found = suspects(run)
-    # Image 0's worst own caption has 0.2: 4 (0.8) and 5 (0.3) beat it. Image 2's has 0.1: 0 (0.3) and 2 (0.2) do. Of image 1 none.
+    # Image 0's worst own caption has 0.2: 4 (0.8) and 5 (0.3) beat it. Image 2's has 0.1: 0 (0.3) and 2 (0.2) do.
     assert [(one.image, one.text, one.owner, one.own, one.is_true) for one in found] == [
         (0, 4, 2, 1, True), (2, 0, 0, 4, False),
     ]  # fmt: skip
@@ -79,7 +79,7 @@ def test_the_page_escapes_what_comes_from_files(run):
 
 
 def test_own_data_replace_the_tests_files():
-    data = OwnData('/d/captions.csv', '/d/images', ['a.jpg'], {'a.jpg': ['x']}, [0], ReadingReport())
+    data = OwnData('/d/captions.csv', '/d/images', ['a.jpg'], {'a.jpg': ['x']}, [0], [(8, 8)], ReadingReport())
     cfg = point_to(
         Config(dict(test_dataloader=dict(dataset=dict(type='ImageTextPairs', ann_file='x', split_file='y')))), data
     )

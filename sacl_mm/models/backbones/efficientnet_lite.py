@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from mmengine.model import BaseModule
 from torch import Tensor
@@ -45,7 +46,7 @@ class EfficientNetLite0(BaseModule):
         except ImportError as error:
             raise UserError(f'EfficientNetLite0 needs timm: {_INSTALL}') from error
         self.pretrained = pretrained
-        self.net = timm.create_model('tf_efficientnet_lite0', pretrained=False, num_classes=0)
+        self.net: Any = timm.create_model('tf_efficientnet_lite0', pretrained=False, num_classes=0)
 
     def init_weights(self) -> None:
         if self.pretrained and not self.is_init:
