@@ -5,8 +5,10 @@ Shapes: N images, T captions, E embedding.
 
 import csv
 import io
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,7 +19,7 @@ from torch import Tensor
 from sacl_mm.datasets.own_data import OwnData
 from sacl_mm.report.gallery import Mark, mark_of
 from sacl_mm.report.page import batch_weights_of, environment
-from sacl_mm.report.retrieval import Retrieval
+from sacl_mm.report.retrieval import Retrieval, embed
 from sacl_mm.user_error import UserError
 
 SUSPECTS, ERRORS = 60, 12
@@ -47,12 +49,19 @@ class Error:
     mark: Mark
 
 
-def point_to(cfg: Config, data: OwnData) -> Config:
-    """The configuration with its test data loader on one's own images.
+def embed_own(cfg: Config, checkpoint: Path, data: OwnData) -> Retrieval:
+    """`embed` of one's own images in place of the test data of `cfg`, which is changed; those that can be read alone.
 
     Raises:
-        UserError: the model's test data are no image files.
+        UserError: the model's test data are no image files; see `embed` for the rest.
     """
+    with tempfile.TemporaryDirectory() as folder:
+        names = Path(folder, 'names.txt')
+        names.write_text(''.join(f'{name}\n' for name in data.names), encoding='utf-8')
+        return embed(_point_to(cfg, data, names), checkpoint, 'test')
+
+
+def _point_to(cfg: Config, data: OwnData, names: Path) -> Config:
     dataset = (cfg.get('test_dataloader') or {}).get('dataset', {})
     if dataset.get('type') not in ('ImageTextPairs', 'sacl_mm.ImageTextPairs'):
         raise UserError(
@@ -62,8 +71,11 @@ def point_to(cfg: Config, data: OwnData) -> Config:
         ann_file=data.ann_file,
         data_root='',
         data_prefix=dict(img_path=data.image_folder),
-        split_file=None,
-        test_mode=False,
+        split_file=str(names),
+        split=None,
+        format='auto',
+        columns=None,
+        test_mode=True,  # else another image would stand for one that is broken
     )
     cfg.test_evaluator = []
     return cfg

@@ -35,7 +35,7 @@ def app(tmp_path_factory):
         dataset=dict(WORLD, pipeline=[*PIPELINE[:-1], dict(PIPELINE[-1], meta_keys=['text'])]),
         batch_size=3, sampler=dict(type='DefaultSampler', shuffle=False), collate_fn=dict(type='pseudo_collate'),
     )  # fmt: skip
-    config, checkpoint, _ = saved(tmp_path_factory.mktemp('app'), 'DualEncoder', val_dataloader=loader)
+    _, checkpoint, _ = saved(tmp_path_factory.mktemp('app'), 'DualEncoder', val_dataloader=loader)
     cfg, checkpoint = find_model(checkpoint)
     return make_app(Explorer('tiny', embed(cfg, checkpoint, 'val'), True), ImageTextInferencer(cfg, checkpoint))
 
