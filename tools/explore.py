@@ -58,7 +58,7 @@ def explore(args: argparse.Namespace) -> None:
         raise UserError('--images is the folder of DATA: give DATA, too')
     else:
         run = embed(cfg, checkpoint, 'val' if cfg.get('val_dataloader') else 'test')
-    explorer = Explorer(f'{Path(args.model).resolve().name}: {checkpoint.name}', run, not args.html)
+    explorer = Explorer(f'{Path(args.model).resolve().name}: {checkpoint.name}', run, not args.html, not args.data)
     if args.html:
         args.html.write_text(explorer.page(), encoding='utf-8')
         print(printable(f'Page: {args.html.resolve()}'))

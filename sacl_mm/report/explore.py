@@ -7,7 +7,7 @@ import csv
 import io
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +17,8 @@ from mmengine.config import Config
 from torch import Tensor
 
 from sacl_mm.datasets.own_data import OwnData
+from sacl_mm.models.losses import SACLContrastiveLoss
+from sacl_mm.models.losses.policies import SimilarityRegulation
 from sacl_mm.report.gallery import Mark, mark_of
 from sacl_mm.report.page import batch_weights_of, environment
 from sacl_mm.report.retrieval import Retrieval, embed
@@ -132,20 +134,23 @@ def suspects_csv(run: Retrieval, found: list[Suspect]) -> str:
 
 @dataclass
 class Explorer:
-    """The page about one model. `with_search`: it is served, so that it can be searched and its table exported."""
+    """The page about one model. `with_search`: it is served, so that it can be searched. `held_out`: whether it is known that
+    the model was not trained on these images."""
 
     name: str
     run: Retrieval
     with_search: bool = False
+    held_out: bool = True
 
     def __post_init__(self) -> None:
         self.suspects, self.errors = suspects(self.run), worst_errors(self.run)
         lacking: dict[str, list[str]] = dict(weights=[])
-        weights = batch_weights_of({self.name: self.run}, lacking['weights'])
+        weights = self._weights(lacking['weights'])
         self._shown: Mapping[str, object] = dict(
             title=self.name,
             lead='',
-            runs=[self.name],
+            runs=list(weights) or [self.name],
+            held_out=self.held_out,
             report=SimpleNamespace(lacking=lacking),
             weights=weights,
             images=self.run.images,
@@ -153,6 +158,14 @@ class Explorer:
             errors=self.errors,
             with_search=self.with_search,
         )
+
+    def _weights(self, lacking: list[str]) -> dict[str, dict]:
+        """Of the model's own loss; where that tells no negatives apart (InfoNCE), what SACL would make of them."""
+        weights = batch_weights_of({self.name: self.run}, lacking)
+        if weights or self.run.loss is None or len(self.run.images) < 2:
+            return weights
+        sacl = SACLContrastiveLoss(policy=SimilarityRegulation())
+        return batch_weights_of({'as SACL would set them': replace(self.run, loss=sacl, reference=None)}, [])
 
     def page(self, query: str = '', found: dict[str, object] | None = None) -> str:
         """The whole page; `found` is what a search gave (`search_images`, `search_captions`)."""

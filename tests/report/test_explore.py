@@ -12,9 +12,11 @@ from own_files import write_config, write_own_data
 from report_examples import save_untrained
 
 from sacl_mm.datasets.own_data import read_own_data
+from sacl_mm.inference.model_folder import config_of
 from sacl_mm.report.explore import Explorer, embed_own, suspects, suspects_csv, worst_errors
 from sacl_mm.report.gallery import Mark
-from sacl_mm.report.retrieval import Thumbnail
+from sacl_mm.report.provenance import checkpoint_of
+from sacl_mm.report.retrieval import Thumbnail, embed
 from sacl_mm.user_error import UserError
 
 
@@ -95,3 +97,14 @@ def test_own_data_in_place_of_the_test_data_without_what_is_broken(tmp_path):
     assert not run.images.knows_truth
     with pytest.raises(UserError, match='this one has ShapeWorld'):
         embed_own(Config(dict(test_dataloader=dict(dataset=dict(type='ShapeWorld')))), tmp_path, data)
+
+
+def test_a_model_of_infonce_is_shown_with_the_weights_of_sacl(work_dir):
+    cfg = config_of(work_dir / 'infonce')
+    run = embed(cfg, *checkpoint_of(work_dir / 'infonce', cfg))
+    page = Explorer('infonce', run, held_out=False).page()
+    assert 'as SACL would set them' in page
+    assert 'Not shown: infonce: every negative has the weight 1.' in page
+    assert page.count('class="positive"') == 10
+    assert 'not trained on' not in page
+    assert 'not trained on' in Explorer('infonce', run).page()
