@@ -3,6 +3,7 @@
 Shapes: N images, T captions, E embedding.
 """
 
+import base64
 import csv
 import io
 import tempfile
@@ -21,10 +22,11 @@ from sacl_mm.models.losses import SACLContrastiveLoss
 from sacl_mm.models.losses.policies import SimilarityRegulation
 from sacl_mm.report.gallery import Mark, mark_of
 from sacl_mm.report.page import batch_weights_of, environment
-from sacl_mm.report.retrieval import Retrieval, embed
-from sacl_mm.user_error import UserError
+from sacl_mm.report.retrieval import Retrieval, ValidationImages, embed
+from sacl_mm.user_error import UserError, printable
 
-SUSPECTS, ERRORS = 60, 12
+# Of the suspects that go to the table, the page shows the first ones.
+SUSPECTS, SHOWN_SUSPECTS, ERRORS = 500, 60, 12
 
 
 @dataclass(frozen=True)
@@ -85,12 +87,12 @@ def _point_to(cfg: Config, data: OwnData, names: Path) -> Config:
 
 def suspects(run: Retrieval, most: int = SUSPECTS) -> list[Suspect]:
     """Pairs that are not annotated, but score higher than the image's own worst caption; the highest cosines first, at most
-    one of each image and of each caption."""
+    one of each image and of each caption. A caption with the words of one of the image's own is none: it says nothing new."""
     cosine_NT = (run.image_NE @ run.text_TE.t()).numpy()
     own_NT = run.images.own_NT
     worst_N = np.where(own_NT, cosine_NT, np.inf).argmin(axis=1)
     margin_NT = cosine_NT - cosine_NT[np.arange(len(worst_N)), worst_N][:, None]
-    candidates = np.argwhere((margin_NT > 0) & ~own_NT)
+    candidates = np.argwhere((margin_NT > 0) & ~_same_words(run.images))
     order = np.argsort(-cosine_NT[candidates[:, 0], candidates[:, 1]], kind='stable')
     found: list[Suspect] = []
     images, texts = set[int](), set[int]()
@@ -122,14 +124,27 @@ def worst_errors(run: Retrieval, most: int = ERRORS) -> list[Error]:
 
 
 def suspects_csv(run: Retrieval, found: list[Suspect]) -> str:
-    """A table with the image, the suspected caption, the image that it was written for, and the cosine."""
+    """A table with the image, the suspected caption, the image that it was written for, their cosine, and the caption of the
+    image that fits it least; also whether the suspect is right, where that is known."""
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(['image', 'caption', 'caption_of', 'cosine'])
+    columns = ['image', 'caption', 'caption_of', 'cosine', 'own_caption']
+    writer.writerow([*columns, 'is_true'] if run.images.knows_truth else columns)
     for one in found:
         paths = [run.images.paths[i] or str(run.images.image_ids_N[i]) for i in (one.image, one.owner)]
-        writer.writerow([paths[0], run.images.captions[one.text], paths[1], f'{one.cosine:.4f}'])
+        captions = run.images.captions
+        row = [paths[0], captions[one.text], paths[1], f'{one.cosine:.4f}', captions[one.own]]
+        # A name may have half a character, which no file can be written with.
+        writer.writerow([printable(cell) for cell in (row if one.is_true is None else [*row, int(one.is_true)])])
     return out.getvalue()
+
+
+def _same_words(images: ValidationImages) -> np.ndarray:
+    """(N, T): whether a caption has the words of one of the image's own."""
+    _, words_T = np.unique([' '.join(caption.lower().split()) for caption in images.captions], return_inverse=True)
+    has_NW = np.zeros((len(images), words_T.max() + 1), bool)
+    has_NW[images.owner_T, words_T] = True
+    return has_NW[:, words_T]
 
 
 @dataclass
@@ -144,6 +159,7 @@ class Explorer:
 
     def __post_init__(self) -> None:
         self.suspects, self.errors = suspects(self.run), worst_errors(self.run)
+        images = self.run.images
         lacking: dict[str, list[str]] = dict(weights=[])
         weights = self._weights(lacking['weights'])
         self._shown: Mapping[str, object] = dict(
@@ -153,11 +169,21 @@ class Explorer:
             held_out=self.held_out,
             report=SimpleNamespace(lacking=lacking),
             weights=weights,
-            images=self.run.images,
+            images=images,
             suspects=self.suspects,
+            shown_suspects=self.suspects[:SHOWN_SUSPECTS],
+            true_share=100 * float(images.relevant_NT[~images.own_NT].mean()) if images.knows_truth else None,
+            table=self._table(),
             errors=self.errors,
             with_search=self.with_search,
         )
+
+    def _table(self) -> str:
+        """Where the table of suspects is: in a page alone, in the page itself."""
+        if self.with_search:
+            return '/suspects.csv'
+        content = suspects_csv(self.run, self.suspects).encode()
+        return f'data:text/csv;charset=utf-8;base64,{base64.b64encode(content).decode()}'
 
     def _weights(self, lacking: list[str]) -> dict[str, dict]:
         """Of the model's own loss; where that tells no negatives apart (InfoNCE), what SACL would make of them."""

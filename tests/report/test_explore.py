@@ -1,7 +1,9 @@
 """What the explorer lists is what plain loops over all pairs find."""
 
+import base64
 import csv
 import io
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -71,7 +73,17 @@ def test_worst_errors_are_the_captions_whose_image_comes_last(run):
 
 def test_the_table_is_read_back_as_it_was(run):
     rows = list(csv.reader(io.StringIO(suspects_csv(run, suspects(run)))))
-    assert rows[1] == ['a.jpg', '=five, "so"', '<c>.jpg', '0.8000']
+    assert rows[0] == ['image', 'caption', 'caption_of', 'cosine', 'own_caption', 'is_true']
+    assert rows[1] == ['a.jpg', '=five, "so"', '<c>.jpg', '0.8000', 'two', '1']
+    page = Explorer('model', run).page()
+    inside = base64.b64decode(re.search('data:text/csv;charset=utf-8;base64,([^"]+)', page)[1]).decode()
+    assert inside == suspects_csv(run, suspects(run))
+    assert 'href="/suspects.csv"' in Explorer('model', run, with_search=True).page()
+
+
+def test_a_caption_with_an_images_own_words_is_no_suspect(run):
+    run.images.captions[4] = ' ONE'
+    assert [(one.image, one.text) for one in suspects(run)] == [(0, 5), (2, 2)]
 
 
 def test_the_page_escapes_what_comes_from_files(run):
