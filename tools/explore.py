@@ -42,19 +42,23 @@ def explore(args: argparse.Namespace) -> None:
     from sacl_mm.engine.checks.files import check_folder
     from sacl_mm.inference import ImageTextInferencer
     from sacl_mm.inference.model_folder import find_model
-    from sacl_mm.report.explore import Explorer, point_to
+    from sacl_mm.report.explore import Explorer, embed_own
     from sacl_mm.report.retrieval import embed
 
     serve = None if args.html else _server()
     if args.html:
         check_folder(args.html.parent, 'the folder of --html')
     cfg, checkpoint = find_model(args.model)
-    split = 'val' if cfg.get('val_dataloader') else 'test'
     if args.data:
-        cfg, split = point_to(cfg, read_own_data(args.data, args.images)), 'test'
-    explorer = Explorer(
-        f'{Path(args.model).resolve().name}: {checkpoint.name}', embed(cfg, checkpoint, split), not args.html
-    )
+        data = read_own_data(args.data, args.images)
+        for line in data.report.lines():
+            print(printable(line))
+        run = embed_own(cfg, checkpoint, data)
+    elif args.images:
+        raise UserError('--images is the folder of DATA: give DATA, too')
+    else:
+        run = embed(cfg, checkpoint, 'val' if cfg.get('val_dataloader') else 'test')
+    explorer = Explorer(f'{Path(args.model).resolve().name}: {checkpoint.name}', run, not args.html, not args.data)
     if args.html:
         args.html.write_text(explorer.page(), encoding='utf-8')
         print(printable(f'Page: {args.html.resolve()}'))

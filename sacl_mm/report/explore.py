@@ -3,10 +3,13 @@
 Shapes: N images, T captions, E embedding.
 """
 
+import base64
 import csv
 import io
+import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,12 +18,15 @@ from mmengine.config import Config
 from torch import Tensor
 
 from sacl_mm.datasets.own_data import OwnData
+from sacl_mm.models.losses import SACLContrastiveLoss
+from sacl_mm.models.losses.policies import SimilarityRegulation
 from sacl_mm.report.gallery import Mark, mark_of
 from sacl_mm.report.page import batch_weights_of, environment
-from sacl_mm.report.retrieval import Retrieval
-from sacl_mm.user_error import UserError
+from sacl_mm.report.retrieval import Retrieval, ValidationImages, embed
+from sacl_mm.user_error import UserError, printable
 
-SUSPECTS, ERRORS = 60, 12
+# Of the suspects that go to the table, the page shows the first ones.
+SUSPECTS, SHOWN_SUSPECTS, ERRORS = 500, 60, 12
 
 
 @dataclass(frozen=True)
@@ -47,12 +53,19 @@ class Error:
     mark: Mark
 
 
-def point_to(cfg: Config, data: OwnData) -> Config:
-    """The configuration with its test data loader on one's own images.
+def embed_own(cfg: Config, checkpoint: Path, data: OwnData) -> Retrieval:
+    """`embed` of one's own images in place of the test data of `cfg`, which is changed; those that can be read alone.
 
     Raises:
-        UserError: the model's test data are no image files.
+        UserError: the model's test data are no image files; see `embed` for the rest.
     """
+    with tempfile.TemporaryDirectory() as folder:
+        names = Path(folder, 'names.txt')
+        names.write_text(''.join(f'{name}\n' for name in data.names), encoding='utf-8')
+        return embed(_point_to(cfg, data, names), checkpoint, 'test')
+
+
+def _point_to(cfg: Config, data: OwnData, names: Path) -> Config:
     dataset = (cfg.get('test_dataloader') or {}).get('dataset', {})
     if dataset.get('type') not in ('ImageTextPairs', 'sacl_mm.ImageTextPairs'):
         raise UserError(
@@ -62,8 +75,11 @@ def point_to(cfg: Config, data: OwnData) -> Config:
         ann_file=data.ann_file,
         data_root='',
         data_prefix=dict(img_path=data.image_folder),
-        split_file=None,
-        test_mode=False,
+        split_file=str(names),
+        split=None,
+        format='auto',
+        columns=None,
+        test_mode=True,  # else another image would stand for one that is broken
     )
     cfg.test_evaluator = []
     return cfg
@@ -71,12 +87,12 @@ def point_to(cfg: Config, data: OwnData) -> Config:
 
 def suspects(run: Retrieval, most: int = SUSPECTS) -> list[Suspect]:
     """Pairs that are not annotated, but score higher than the image's own worst caption; the highest cosines first, at most
-    one of each image and of each caption."""
+    one of each image and of each caption. A caption with the words of one of the image's own is none: it says nothing new."""
     cosine_NT = (run.image_NE @ run.text_TE.t()).numpy()
     own_NT = run.images.own_NT
     worst_N = np.where(own_NT, cosine_NT, np.inf).argmin(axis=1)
     margin_NT = cosine_NT - cosine_NT[np.arange(len(worst_N)), worst_N][:, None]
-    candidates = np.argwhere((margin_NT > 0) & ~own_NT)
+    candidates = np.argwhere((margin_NT > 0) & ~_same_words(run.images))
     order = np.argsort(-cosine_NT[candidates[:, 0], candidates[:, 1]], kind='stable')
     found: list[Suspect] = []
     images, texts = set[int](), set[int]()
@@ -108,39 +124,74 @@ def worst_errors(run: Retrieval, most: int = ERRORS) -> list[Error]:
 
 
 def suspects_csv(run: Retrieval, found: list[Suspect]) -> str:
-    """A table with the image, the suspected caption, the image that it was written for, and the cosine."""
+    """A table with the image, the suspected caption, the image that it was written for, their cosine, and the caption of the
+    image that fits it least; also whether the suspect is right, where that is known."""
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(['image', 'caption', 'caption_of', 'cosine'])
+    columns = ['image', 'caption', 'caption_of', 'cosine', 'own_caption']
+    writer.writerow([*columns, 'is_true'] if run.images.knows_truth else columns)
     for one in found:
         paths = [run.images.paths[i] or str(run.images.image_ids_N[i]) for i in (one.image, one.owner)]
-        writer.writerow([paths[0], run.images.captions[one.text], paths[1], f'{one.cosine:.4f}'])
+        captions = run.images.captions
+        row = [paths[0], captions[one.text], paths[1], f'{one.cosine:.4f}', captions[one.own]]
+        # A name may have half a character, which no file can be written with.
+        writer.writerow([printable(cell) for cell in (row if one.is_true is None else [*row, int(one.is_true)])])
     return out.getvalue()
+
+
+def _same_words(images: ValidationImages) -> np.ndarray:
+    """(N, T): whether a caption has the words of one of the image's own."""
+    _, words_T = np.unique([' '.join(caption.lower().split()) for caption in images.captions], return_inverse=True)
+    has_NW = np.zeros((len(images), words_T.max() + 1), bool)
+    has_NW[images.owner_T, words_T] = True
+    return has_NW[:, words_T]
 
 
 @dataclass
 class Explorer:
-    """The page about one model. `with_search`: it is served, so that it can be searched and its table exported."""
+    """The page about one model. `with_search`: it is served, so that it can be searched. `held_out`: whether it is known that
+    the model was not trained on these images."""
 
     name: str
     run: Retrieval
     with_search: bool = False
+    held_out: bool = True
 
     def __post_init__(self) -> None:
         self.suspects, self.errors = suspects(self.run), worst_errors(self.run)
+        images = self.run.images
         lacking: dict[str, list[str]] = dict(weights=[])
-        weights = batch_weights_of({self.name: self.run}, lacking['weights'])
+        weights = self._weights(lacking['weights'])
         self._shown: Mapping[str, object] = dict(
             title=self.name,
             lead='',
-            runs=[self.name],
+            runs=list(weights) or [self.name],
+            held_out=self.held_out,
             report=SimpleNamespace(lacking=lacking),
             weights=weights,
-            images=self.run.images,
+            images=images,
             suspects=self.suspects,
+            shown_suspects=self.suspects[:SHOWN_SUSPECTS],
+            true_share=100 * float(images.relevant_NT[~images.own_NT].mean()) if images.knows_truth else None,
+            table=self._table(),
             errors=self.errors,
             with_search=self.with_search,
         )
+
+    def _table(self) -> str:
+        """Where the table of suspects is: in a page alone, in the page itself."""
+        if self.with_search:
+            return '/suspects.csv'
+        content = suspects_csv(self.run, self.suspects).encode()
+        return f'data:text/csv;charset=utf-8;base64,{base64.b64encode(content).decode()}'
+
+    def _weights(self, lacking: list[str]) -> dict[str, dict]:
+        """Of the model's own loss; where that tells no negatives apart (InfoNCE), what SACL would make of them."""
+        weights = batch_weights_of({self.name: self.run}, lacking)
+        if weights or self.run.loss is None or len(self.run.images) < 2:
+            return weights
+        sacl = SACLContrastiveLoss(policy=SimilarityRegulation())
+        return batch_weights_of({'as SACL would set them': replace(self.run, loss=sacl, reference=None)}, [])
 
     def page(self, query: str = '', found: dict[str, object] | None = None) -> str:
         """The whole page; `found` is what a search gave (`search_images`, `search_captions`)."""

@@ -79,7 +79,7 @@ def test_uploads_are_limited_and_checked(client, monkeypatch):
 def test_suspects_are_exported(client):
     answer = client.get('/suspects.csv')
     assert answer.headers['content-type'].startswith('text/csv')
-    assert answer.text.splitlines()[0] == 'image,caption,caption_of,cosine'
+    assert answer.text.splitlines()[0] == 'image,caption,caption_of,cosine,own_caption'
 
 
 def test_nothing_from_elsewhere_and_no_other_name_of_this_machine(client, app):

@@ -1,19 +1,24 @@
 """What the explorer lists is what plain loops over all pairs find."""
 
+import base64
 import csv
 import io
+import re
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from own_files import write_config, write_own_data
+from report_examples import save_untrained
 
-from sacl_mm.datasets.own_data import OwnData
-from sacl_mm.reading_report import ReadingReport
-from sacl_mm.report.explore import Explorer, point_to, suspects, suspects_csv, worst_errors
+from sacl_mm.datasets.own_data import read_own_data
+from sacl_mm.inference.model_folder import config_of
+from sacl_mm.report.explore import Explorer, embed_own, suspects, suspects_csv, worst_errors
 from sacl_mm.report.gallery import Mark
-from sacl_mm.report.retrieval import Thumbnail
+from sacl_mm.report.provenance import checkpoint_of
+from sacl_mm.report.retrieval import Thumbnail, embed
 from sacl_mm.user_error import UserError
 
 
@@ -50,7 +55,8 @@ def run():
 
 def test_suspects_beat_an_own_caption_and_come_once_for_an_image_and_a_caption(run):
     found = suspects(run)
-    # Image 0's worst own caption has 0.2: 4 (0.8) and 5 (0.3) beat it. Image 2's has 0.1: 0 (0.3) and 2 (0.2) do.
+    # Image 0's worst own caption has 0.2: 4 (0.8) and 5 (0.3) beat it. Image 2's has 0.1: 0 (0.3) and 2 (0.2)
+    # do. Of image 1 none.
     assert [(one.image, one.text, one.owner, one.own, one.is_true) for one in found] == [
         (0, 4, 2, 1, True), (2, 0, 0, 4, False),
     ]  # fmt: skip
@@ -67,7 +73,17 @@ def test_worst_errors_are_the_captions_whose_image_comes_last(run):
 
 def test_the_table_is_read_back_as_it_was(run):
     rows = list(csv.reader(io.StringIO(suspects_csv(run, suspects(run)))))
-    assert rows[1] == ['a.jpg', '=five, "so"', '<c>.jpg', '0.8000']
+    assert rows[0] == ['image', 'caption', 'caption_of', 'cosine', 'own_caption', 'is_true']
+    assert rows[1] == ['a.jpg', '=five, "so"', '<c>.jpg', '0.8000', 'two', '1']
+    page = Explorer('model', run).page()
+    inside = base64.b64decode(re.search('data:text/csv;charset=utf-8;base64,([^"]+)', page)[1]).decode()
+    assert inside == suspects_csv(run, suspects(run))
+    assert 'href="/suspects.csv"' in Explorer('model', run, with_search=True).page()
+
+
+def test_a_caption_with_an_images_own_words_is_no_suspect(run):
+    run.images.captions[4] = ' ONE'
+    assert [(one.image, one.text) for one in suspects(run)] == [(0, 5), (2, 2)]
 
 
 def test_the_page_escapes_what_comes_from_files(run):
@@ -78,12 +94,29 @@ def test_the_page_escapes_what_comes_from_files(run):
     assert 'type="search"' not in page  # that is for the served one
 
 
-def test_own_data_replace_the_tests_files():
-    data = OwnData('/d/captions.csv', '/d/images', ['a.jpg'], {'a.jpg': ['x']}, [0], [(8, 8)], ReadingReport())
-    cfg = point_to(
-        Config(dict(test_dataloader=dict(dataset=dict(type='ImageTextPairs', ann_file='x', split_file='y')))), data
-    )
-    assert cfg.test_dataloader.dataset.ann_file == '/d/captions.csv'
-    assert cfg.test_dataloader.dataset.split_file is None
+def test_own_data_in_place_of_the_test_data_without_what_is_broken(tmp_path):
+    table = write_own_data(tmp_path, 12)
+    with table.open('a', encoding='utf-8') as file:
+        file.write('bad.jpg;"a dark image"\n')
+    (tmp_path / 'bad.jpg').write_bytes(b'no image')
+    cfg = Config.fromfile(write_config(tmp_path))
+    cfg.test_dataloader.dataset.update(split='test', format='karpathy', split_file='elsewhere.txt')
+    save_untrained(tmp_path / 'run', cfg)
+    data = read_own_data(str(table))
+    run = embed_own(cfg, tmp_path / 'run' / 'epoch_0.pth', data)
+    assert sorted(run.images.paths) == sorted(str(tmp_path / name) for name in data.names)
+    assert len(run.images) == len(set(run.images.paths)) == 12
+    assert not run.images.knows_truth
     with pytest.raises(UserError, match='this one has ShapeWorld'):
-        point_to(Config(dict(test_dataloader=dict(dataset=dict(type='ShapeWorld')))), data)
+        embed_own(Config(dict(test_dataloader=dict(dataset=dict(type='ShapeWorld')))), tmp_path, data)
+
+
+def test_a_model_of_infonce_is_shown_with_the_weights_of_sacl(work_dir):
+    cfg = config_of(work_dir / 'infonce')
+    run = embed(cfg, *checkpoint_of(work_dir / 'infonce', cfg))
+    page = Explorer('infonce', run, held_out=False).page()
+    assert 'as SACL would set them' in page
+    assert 'Not shown: infonce: every negative has the weight 1.' in page
+    assert page.count('class="positive"') == 10
+    assert 'not trained on' not in page
+    assert 'not trained on' in Explorer('infonce', run).page()
