@@ -30,7 +30,7 @@ def test_one_run_on_image_files_whose_truth_is_not_known(tmp_path):
     )
     torch.save(features, tmp_path / 'dev.pt')
     cfg = Config.fromfile(ROOT / 'configs' / 'flickr8k' / 'frozen.py')
-    cfg.val_dataloader.dataset.ann_file = str(tmp_path / 'dev.pt')
+    cfg.val_dataloader.dataset = dict(type='CachedFeatures', ann_file=str(tmp_path / 'dev.pt'))
     cfg.model.towers.update(image_dims=6, text_dims=4)
     save_untrained(tmp_path / 'run', cfg)
     report = write_report({'one': tmp_path / 'run'}, tmp_path / 'report.html')
