@@ -65,13 +65,12 @@ def explore(args: argparse.Namespace) -> None:
         return
     from sacl_mm.app.server import make_app
 
+    try:
+        model = ImageTextInferencer(cfg, checkpoint)
+    except ValueError as error:  # its input is stored features
+        raise UserError(f'no search: {error}; --html OUT.html writes the page without') from error
     print(f'open http://{args.host}:{args.port} (Ctrl-C ends it)')
-    serve(
-        make_app(explorer, ImageTextInferencer(cfg, checkpoint), args.host),
-        host=args.host,
-        port=args.port,
-        log_level='warning',
-    )
+    serve(make_app(explorer, model, args.host), host=args.host, port=args.port, log_level='warning')
 
 
 def _server():

@@ -44,7 +44,8 @@ class Suspect:
 
 @dataclass(frozen=True)
 class Error:
-    """A caption whose own image comes late. `rank`: from 1; `first`: the image that comes first, with its mark."""
+    """A query whose match comes late: a caption whose own image does, or an image whose best caption does. `rank`: from 1;
+    `first`: what comes first, an image or a caption, with its mark."""
 
     text: int
     image: int
@@ -123,6 +124,20 @@ def worst_errors(run: Retrieval, most: int = ERRORS) -> list[Error]:
     return list(found.values())
 
 
+def worst_image_errors(run: Retrieval, most: int = ERRORS) -> list[Error]:
+    """Images searched among the captions, those of whose own captions the best one comes last first."""
+    cosine_NT = run.image_NE @ run.text_TE.t()
+    best_N, text_N = cosine_NT.masked_fill(~torch.from_numpy(run.images.own_NT), -torch.inf).max(dim=1)
+    rank_N = 1 + (cosine_NT > best_N[:, None]).sum(dim=1)
+    found = []
+    for image in rank_N.argsort(descending=True, stable=True)[:most].tolist():
+        if rank_N[image] > 1:
+            first = int(cosine_NT[image].argmax())
+            mark = mark_of(run.images, image, first)
+            found.append(Error(int(text_N[image]), image, int(rank_N[image]), first, mark))
+    return found
+
+
 def suspects_csv(run: Retrieval, found: list[Suspect]) -> str:
     """A table with the image, the suspected caption, the image that it was written for, their cosine, and the caption of the
     image that fits it least; also whether the suspect is right, where that is known."""
@@ -175,6 +190,7 @@ class Explorer:
             true_share=100 * float(images.relevant_NT[~images.own_NT].mean()) if images.knows_truth else None,
             table=self._table(),
             errors=self.errors,
+            image_errors=worst_image_errors(self.run),
             with_search=self.with_search,
         )
 

@@ -9,13 +9,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from command_line import in_process
 from mmengine.config import Config
 from own_files import write_config, write_own_data
-from report_examples import save_untrained
+from report_examples import config, save_untrained
 
 from sacl_mm.datasets.own_data import read_own_data
 from sacl_mm.inference.model_folder import config_of
-from sacl_mm.report.explore import Explorer, embed_own, suspects, suspects_csv, worst_errors
+from sacl_mm.report.explore import Explorer, embed_own, suspects, suspects_csv, worst_errors, worst_image_errors
 from sacl_mm.report.gallery import Mark
 from sacl_mm.report.provenance import checkpoint_of
 from sacl_mm.report.retrieval import Thumbnail, embed
@@ -71,6 +72,17 @@ def test_worst_errors_are_the_captions_whose_image_comes_last(run):
     assert [(one.text, one.image, one.rank, one.first, one.mark) for one in found] == [(4, 2, 3, 0, Mark.UNANNOTATED)]
 
 
+def test_worst_errors_of_images(run):
+    found = worst_image_errors(run)
+    # Image 0 finds its caption 0 (0.9) first, image 1 its caption 3 (0.7), image 2 its caption 5 (0.6).
+    assert found == []
+    run.text_TE[5, 2] = 0.25  # caption 0 (0.3), which is image 0's, then comes first
+    assert [(one.text, one.image, one.rank, one.first, one.mark) for one in worst_image_errors(run)] == [
+        (5, 2, 2, 0, Mark.FALSE)
+    ]
+    assert 'its own comes 2. of 6' in Explorer('model', run).page()
+
+
 def test_the_table_is_read_back_as_it_was(run):
     rows = list(csv.reader(io.StringIO(suspects_csv(run, suspects(run)))))
     assert rows[0] == ['image', 'caption', 'caption_of', 'cosine', 'own_caption', 'is_true']
@@ -120,3 +132,23 @@ def test_a_model_of_infonce_is_shown_with_the_weights_of_sacl(work_dir):
     assert page.count('class="positive"') == 10
     assert 'not trained on' not in page
     assert 'not trained on' in Explorer('infonce', run).page()
+
+
+def test_what_cannot_be_explored(work_dir, tmp_path, monkeypatch):
+    for arguments, message in (
+        ([work_dir / 'sacl', '--images', tmp_path, '--html', tmp_path / 'x.html'], 'give DATA, too'),
+        ([tmp_path / 'none', '--html', tmp_path / 'x.html'], 'does not exist'),
+    ):
+        with pytest.raises(SystemExit, match=message):
+            in_process(monkeypatch, 'explore', *arguments)
+
+
+def test_a_model_of_stored_features_has_no_search(tmp_path, monkeypatch):
+    pytest.importorskip('starlette')
+    pytest.importorskip('uvicorn')
+    pytest.importorskip('multipart')
+    cfg = config('sacl')
+    cfg.test_dataloader.dataset = dict(type='CachedFeatures', ann_file='x.pt')
+    save_untrained(tmp_path / 'run', cfg)
+    with pytest.raises(SystemExit, match=r'no search: the test dataset .* --html OUT.html writes the page without'):
+        in_process(monkeypatch, 'explore', tmp_path / 'run')
