@@ -144,10 +144,11 @@ def anew(*command: object, check: bool = True, env: dict[str, str] | None = None
     return done
 
 
-def script(name: str, *arguments: object, options=()) -> None:
+def script(name: str, *arguments: object, options=(), check: bool = True) -> subprocess.CompletedProcess:
     """Run a shell script of tools/."""
     path = f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
-    anew('bash', f'tools/{name}', *_words(arguments, options), env=dict(PORT=_port(), PATH=path))
+    environment = dict(PORT=_port(), PATH=path)
+    return anew('bash', f'tools/{name}', *_words(arguments, options), check=check, env=environment)
 
 
 def load_tool(name: str) -> ModuleType:

@@ -21,6 +21,7 @@ from sacl_mm.datasets import BrokenSampleError, ImageTextDataset
 from sacl_mm.engine.checks.weights import check_pretrained_parts
 from sacl_mm.models.feature_towers import FeatureTowers
 from sacl_mm.own_images.feature_store import FeatureStore, row_key
+from sacl_mm.own_images.first_process import by_the_first_process
 from sacl_mm.own_images.progress import progress
 from sacl_mm.registry import DATASETS, MODELS
 from sacl_mm.user_error import NonFiniteError, UserError
@@ -39,22 +40,34 @@ def use_cached_features(cfg: Config) -> None:
         UserError: the towers have no frozen encoders, their weights are missing, or no image can be read.
     """
     with DefaultScope.overwrite_default_scope('sacl_mm'):
-        towers = _with_weights(cfg.model.towers)
-        encode = _Encoder(towers.to(get_device()).eval(), MODELS.build(cfg.model.data_preprocessor))
-        pipeline = cfg.test_dataloader.dataset.pipeline
-        folder = Path(cfg.feature_cache) / _fingerprint(towers, [pipeline, cfg.model.data_preprocessor])
-        for split in ('train', 'val'):
-            loader = cfg.get(f'{split}_dataloader')
-            if loader is None:
-                continue
-            dataset = DATASETS.build(dict(loader.dataset, pipeline=pipeline))
-            features = _features(dataset, encode, folder, split, loader.get('num_workers', 0))
-            path = folder / f'{split}_{row_key(*features["img_paths"], *features["texts"]):x}.pt'
-            part = path.with_suffix(f'.{os.getpid()}.part')
-            torch.save(features, part)
-            part.rename(path)
-            loader.dataset = dict(type='CachedFeatures', ann_file=str(path))
-            loader.num_workers, loader.persistent_workers = 0, False
+        paths = by_the_first_process('features', lambda: _compute(cfg))
+    for split, path in paths.items():
+        loader = cfg[f'{split}_dataloader']
+        # Processes need the same number of pairs each; images may have any number of texts.
+        per = 'pair' if split == 'train' and int(os.environ.get('WORLD_SIZE', 1)) > 1 else 'image'
+        loader.dataset = dict(type='CachedFeatures', ann_file=path, per=per)
+        loader.num_workers, loader.persistent_workers = 0, False
+
+
+def _compute(cfg: Config) -> dict[str, str]:
+    """The file of features of each split."""
+    towers = _with_weights(cfg.model.towers)
+    encode = _Encoder(towers.to(get_device()).eval(), MODELS.build(cfg.model.data_preprocessor))
+    pipeline = cfg.test_dataloader.dataset.pipeline
+    folder = Path(cfg.feature_cache) / _fingerprint(towers, [pipeline, cfg.model.data_preprocessor])
+    paths = {}
+    for split in ('train', 'val'):
+        loader = cfg.get(f'{split}_dataloader')
+        if loader is None:
+            continue
+        dataset = DATASETS.build(dict(loader.dataset, pipeline=pipeline))
+        features = _features(dataset, encode, folder, split, loader.get('num_workers', 0))
+        path = folder / f'{split}_{row_key(*features["img_paths"], *features["texts"]):x}.pt'
+        part = path.with_suffix(f'.{os.getpid()}.part')
+        torch.save(features, part)
+        part.rename(path)
+        paths[split] = str(path)
+    return paths
 
 
 def _with_weights(config: dict) -> FeatureTowers:

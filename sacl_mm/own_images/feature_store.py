@@ -11,8 +11,6 @@ from torch import Tensor
 
 from sacl_mm.checkpoints import read_plain
 
-_PIECE = '{:06d}.safetensors'
-
 
 def row_key(*parts: str | int) -> int:
     """53 bits of what tells a row from others."""
@@ -44,8 +42,8 @@ class FeatureStore:
 
     def add(self, keys: Sequence[int], rows_ND: Tensor) -> None:
         rows = rows_ND.half().cpu().contiguous()
-        path = self.folder / _PIECE.format(len(self._pieces))
-        part = path.with_suffix('.part')
+        path = self.folder / f'{row_key(*keys):x}.safetensors'  # of its own, if two trainings write here
+        part = path.with_suffix(f'.{os.getpid()}.part')
         save_file(dict(keys=torch.tensor(keys), rows=rows), part)
         part.rename(path)
         self._take(keys, rows)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from mmengine.config import Config
 from rich.console import Console
-from torch import distributed
 
 from sacl_mm.datasets.own_data import OwnData, read_own_data, validation_split
 from sacl_mm.engine.checks.files import check_folder
+from sacl_mm.own_images.first_process import by_the_first_process
 from sacl_mm.own_images.progress import progress
 from sacl_mm.user_error import UserError, did_you_mean, printable
 
@@ -53,7 +53,7 @@ def use_own_data(cfg: Config, path: str, images: str | None = None, val_split: s
                 f'--data is for configurations whose datasets are ImageTextPairs, such as configs/own/small.py; '
                 f'{split}_dataloader has {dataset.get("type")}'
             )
-    prepared = _by_the_first_process(lambda: _prepare(path, images, val_split, Path(cfg.work_dir) / 'data'))
+    prepared = by_the_first_process('own data', lambda: _prepare(path, images, val_split, Path(cfg.work_dir) / 'data'))
     for split, names in (('train', 'train'), ('val', 'val'), ('test', 'val')):
         dataset = cfg[f'{split}_dataloader'].dataset
         dataset.update(
@@ -93,23 +93,3 @@ def _show(data: OwnData, training: list[str], validation: list[str]) -> None:
     console.print(
         printable(f'images in {data.image_folder}: {len(training):,} to train, {len(validation):,} to validate')
     )
-
-
-def _by_the_first_process(prepare) -> dict:
-    """Its result, or its error, on all processes."""
-    if int(os.environ.get('WORLD_SIZE', 1)) == 1:
-        return prepare()
-    distributed.init_process_group('gloo')  # the Runner makes its own when this one is gone
-    try:
-        outcome: list = [None]
-        if distributed.get_rank() == 0:
-            try:
-                outcome = [prepare()]
-            except (UserError, OSError) as error:
-                outcome = [error if isinstance(error, UserError) else UserError(str(error))]
-        distributed.broadcast_object_list(outcome, src=0)
-    finally:
-        distributed.destroy_process_group()
-    if isinstance(outcome[0], UserError):
-        raise outcome[0]
-    return outcome[0]

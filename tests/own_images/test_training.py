@@ -1,7 +1,7 @@
 """`tools/train.py CONFIG --data PATH`: from files to a model that searches."""
 
 import pytest
-from command_line import tool
+from command_line import script, tool
 from mmengine.config import Config
 from own_files import write_config, write_own_data
 
@@ -60,3 +60,16 @@ def test_batch_and_length_fit_the_number_of_images(images, batch, epochs):
     cfg = Config(dict(train_dataloader=dict(batch_size=512), train_cfg=dict(max_epochs=10)))
     fit_to_size(cfg, images)
     assert (cfg.train_dataloader.batch_size, cfg.train_cfg.max_epochs) == (batch, epochs)
+
+
+def test_two_processes_share_what_the_first_one_finds(tmp_path):
+    data, config = write_own_data(tmp_path / 'mine'), write_config(tmp_path)
+    options = ['train_cfg.max_epochs=2']
+    done = script('dist_train.sh', config, 2, '--data', data, '--work-dir', tmp_path / 'run', options=options)
+    assert done.stdout.count('36 to train, 4 to validate') == 1
+    assert 'retrieval among 4 images x 4 texts' in done.stdout
+    missing = script(
+        'dist_train.sh', config, 2, '--data', tmp_path / 'none.csv', '--work-dir', tmp_path / 'x', check=False
+    )
+    assert 'none.csv does not exist' in missing.stderr
+    assert 'Gloo' not in missing.stderr
