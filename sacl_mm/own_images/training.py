@@ -13,7 +13,7 @@ from sacl_mm.own_images.first_process import by_the_first_process
 from sacl_mm.own_images.progress import progress
 from sacl_mm.user_error import UserError, did_you_mean, printable
 
-# The words of --policy; METHOD is in each policy's docstring.
+# The words of --policy.
 POLICIES = dict(
     infonce=dict(type='InfoNCE'),
     sacl=dict(type='SimilarityRegulation', similarity_temperature=0.3),
