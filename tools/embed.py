@@ -43,6 +43,7 @@ def embed(args: argparse.Namespace) -> None:
     os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
     import numpy as np
 
+    from sacl_mm.checkpoints.weights import weights_hash
     from sacl_mm.inference import ImageTextInferencer
     from sacl_mm.inference.feature_file import (
         FeatureFile,
@@ -51,7 +52,6 @@ def embed(args: argparse.Namespace) -> None:
         data_hash,
         load_faiss,
         load_pyarrow,
-        weights_hash,
         write_index,
     )
     from sacl_mm.inference.gallery import Gallery
@@ -67,7 +67,7 @@ def embed(args: argparse.Namespace) -> None:
     towers = getattr(inferencer.model, 'towers', None)
     if towers is None or not towers.embed_dims:
         raise UserError(f"'{checkpoint}' has no features to compare: a model of retrieval or pre-training is needed")
-    writer = FeatureWriter(args.out, Maker(str(checkpoint), weights_hash(towers), data_hash(images)))
+    writer = FeatureWriter(args.out, Maker(str(checkpoint), weights_hash(towers.state_dict()), data_hash(images)))
     if writer.is_complete:
         print(printable(f'{args.out} is there already'))
         broken = []

@@ -1,5 +1,6 @@
 """The weights of a model in a checkpoint of any usual layout."""
 
+import hashlib
 import os
 import re
 from collections.abc import Collection, Mapping
@@ -61,6 +62,16 @@ def check_finite_weights(state: Mapping[str, Tensor], where: str) -> None:
             f'{where} has NaN or infinity in {len(wrong)} of {len(state)} tensors: {_listed(wrong)}; its training has '
             'diverged: take an earlier checkpoint'
         )
+
+
+def weights_hash(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 of names, types and values: the same for the same weights in another file."""
+    total = hashlib.sha256()
+    for name, value in sorted(state.items()):
+        array = value.detach().cpu().contiguous().reshape(-1)
+        total.update(f'{name} {array.dtype} {tuple(value.shape)}'.encode())
+        total.update(array.view(torch.uint8).numpy())
+    return total.hexdigest()
 
 
 def _is_weight(key: Any, value: Any) -> bool:

@@ -119,7 +119,7 @@ class ImageTextDataset(BaseDataset):
             if is_special(path):
                 raise BrokenSampleError(f'{path}: not a regular file', name)
         if 'text' in sample:
-            self._check_captions(sample, name)
+            self.check_captions(sample, name)
         try:
             result = self.pipeline(sample)
         except BrokenSampleError as error:  # of a loader, which names the file
@@ -188,7 +188,12 @@ class ImageTextDataset(BaseDataset):
             )
         _warn(f'{message}. They are replaced by other samples')
 
-    def _check_captions(self, sample: dict, name: str) -> None:
+    def check_captions(self, sample: dict, name: str) -> None:
+        """Leave captions without words out of a sample for training; in test mode they are named and stay.
+
+        Raises:
+            BrokenSampleError: none is left.
+        """
         texts = sample['text']
         kept = [number for number, text in enumerate(texts) if _A_WORD.search(text)]
         if len(kept) == len(texts) > 0:

@@ -16,9 +16,9 @@ from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from torch import nn
 
+from sacl_mm.checkpoints.weights import weights_hash
 from sacl_mm.datasets.archives.parquet_archive import load_pyarrow as check_pyarrow
 from sacl_mm.inference.gallery import GalleryImage
 from sacl_mm.user_error import UserError
@@ -35,16 +35,6 @@ class Maker(NamedTuple):
     """The hash of both encoders' weights."""
     data: str
     """A hash of the images' names and captions."""
-
-
-def weights_hash(towers: nn.Module) -> str:
-    """SHA-256 of names, types and values: the same for the same weights in another file."""
-    total = hashlib.sha256()
-    for name, value in sorted(towers.state_dict().items()):
-        array = value.detach().cpu().contiguous().reshape(-1)
-        total.update(f'{name} {array.dtype} {tuple(value.shape)}'.encode())
-        total.update(array.view(torch.uint8).numpy())
-    return total.hexdigest()
 
 
 def data_hash(images: Sequence[GalleryImage]) -> str:
@@ -144,7 +134,7 @@ class FeatureFile:
 
     def check_made_by(self, towers: nn.Module, checkpoint: str | os.PathLike) -> None:
         """Raises UserError for other weights than those that made the features."""
-        if weights_hash(towers) != self.maker.weights:
+        if weights_hash(towers.state_dict()) != self.maker.weights:
             raise UserError(
                 f"'{self.path}' was made by another model than '{checkpoint}': by '{self.maker.checkpoint}'. "
                 'Give that one as --model, or embed again'

@@ -45,5 +45,5 @@ class Gallery(ImageTextPairs):
         info = BaseDataset.get_data_info(self, index)
         return GalleryImage(info['img_path'], info['image_id'], info['text'])
 
-    def _check_captions(self, sample: dict, name: str) -> None:
+    def check_captions(self, sample: dict, name: str) -> None:
         """They are passed on as they are."""

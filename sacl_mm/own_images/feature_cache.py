@@ -4,7 +4,6 @@ The loaders of training and validation then read `CachedFeatures` in place of pi
 that testing, `ImageTextInferencer` and the pages see an ordinary model.
 """
 
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -17,6 +16,7 @@ from mmengine.registry import DefaultScope
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from sacl_mm.checkpoints.weights import weights_hash
 from sacl_mm.datasets import BrokenSampleError, ImageTextDataset
 from sacl_mm.engine.checks.weights import check_pretrained_parts
 from sacl_mm.models.feature_towers import FeatureTowers
@@ -129,16 +129,21 @@ class _Readable(Dataset):
 def _features(dataset: ImageTextDataset, encode: _Encoder, folder: Path, split: str, num_workers: int) -> dict:
     """What `CachedFeatures` reads."""
     items = [dataset.get_data_info(place) for place in range(len(dataset))]
+    broken: dict[int, str] = {}
+    for place, item in enumerate(items):
+        try:  # leaves captions out as the dataset does, so that texts and features stay together
+            dataset.check_captions(item, item['img_path'])
+        except BrokenSampleError as error:
+            broken[place] = str(error)
     images, texts = FeatureStore(folder / 'images'), FeatureStore(folder / 'texts')
     image_keys = [_image_key(item['img_path']) for item in items]
     text_keys = [[row_key(text) for text in item['text']] for item in items]
     missing = [
         place
         for place, image_key in enumerate(image_keys)
-        if image_key not in images or any(key not in texts for key in text_keys[place])
+        if place not in broken and (image_key not in images or any(key not in texts for key in text_keys[place]))
     ]
     loader = DataLoader(_Readable(dataset, missing), _AT_ONCE, num_workers=num_workers, collate_fn=list)
-    broken = {}
     for samples in progress(loader, len(loader), f'features of the {split} images, batches of {_AT_ONCE}'):
         broken |= {place: sample for place, sample in samples if isinstance(sample, str)}
         good = {place: sample for place, sample in samples if not isinstance(sample, str)}
@@ -174,11 +179,6 @@ def _image_key(path: str) -> int:
 
 def _fingerprint(towers: FeatureTowers, settings: object) -> str:
     """Of the encoders' weights and of what images and texts go through before."""
-    digest = hashlib.blake2b(json.dumps(settings, sort_keys=True, default=repr).encode(), digest_size=8)
-    for encoder in (towers.image_encoder, towers.text_backbone):
-        for name, value in encoder.state_dict().items():
-            digest.update(name.encode())
-            digest.update(
-                value.cpu().contiguous().view(torch.uint8).numpy().tobytes() if value.ndim else str(value).encode()
-            )
-    return digest.hexdigest()
+    parts = [weights_hash(encoder.state_dict()) for encoder in (towers.image_encoder, towers.text_backbone)]
+    parts.append(json.dumps(settings, sort_keys=True, default=repr))
+    return f'{row_key(*parts):x}'

@@ -41,6 +41,8 @@ class FeatureStore:
         return key in self._place
 
     def add(self, keys: Sequence[int], rows_ND: Tensor) -> None:
+        if len(keys) != len(rows_ND):
+            raise ValueError(f'{len(keys)} keys for {len(rows_ND)} rows')
         rows = rows_ND.half().cpu().contiguous()
         path = self.folder / f'{row_key(*keys):x}.safetensors'  # of its own, if two trainings write here
         part = path.with_suffix(f'.{os.getpid()}.part')

@@ -11,7 +11,8 @@ from command_line import in_process
 from inferencers import arrays, captions, saved, write
 
 from sacl_mm.inference import ImageTextInferencer
-from sacl_mm.inference.feature_file import FeatureFile, FeatureWriter, Maker, weights_hash, write_index
+from sacl_mm.checkpoints.weights import weights_hash
+from sacl_mm.inference.feature_file import FeatureFile, FeatureWriter, Maker, write_index
 from sacl_mm.inference.gallery import Gallery, GalleryImage
 from sacl_mm.user_error import UserError
 
@@ -167,10 +168,10 @@ def test_an_index_of_other_features_is_refused(tmp_path):
 def test_the_hash_is_of_the_weights():
     torch.manual_seed(0)
     one, other = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
-    assert weights_hash(one) != weights_hash(other)
+    assert weights_hash(one.state_dict()) != weights_hash(other.state_dict())
     other.load_state_dict(one.state_dict())
-    assert weights_hash(one) == weights_hash(other)
-    assert weights_hash(one.bfloat16()) != weights_hash(other)
+    assert weights_hash(one.state_dict()) == weights_hash(other.state_dict())
+    assert weights_hash(one.bfloat16().state_dict()) != weights_hash(other.state_dict())
 
 
 @pytest.mark.parametrize(('module', 'extra', 'act'), [('pyarrow', 'parquet', 'pyarrow'), ('faiss', 'search', 'faiss')])

@@ -38,7 +38,11 @@ def cached(cfg):
     return CachedFeatures(cfg.train_dataloader.dataset.ann_file)
 
 
-def test_model_and_scores_are_the_same_with_features_and_with_pixels(cfg):
+@pytest.mark.parametrize('wordless', ['', '1.jpg;"..."\n2.jpg;"?"\n'], ids=['', 'with captions without words'])
+def test_model_and_scores_are_the_same_with_features_and_with_pixels(cfg, tmp_path, wordless):
+    captions = tmp_path / 'mine/captions.csv'
+    head, *rows = captions.read_text(encoding='utf-8').splitlines(keepends=True)
+    captions.write_text(head + wordless + ''.join(rows), encoding='utf-8')
     with DefaultScope.overwrite_default_scope('sacl_mm'):
         model = MODELS.build(cfg.model)
         model.init_weights()
@@ -95,6 +99,8 @@ def test_a_store_keeps_rows_by_key_and_goes_on_where_it_was(tmp_path):
     assert 8 not in again
     again.add([8], torch.tensor([[3.0]]))
     assert FeatureStore(tmp_path / 'rows').rows([8, 7, 5]).flatten().tolist() == [3.0, 2.0, 1.0]
+    with pytest.raises(ValueError, match='2 keys for 1 rows'):
+        again.add([9, 10], torch.tensor([[3.0]]))
     (tmp_path / 'rows/5.safetensors').write_bytes(b'damaged')
     with pytest.raises(UserError, match=r'rows/5\.safetensors'):
         FeatureStore(tmp_path / 'rows')
