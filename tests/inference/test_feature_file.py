@@ -10,8 +10,8 @@ import torch
 from command_line import in_process
 from inferencers import arrays, captions, saved, write
 
-from sacl_mm.inference import ImageTextInferencer
 from sacl_mm.checkpoints.weights import weights_hash
+from sacl_mm.inference import ImageTextInferencer
 from sacl_mm.inference.feature_file import FeatureFile, FeatureWriter, Maker, write_index
 from sacl_mm.inference.gallery import Gallery, GalleryImage
 from sacl_mm.user_error import UserError
