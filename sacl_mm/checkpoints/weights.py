@@ -70,7 +70,7 @@ def weights_hash(state: Mapping[str, Tensor]) -> str:
     for name, value in sorted(state.items()):
         array = value.detach().cpu().contiguous().reshape(-1)
         total.update(f'{name} {array.dtype} {tuple(value.shape)}'.encode())
-        total.update(memoryview(array.view(torch.uint8).numpy()))
+        total.update(array.view(torch.uint8).numpy().tobytes())
     return total.hexdigest()
 
 
