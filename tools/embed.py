@@ -7,10 +7,7 @@ was. Images that cannot be read are left out and named.
 
 import argparse
 import os
-import sys
 from pathlib import Path
-
-from rich.progress import track
 
 from sacl_mm.user_error import BrokenSampleError, UserError, printable
 
@@ -56,6 +53,7 @@ def embed(args: argparse.Namespace) -> None:
     )
     from sacl_mm.inference.gallery import Gallery
     from sacl_mm.inference.model_folder import find_model
+    from sacl_mm.own_images.progress import progress
 
     load_pyarrow()
     if args.faiss:
@@ -73,10 +71,7 @@ def embed(args: argparse.Namespace) -> None:
         broken = []
     else:
         starts = range(0, len(images), _PER_GROUP)
-        is_terminal = sys.stdout.isatty()
-        for number, start in enumerate(track(starts, description='embedding', disable=not is_terminal)):
-            if not is_terminal:
-                print(f'{start:,} of {len(images):,} images')
+        for number, start in enumerate(progress(starts, len(starts), f'embedding, {_PER_GROUP} images at a time')):
             if writer.has(number):
                 continue
             read, pixels, messages = [], [], []
