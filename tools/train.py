@@ -90,6 +90,8 @@ def train(args: argparse.Namespace) -> None:
         use_own_data(cfg, args.data, args.images, args.val_split)
     elif args.images or args.val_split:
         raise UserError('--images and --val-split belong to --data')
+    elif cfg.train_dataloader.dataset.get('ann_file') == '':  # of configs/_base_/datasets/own.py
+        raise UserError('this configuration is for your own images: give --data PATH, a caption file or a folder')
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.amp:

@@ -35,6 +35,7 @@ def test_one_command_from_a_csv_to_a_model_that_searches(tmp_path):
         (['--data', 'nothing.csv'], "nothing.csv does not exist"),
         (['--data', 'README.md'], 'cannot tell the format'),
         (['--images', 'docs'], 'belong to --data'),
+        ([], 'is for your own images: give --data PATH'),
         (['--policy', 'sacel'], "--policy 'sacel' is unknown; did you mean 'sacl'?"),
     ],
 )  # fmt: skip
