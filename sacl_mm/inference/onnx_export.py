@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from sacl_mm.datasets.transforms.text import TokenizeText
 from sacl_mm.inference.inferencer import ImageTextInferencer
+from sacl_mm.models.pretrained import PretrainedTowers
 from sacl_mm.user_error import UserError
 
 OPSET = 18
@@ -56,7 +57,13 @@ def export_onnx(inferencer: ImageTextInferencer, folder: Path) -> None:
         raise UserError(
             "the model's images are encoded with their texts (guide='text' or 'both'): they have no file alone"
         )
-    if getattr(towers.vision_backbone, 'merges', False) and towers.vision_backbone.keep_rate < 1:
+    if isinstance(towers, PretrainedTowers):
+        raise UserError(
+            "a model of transformers or open_clip is exported by its library's own tools: give it back to it by "
+            'tools/model_converters/convert.py to-pretrained'
+        )
+    backbone = getattr(towers, 'vision_backbone', None)  # FeatureTowers have none
+    if getattr(backbone, 'merges', False) and backbone.keep_rate < 1:
         raise UserError(
             "a TokenReducedViT that merges tokens cannot be exported: PyTorch's exporter fixes the batch size"
         )

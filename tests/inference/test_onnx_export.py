@@ -1,16 +1,22 @@
 """The exported encoders give the model's features, for any number of images and of texts, of any length."""
 
 import json
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
-from command_line import in_process
+from command_line import in_process, tool
 from inferencers import arrays, captions, saved
+from own_files import write_config, write_own_data
+from pretrained_examples import clip
 from tiny import MERGING, TOWERS
 from tokenizers import Tokenizer
 
 from sacl_mm.inference import ImageTextInferencer
+from sacl_mm.inference.onnx_export import export_onnx
+from sacl_mm.models.pretrained import PretrainedTowers
+from sacl_mm.user_error import UserError
 
 pytest.importorskip('onnxscript')
 onnxruntime = pytest.importorskip('onnxruntime')
@@ -69,3 +75,21 @@ def test_what_cannot_be_exported_is_said(kind, backbone, message, tmp_path, monk
     run = model_folder(tmp_path, kind, backbone)
     with pytest.raises(SystemExit, match=message):
         in_process(monkeypatch, 'export_onnx', run, '--out', tmp_path)
+
+
+def test_a_model_of_own_images_is_exported(tmp_path, monkeypatch):
+    data, config = write_own_data(tmp_path / 'mine'), write_config(tmp_path)
+    tool('train.py', config, '--data', data, '--work-dir', tmp_path / 'run')
+    in_process(monkeypatch, 'export_onnx', tmp_path / 'run', '--out', tmp_path / 'onnx')
+    inferencer = ImageTextInferencer(tmp_path / 'run', device='cpu')
+    images = [cv2.imread(str(tmp_path / f'mine/{number}.jpg')) for number in range(3)]
+    pixels = inferencer.model.data_preprocessor(inferencer.prepare(images, [['dark']] * 3), False)['images']
+    session = onnxruntime.InferenceSession(tmp_path / 'onnx/image.onnx')
+    (found,) = session.run(None, dict(images=pixels.cpu().numpy()))
+    np.testing.assert_allclose(found, inferencer.embed_images(images), atol=1e-4)
+
+
+def test_models_of_other_libraries_are_left_to_these(tmp_path):
+    model = SimpleNamespace(model=SimpleNamespace(towers=PretrainedTowers(clip(tmp_path))))
+    with pytest.raises(UserError, match=r'convert\.py to-pretrained'):
+        export_onnx(model, tmp_path / 'onnx')
