@@ -22,8 +22,6 @@ _FOR_THE_FILE = re.compile(
 )
 # (module, message): warnings of other libraries that are about themselves.
 _WARNINGS = (
-    # mmcv-lite has no compiled operators; mmcv imports the only module that wants this one along with all others.
-    (r'mmcv\.cnn\.bricks\.transformer', 'Fail to import ``MultiScaleDeformableAttention``'),
     # MMEngine's way to find an installed package, when a configuration inherits 'sacl_mm::...'; setuptools is below 81 for it.
     (r'mmengine\.|importlib$', 'pkg_resources is deprecated'),
 )
