@@ -6,8 +6,9 @@ import mmengine.config.config
 import pytest
 from mmengine.utils import ManagerMixin
 
-# One thread a process: the tests' matrices are small, and several test processes may share the machine.
-os.environ.setdefault('OMP_NUM_THREADS', '1')
+# One thread a process, whatever the caller has set: the tests' matrices are small, several test processes may share the
+# machine, and a forked process would wait for ever for the OpenMP threads of its parent.
+os.environ['OMP_NUM_THREADS'] = '1'
 
 import sacl_mm  # noqa: F401  (before anything imports torchvision, so that each test file runs alone)
 

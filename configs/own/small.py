@@ -56,9 +56,7 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=5, by_epoch=False),
     dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=True, begin=0, convert_to_iter_based=True),
 ]
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=10, val_interval=2)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=10)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
-default_hooks = dict(
-    logger=dict(interval=10), checkpoint=dict(interval=2, max_keep_ckpts=1, save_best='retrieval/R@mean')
-)
+default_hooks = dict(logger=dict(interval=10), checkpoint=dict(max_keep_ckpts=1, save_best='retrieval/R@mean'))

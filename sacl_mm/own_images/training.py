@@ -21,6 +21,7 @@ POLICIES = dict(
 )
 # A training of few images needs this many iterations, whatever its number of epochs says.
 _LEAST_ITERATIONS = 120
+_VALIDATIONS = 5
 
 
 def use_policy(cfg: Config, name: str) -> None:
@@ -66,13 +67,15 @@ def use_own_data(cfg: Config, path: str, images: str | None = None, val_split: s
 
 
 def fit_to_size(cfg: Config, num_images: int) -> None:
-    """A batch that the images fill at least four times, and epochs enough for a training to settle."""
+    """A batch that the images fill at least four times, epochs enough for a training to settle, and few validations: each
+    writes a checkpoint, which for few images takes longer than an epoch."""
     loader, world = cfg.train_dataloader, int(os.environ.get('WORLD_SIZE', 1))
     fitting = 2 ** int(math.log2(max(2, num_images / 4 / world)))
     loader.batch_size = min(loader.batch_size, fitting)
     iterations = max(1, num_images // (loader.batch_size * world))
     loop = cfg.train_cfg
     loop.max_epochs = max(loop.max_epochs, math.ceil(_LEAST_ITERATIONS / iterations))
+    loop.val_interval = cfg.default_hooks.checkpoint.interval = math.ceil(loop.max_epochs / _VALIDATIONS)
 
 
 def _prepare(path: str, images: str | None, val_split: str | None, folder: Path) -> dict:

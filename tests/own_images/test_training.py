@@ -55,12 +55,16 @@ def test_data_of_another_kind_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('images', 'batch', 'epochs'), [(4, 2, 60), (40, 8, 24), (600, 128, 30), (6000, 512, 11), (1_000_000, 512, 10)]
+    ('images', 'batch', 'epochs', 'interval'),
+    [(4, 2, 60, 12), (40, 8, 24, 5), (600, 128, 30, 6), (6000, 512, 11, 3), (1_000_000, 512, 10, 2)],
 )
-def test_batch_and_length_fit_the_number_of_images(images, batch, epochs):
-    cfg = Config(dict(train_dataloader=dict(batch_size=512), train_cfg=dict(max_epochs=10)))
+def test_batch_and_length_fit_the_number_of_images(images, batch, epochs, interval):
+    hooks = dict(checkpoint=dict(interval=1))
+    loop = dict(max_epochs=10, val_interval=1)
+    cfg = Config(dict(train_dataloader=dict(batch_size=512), train_cfg=loop, default_hooks=hooks))
     fit_to_size(cfg, images)
     assert (cfg.train_dataloader.batch_size, cfg.train_cfg.max_epochs) == (batch, epochs)
+    assert cfg.train_cfg.val_interval == cfg.default_hooks.checkpoint.interval == interval
 
 
 def test_two_processes_share_what_the_first_one_finds(tmp_path):
