@@ -59,7 +59,7 @@ def show_own_data(args: argparse.Namespace) -> None:
     from sacl_mm.engine.checks.config_file import config_from_file
     from sacl_mm.engine.checks.files import check_folder
     from sacl_mm.own_images.description import describe, training_batch
-    from sacl_mm.own_images.progress import progress
+    from sacl_mm.progress import progress
 
     if args.batch_size is not None and args.batch_size < 2:
         raise UserError(f'--batch-size must be at least 2, got {args.batch_size}')

@@ -53,7 +53,7 @@ def embed(args: argparse.Namespace) -> None:
     )
     from sacl_mm.inference.gallery import Gallery
     from sacl_mm.inference.model_folder import find_model
-    from sacl_mm.own_images.progress import progress
+    from sacl_mm.progress import progress
 
     load_pyarrow()
     if args.faiss:

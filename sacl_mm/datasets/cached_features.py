@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from sacl_mm.checkpoints.files import read_plain
+from sacl_mm.functional.image_captions import ImageCaptions
 from sacl_mm.registry import DATASETS
 from sacl_mm.user_error import AnnotationError, NonFiniteError, printable
 
@@ -59,6 +61,14 @@ class CachedFeatures(Dataset):
 
     def __len__(self) -> int:
         return len(self.spans)
+
+    def image_captions(self) -> Iterator[ImageCaptions]:
+        """The captions of each sample."""
+        for image, start, end in self.spans:
+            text_ids = self.features['text_ids'][start:end].tolist()
+            yield ImageCaptions(
+                self.features['image_ids'][image].item(), text_ids, self.features['texts'][start:end]
+            )
 
     def __getitem__(self, index: int) -> dict:
         image, start, end = self.spans[index]

@@ -4,6 +4,7 @@ import hashlib
 import logging
 import os
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -16,6 +17,7 @@ from PIL import Image
 from sacl_mm.datasets.archives import is_archive
 from sacl_mm.datasets.image_files import AllowedFolders, FolderListing, is_special
 from sacl_mm.datasets.sampler import random_state_of
+from sacl_mm.functional.image_captions import ImageCaptions
 from sacl_mm.reading_report import ReadingReport
 from sacl_mm.user_error import AnnotationError, BrokenSampleError, printable
 
@@ -127,6 +129,12 @@ class ImageTextDataset(BaseDataset):
         if result is None:
             raise BrokenSampleError(f'{name}: the pipeline returned None', name)
         return result
+
+    def image_captions(self) -> Iterator[ImageCaptions]:
+        """The captions of each item, without reading or drawing images."""
+        for index in range(len(self)):
+            item = super().get_data_info(index)
+            yield ImageCaptions(item['image_id'], list(item['text_ids']), list(item['text']))
 
     def _missing(self, paths: list[str]) -> list[str]:
         """The paths that are not regular files; remote addresses are not checked."""

@@ -1,13 +1,14 @@
 """What surrounds the models in a run.
 
 * `checks`: configurations, data, weights and files, before a run starts
-* `hooks`: checkpoints, progress bar
+* `hooks`: checkpoints, evidence, progress bar
 * `runner`: runners, loops, sharding
 * `launch`: from a command line to a Runner
 """
 
 from sacl_mm.engine.hooks.checkpoint_hook import CheckpointHook
 from sacl_mm.engine.hooks.checkpoint_loading import TolerantLoadingHook  # importing it, MMEngine reads files as data
+from sacl_mm.engine.hooks.evidence_hook import EvidenceHook
 from sacl_mm.engine.hooks.plain_checkpoint_hook import PlainCheckpointHook
 from sacl_mm.engine.hooks.progress_hook import ProgressHook
 from sacl_mm.engine.optimizers import BFloat16OptimWrapper, TrainableOnlyConstructor
@@ -18,6 +19,7 @@ from sacl_mm.engine.runner.train_loop import ResumableTrainLoop
 __all__ = [
     'BFloat16OptimWrapper',
     'CheckpointHook',
+    'EvidenceHook',
     'PlainCheckpointHook',
     'ProgressHook',
     'RerankingTestLoop',

@@ -76,6 +76,19 @@ class LexicalCoverage:
         coverage_NT[coverage_NT > 1 - _ROUNDING] = 1  # so that captions that are covered wholly are equal
         return coverage_NT
 
+    def rows(self, width: int) -> tuple[csr_matrix, csr_matrix]:
+        """(N, width) of images and (T, width) of captions, whose inner products are the coverage. If there are more words, the
+        less frequent ones share the last half of the columns, so that it may come out larger."""
+        rank_V = np.empty(self._says_NV.shape[1], np.int64)
+        rank_V[np.argsort(-self._says_NV.getnnz(axis=0), kind='stable')] = np.arange(len(rank_V))
+        column_V = np.where(rank_V < width, rank_V, width - 1 - (rank_V - width) % (width // 2))
+        place = csr_matrix(
+            (np.ones(len(rank_V), np.float32), (np.arange(len(rank_V)), column_V)), (len(rank_V), width)
+        )
+        says, share = self._says_NV @ place, self._share_TV @ place
+        says.data[:] = 1
+        return says, share
+
     def blocks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """Some images after the other with their coverage of all captions: it need not fit into memory as a whole."""
         for start in range(0, len(self), _BLOCK):

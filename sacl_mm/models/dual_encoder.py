@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from mmengine.logging import print_log
 from mmengine.structures import BaseDataElement
-from torch import Tensor
+from torch import Tensor, nn
 
 from sacl_mm.functional.settings import check_count
 from sacl_mm.models.losses import FeaturePair, SACLContrastiveLoss
@@ -28,6 +28,8 @@ class DualEncoder(VisionLanguageModel):
         data_preprocessor: an `ImageTextPreprocessor`.
         reference_checkpoint: weights of the frozen reference model H, for policies with alpha > 0.
         diagnostics_interval: iterations between two measurements of weights and mutual information for the log; 0: never.
+        evidence: sources of evidence, by the names under which the policy reads them (`sacl_mm.models.evidence`); those that
+            it does not read are not built.
 
     Raises:
         ValueError: for a policy that needs evidence that this model does not provide.
@@ -42,6 +44,7 @@ class DualEncoder(VisionLanguageModel):
         data_preprocessor: dict,
         reference_checkpoint: str | None = None,
         diagnostics_interval: int = 50,
+        evidence: dict[str, dict] | None = None,
     ) -> None:
         super().__init__(MODELS.build(data_preprocessor))
         self.towers = MODELS.build(towers)
@@ -66,10 +69,15 @@ class DualEncoder(VisionLanguageModel):
                 level=logging.WARNING,
             )
         needed = self.contrastive_loss.policy.needs_evidence
-        if unknown := sorted(set(needed) - set(self.gives_evidence)):
+        sources = evidence or {}
+        if taken := sorted(set(sources) & set(self.gives_evidence)):
+            raise ValueError(f'evidence {taken} is what {type(self).__name__} gives itself: choose other names')
+        if unknown := sorted(set(needed) - {*self.gives_evidence, *sources}):
             raise ValueError(
-                f'the policy needs the evidence {unknown}; {type(self).__name__} gives {list(self.gives_evidence)}'
+                f'the policy needs the evidence {unknown}; {type(self).__name__} gives {list(self.gives_evidence)}, and its '
+                f"argument evidence {list(sources)}: evidence=dict({unknown[0]}=dict(type='CaptionCoverage')) would add it"
             )
+        self.evidence = nn.ModuleDict({name: MODELS.build(sources[name]) for name in sources if name in needed})
         self.reference: FrozenReference | None = None
         if 'reference' in needed:
             if reference_checkpoint is None:
@@ -101,12 +109,18 @@ class DualEncoder(VisionLanguageModel):
         repeats = torch.tensor(batch['texts_per_image'], device=batch['image_ids'].device)
         images = torch.arange(len(repeats), device=repeats.device)
         rows = images.repeat_interleave(repeats, output_size=len(text.tokens))
-        sides = {}
-        if self.reference is not None:
-            reference = self.encode_reference(batch)
-            sides['evidence'] = dict(reference=FeaturePair(reference.image[rows], reference.text))
+        evidence = {
+            name: FeaturePair(pair.image[rows], pair.text) for name, pair in self.collect_evidence(batch).items()
+        }
         pairs = batch | dict(image_ids=batch['image_ids'][rows])
-        return self.contrast(image.rows(rows), text, pairs, **sides)
+        return self.contrast(image.rows(rows), text, pairs, evidence=evidence)
+
+    def collect_evidence(self, batch: dict) -> dict[str, FeaturePair]:
+        """Of the reference model and the sources, for the batch's images and texts."""
+        evidence = {name: source(batch) for name, source in self.evidence.items()}
+        if self.reference is not None:
+            evidence['reference'] = self.encode_reference(batch)
+        return evidence
 
     def encode_reference(self, batch: dict) -> FeaturePair:
         assert self.reference is not None

@@ -26,7 +26,7 @@ class SACLPretrain(ImageTextRetrieval):
 
     Args:
         towers, contrastive_loss, data_preprocessor, multimodal_backbone, matching_head, queue_size, reference_checkpoint,
-            negative_temperature: as in `ImageTextRetrieval`.
+            negative_temperature, evidence: as in `ImageTextRetrieval`.
         masked_language_head: a `MaskedLanguageHead`.
         mask_token: id of [MASK].
         momentum: options of `MomentumTeacher`, plus `mlm_distillation`, the teacher's share in the targets of masked language
@@ -48,6 +48,7 @@ class SACLPretrain(ImageTextRetrieval):
         reference_checkpoint: str | None = None,
         diagnostics_interval: int = 50,
         negative_temperature: float | Sequence[float] | None = None,
+        evidence: dict[str, dict] | None = None,
     ) -> None:
         of_teacher = dict(momentum or {})
         mlm_distillation, ramp = of_teacher.pop('mlm_distillation', 0.0), of_teacher.pop('ramp', 1 / 30)
@@ -64,6 +65,7 @@ class SACLPretrain(ImageTextRetrieval):
             reference_checkpoint,
             diagnostics_interval,
             negative_temperature,
+            evidence,
         )
         self.masked_language_head = MODELS.build(masked_language_head)
         check_vocabulary('masked_language_head', len(self.masked_language_head.bias), self.towers)

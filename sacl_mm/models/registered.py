@@ -12,6 +12,7 @@ from typing import Any
 from sacl_mm.models import losses
 from sacl_mm.models.data_preprocessor import ImageTextPreprocessor
 from sacl_mm.models.dual_encoder import DualEncoder
+from sacl_mm.models.evidence import CaptionCoverage, ImageSimilarity, SentenceSimilarity
 from sacl_mm.models.feature_towers import FeatureTowers
 from sacl_mm.models.fusion import FusionEncoder, PairedFusionEncoder
 from sacl_mm.models.heads import AnswerDecoder, MaskedLanguageHead, MatchingHead

@@ -35,7 +35,7 @@ class ImageTextRetrieval(DualEncoder):
     `sacl_mm.engine.RerankingTestLoop`: the towers propose candidates, `matching_logits` re-ranks them.
 
     Args:
-        towers, contrastive_loss, data_preprocessor, reference_checkpoint: as in `DualEncoder`.
+        towers, contrastive_loss, data_preprocessor, reference_checkpoint, evidence: as in `DualEncoder`.
         multimodal_backbone: a `FusionEncoder`.
         matching_head: a `MatchingHead`.
         queue_size: pairs in the queue, 0 for none; a queue needs the teacher.
@@ -63,8 +63,11 @@ class ImageTextRetrieval(DualEncoder):
         reference_checkpoint: str | None = None,
         diagnostics_interval: int = 50,
         negative_temperature: float | Sequence[float] | None = None,
+        evidence: dict[str, dict] | None = None,
     ) -> None:
-        super().__init__(towers, contrastive_loss, data_preprocessor, reference_checkpoint, diagnostics_interval)
+        super().__init__(
+            towers, contrastive_loss, data_preprocessor, reference_checkpoint, diagnostics_interval, evidence
+        )
         check_count('queue_size', queue_size, least=0)
         self.negative_temperature_ends = (
             None
@@ -81,7 +84,9 @@ class ImageTextRetrieval(DualEncoder):
             raise ValueError('the policy distils from the momentum teacher: give momentum=dict(decay=0.995)')
         self.teacher = None if momentum is None else MomentumTeacher(dict(towers=self.towers), **momentum)
         embed_dims = self.towers.embed_dims
-        queued = dict(reference=embed_dims) if 'reference' in needed else {}
+        queued = {name: source.width for name, source in self.evidence.items()}
+        if self.reference is not None:
+            queued['reference'] = embed_dims
         self.queue = NegativeQueue(queue_size, embed_dims, queued) if queue_size else None
         self._to_enqueue: dict[str, Tensor] | None = None
 
@@ -135,12 +140,10 @@ class ImageTextRetrieval(DualEncoder):
         self, image: Encoded, text: Encoded, teacher: tuple[Encoded, Encoded] | None, batch: dict
     ) -> dict[str, Tensor]:
         """`teacher`: the batch as the teacher encodes it."""
-        evidence: dict[str, FeaturePair] = {}
+        evidence = self.collect_evidence(batch)
         sides: dict[str, Any] = {}
         if teacher is not None:
             evidence['teacher'] = feature_pair(*teacher)
-        if self.reference is not None:
-            evidence['reference'] = self.encode_reference(batch)
         if self.queue is not None:
             sides = dict(bank=self.queue.bank(), candidates=evidence['teacher'])
             if self.training:
@@ -155,8 +158,9 @@ class ImageTextRetrieval(DualEncoder):
             image_ids=batch['image_ids'],
             text_ids=batch['text_ids'],
         )
-        if 'reference' in evidence:
-            entries |= dict(reference_image=evidence['reference'].image, reference_text=evidence['reference'].text)
+        for name, pair in evidence.items():
+            if name != 'teacher':
+                entries |= {f'{name}_image': pair.image, f'{name}_text': pair.text}
         return entries
 
     @torch.no_grad()

@@ -10,7 +10,7 @@ from rich.console import Console
 from sacl_mm.datasets.own_data import OwnData, read_own_data, validation_split
 from sacl_mm.engine.checks.files import check_folder
 from sacl_mm.own_images.first_process import by_the_first_process
-from sacl_mm.own_images.progress import progress
+from sacl_mm.progress import progress
 from sacl_mm.user_error import UserError, did_you_mean, printable
 
 # The words of --policy.

@@ -1,1 +1,1 @@
-"""Hooks: checkpoints and a progress bar."""
+"""Hooks: checkpoints, evidence and a progress bar."""

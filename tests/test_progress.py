@@ -1,6 +1,6 @@
 """In a log there is a line now and then, and all items come through."""
 
-from sacl_mm.own_images import progress as module
+from sacl_mm import progress as module
 
 
 def test_lines_in_a_log(monkeypatch, capsys):

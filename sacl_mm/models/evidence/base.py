@@ -1,0 +1,72 @@
+"""The interface of a source of evidence, and how rows are found by the ids of a batch."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from sacl_mm.checkpoints.weights import weights_hash
+from sacl_mm.functional.image_captions import ImageCaptions
+from sacl_mm.models.losses import FeaturePair
+from sacl_mm.registry import MODELS
+from sacl_mm.user_error import UserError
+
+
+class EvidenceSource(nn.Module):
+    """Rows of images and of texts whose inner products tell how well a text fits an image, for a policy of
+    `SACLContrastiveLoss` to read.
+
+    It has no weights that are learned, and nothing in a checkpoint. `EvidenceHook` calls `prepare` when a training starts.
+    """
+
+    width: int
+    """Of a row."""
+
+    def prepare(self, captions: Sequence[ImageCaptions]) -> None:
+        """Take in the captions of all images that the training may meet. Nothing, unless a source needs them."""
+
+    def forward(self, batch: dict) -> FeaturePair:
+        """Rows (B, width) of the batch's images and (T, width) of its texts, on its device, without gradient.
+
+        Args:
+            batch: what `ImageTextPreprocessor` returns.
+        """
+        raise NotImplementedError
+
+
+def build_frozen(name: str, config: dict) -> nn.Module:
+    """A frozen encoder with its weights. It is no submodule of its source: they need not be in every checkpoint.
+
+    Raises:
+        UserError: it starts from random weights, so that its similarities would mean nothing.
+    """
+    encoders = [MODELS.build(config) for _ in range(2)]
+    for encoder in encoders:
+        if hasattr(encoder, 'init_weights'):
+            encoder.init_weights()
+    if len({weights_hash(encoder.state_dict()) for encoder in encoders}) > 1:
+        raise UserError(f'evidence: {name} starts from random weights; give it a checkpoint')
+    return encoders[0].eval().requires_grad_(False)
+
+
+class Places:
+    """Where in a table the rows of ids are."""
+
+    def __init__(self, kind: str, ids: Iterable[int]) -> None:
+        self.kind = kind
+        ids_N = np.fromiter(ids, np.int64)
+        self._order = np.argsort(ids_N, kind='stable')
+        self._sorted = ids_N[self._order]
+
+    def __call__(self, ids: Iterable[int]) -> NDArray[np.int64]:
+        """Raises UserError for an id that is not there."""
+        wanted = np.fromiter(ids, np.int64)
+        found = np.searchsorted(self._sorted, wanted).clip(max=max(0, len(self._sorted) - 1))
+        unknown = wanted if not len(self._sorted) else wanted[self._sorted[found] != wanted]
+        if len(unknown):
+            raise UserError(
+                f'{self.kind} {unknown[0]} has no evidence, which is made from the captions of the training data set: the '
+                "training needs default_hooks.evidence=dict(type='EvidenceHook')"
+            )
+        return self._order[found]

@@ -1,0 +1,46 @@
+"""Evidence from the images alone: how similar a frozen backbone finds an image and the one that a caption was written for."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sacl_mm.compatibility import load_mmpretrain
+from sacl_mm.models.evidence.base import EvidenceSource, build_frozen
+from sacl_mm.models.feature_towers import pool_stages
+from sacl_mm.models.losses import FeaturePair
+from sacl_mm.registry import MODELS
+
+
+@MODELS.register_module()
+class ImageSimilarity(EvidenceSource):
+    """The cosine of a frozen backbone's features of image i and of caption j's own image, pooled by `pool_stages`.
+
+    Args:
+        width: of the pooled features.
+        backbone: yields grids (B, C, H, W); its weights come from its `init_cfg`, and images are normalised as for the model
+            that is trained. None: the images are features of a frozen encoder already, as of `CachedFeatures`.
+    """
+
+    def __init__(self, width: int, backbone: dict | None = None) -> None:
+        super().__init__()
+        self.width = width
+        self._backbone = None
+        if backbone is not None:
+            load_mmpretrain()
+            self._backbone = [build_frozen('backbone', backbone)]
+
+    @torch.no_grad()
+    def forward(self, batch: dict) -> FeaturePair:
+        rows = F.normalize(self._features(batch['images']), dim=-1)
+        owner = torch.arange(len(rows), device=rows.device).repeat_interleave(
+            torch.tensor(batch['texts_per_image'], device=rows.device), output_size=len(batch['text_ids'])
+        )
+        return FeaturePair(rows, rows[owner])
+
+    def _features(self, images: Tensor) -> Tensor:
+        if self._backbone is None:
+            if images.ndim != 2:
+                raise ValueError('ImageSimilarity without a backbone reads cached features, and the batch has images')
+            return images
+        (backbone,) = self._backbone
+        return pool_stages(backbone.to(images.device)(images))
