@@ -17,6 +17,13 @@ POLICIES = [
     dict(type='HardNegativeNCE', beta=0.5),
     dict(type='MomentumDistillation', base_policy=dict(type='SimilarityRegulation')),
     dict(type='SimilarityRegression', evidence='captions', base_policy=dict(type='InfoNCE')),
+    dict(type='SoftTargets', evidence='captions', temperature=None, least=0.3, base_policy=dict(type='InfoNCE')),
+    dict(
+        type='EvidenceRemoval',
+        evidence=['captions', 'reference'],
+        threshold=0.3,
+        base_policy=dict(type='SimilarityRegulation', alpha=0.5, evidence='captions'),
+    ),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from sacl_mm.models.losses.pairs import ContrastivePairs, FeaturePair, NegativeBank, PairTreatment
 from sacl_mm.models.losses.policies import (
+    EvidenceRemoval,
     HardNegativeNCE,
     InfoNCE,
     MomentumDistillation,
@@ -9,12 +10,14 @@ from sacl_mm.models.losses.policies import (
     OracleRemoval,
     SimilarityRegression,
     SimilarityRegulation,
+    SoftTargets,
     ThresholdRemoval,
 )
 from sacl_mm.models.losses.sacl_loss import SACLContrastiveLoss
 
 __all__ = [
     'ContrastivePairs',
+    'EvidenceRemoval',
     'FeaturePair',
     'HardNegativeNCE',
     'InfoNCE',
@@ -26,5 +29,6 @@ __all__ = [
     'SACLContrastiveLoss',
     'SimilarityRegression',
     'SimilarityRegulation',
+    'SoftTargets',
     'ThresholdRemoval',
 ]
