@@ -15,6 +15,8 @@ NCE = dict(type='InfoNCE')
 POLICIES = dict(
     distillation=dict(type='MomentumDistillation', base_policy=NCE),
     removal=dict(type='ThresholdRemoval', base_policy=NCE),
+    directions=dict(type='PerDirection', image_policy=NCE, text_policy=NCE),
+    product=dict(type='WeightProduct', policies=[NCE, dict(type='HardNegativeNCE')]),
     soft=dict(type='SoftTargets', evidence='captions', base_policy=NCE),
     evidence=dict(type='EvidenceRemoval', evidence='captions', threshold=0.5, base_policy=NCE),
     regulation=dict(type='SimilarityRegulation'),
@@ -58,6 +60,8 @@ PARTS = [
     *[(POLICIES['soft'], dict(evidence=evidence), 'evidence') for evidence in (None, [], '', ['captions', 1])],
     *[(POLICIES['evidence'], dict(threshold=value), 'threshold') for value in (NAN, INF, None, '0.5')],
     (POLICIES['evidence'], dict(base_policy=None), 'base_policy'),
+    *[(POLICIES['directions'], {name: NECK}, name) for name in ('image_policy', 'text_policy')],
+    *[(POLICIES['product'], dict(policies=given), 'policies') for given in ([], None, NCE, [NCE, NECK], [NCE, 1])],
     *[
         (POLICIES['regulation'], dict(alpha=alpha), 'alpha')
         for alpha in (-0.1, 1.1, NAN, (1, NAN), (1,), (1, 0, 0), 'high')

@@ -24,6 +24,14 @@ POLICIES = [
         threshold=0.3,
         base_policy=dict(type='SimilarityRegulation', alpha=0.5, evidence='captions'),
     ),
+    dict(
+        type='PerDirection',
+        image_policy=dict(type='SimilarityRegression', evidence='captions', base_policy=dict(type='InfoNCE')),
+        text_policy=dict(
+            type='WeightProduct',
+            policies=[dict(type='HardNegativeNCE'), dict(type='SimilarityRegulation', alpha=1, evidence='captions')],
+        ),
+    ),
 ]
 
 

@@ -8,10 +8,12 @@ from sacl_mm.models.losses.policies import (
     MomentumDistillation,
     NegativePolicy,
     OracleRemoval,
+    PerDirection,
     SimilarityRegression,
     SimilarityRegulation,
     SoftTargets,
     ThresholdRemoval,
+    WeightProduct,
 )
 from sacl_mm.models.losses.sacl_loss import SACLContrastiveLoss
 
@@ -26,9 +28,11 @@ __all__ = [
     'NegativePolicy',
     'OracleRemoval',
     'PairTreatment',
+    'PerDirection',
     'SACLContrastiveLoss',
     'SimilarityRegression',
     'SimilarityRegulation',
     'SoftTargets',
     'ThresholdRemoval',
+    'WeightProduct',
 ]

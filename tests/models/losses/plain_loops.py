@@ -34,6 +34,9 @@ def raw_weights(policy, sims, evidence, tau, progress, matches):
         return [0.0 if match else 1.0 for match in matches], False
     if name in ('MomentumDistillation', 'SoftTargets', 'SimilarityRegression'):
         return raw_weights(policy['base_policy'], *given)
+    if name == 'WeightProduct':
+        factors, flags = zip(*(raw_weights(part, *given) for part in policy['policies']), strict=True)
+        return [math.prod(weights) for weights in zip(*factors, strict=True)], any(flags)
     if name == 'ThresholdRemoval':
         weights = negative_weights(policy['base_policy'], *given)
         keep = policy.get('keep_weights', False)
@@ -71,6 +74,15 @@ def soft_targets(policy, positives, negatives, evidence, tau, progress):
         if not sum(scores.values()):
             scores = dict.fromkeys(positives, 1.0)
     return share, {j: score / sum(scores.values()) for j, score in scores.items()}
+
+
+def of_direction(policy, anchors_are_images):
+    """The policy of a direction, without PerDirection."""
+    if policy['type'] == 'PerDirection':
+        return of_direction(policy['image_policy' if anchors_are_images else 'text_policy'], anchors_are_images)
+    if 'base_policy' in policy:
+        return policy | dict(base_policy=of_direction(policy['base_policy'], anchors_are_images))
+    return policy
 
 
 def parts_of(policy):
