@@ -9,6 +9,8 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from mmengine.registry import Registry
+
 from sacl_mm.models import losses
 from sacl_mm.models.data_preprocessor import ImageTextPreprocessor
 from sacl_mm.models.dual_encoder import DualEncoder
@@ -28,16 +30,23 @@ from sacl_mm.models.two_tower import TwoTower
 from sacl_mm.models.vqa import VisualQuestionAnswering
 from sacl_mm.registry import MODELS, TASK_UTILS
 
-# Arguments of losses and policies that may be configurations, and the registries that build them.
-_BUILT_BY = dict(policy=MODELS, base_policy=MODELS, relevance=TASK_UTILS)
+# Arguments of losses and policies that may be configurations, or lists of them, and the registries that build them.
+_BUILT_BY = dict.fromkeys(('policy', 'base_policy', 'image_policy', 'text_policy', 'policies'), MODELS)
+_BUILT_BY['relevance'] = TASK_UTILS
+
+
+def _built(value: Any, registry: Registry) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_built(part, registry) for part in value]
+    return registry.build(dict(value, _scope_='sacl_mm')) if isinstance(value, dict) else value
 
 
 def _built_from_config(part: type) -> Callable:
     @functools.wraps(part, updated=())
     def build(**options: Any) -> object:
         for name, registry in _BUILT_BY.items():
-            if isinstance(options.get(name), dict):
-                options[name] = registry.build(dict(options[name], _scope_='sacl_mm'))
+            if name in options:
+                options[name] = _built(options[name], registry)
         return part(**options)
 
     return build

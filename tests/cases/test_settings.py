@@ -15,6 +15,10 @@ NCE = dict(type='InfoNCE')
 POLICIES = dict(
     distillation=dict(type='MomentumDistillation', base_policy=NCE),
     removal=dict(type='ThresholdRemoval', base_policy=NCE),
+    directions=dict(type='PerDirection', image_policy=NCE, text_policy=NCE),
+    product=dict(type='WeightProduct', policies=[NCE, dict(type='HardNegativeNCE')]),
+    soft=dict(type='SoftTargets', evidence='captions', base_policy=NCE),
+    evidence=dict(type='EvidenceRemoval', evidence='captions', threshold=0.5, base_policy=NCE),
     regulation=dict(type='SimilarityRegulation'),
     softmax=dict(type='SimilarityRegulation', norm='softmax'),
     hard=dict(type='HardNegativeNCE'),
@@ -50,6 +54,14 @@ PARTS = [
     (POLICIES['distillation'], dict(base_policy='InfoNCE'), 'base_policy'),
     *[(POLICIES['removal'], dict(threshold=threshold), 'threshold') for threshold in (0, -1, 1, 2, NAN, INF)],
     (POLICIES['removal'], dict(base_policy=None), 'base_policy'),
+    *[(POLICIES['soft'], dict(weight=weight), 'weight') for weight in (5, NAN, (0, 2), (0, 1, 0), 'half', None)],
+    *[(POLICIES['soft'], dict(temperature=value), 'temperature') for value in (0, -1, NAN, INF, 'low')],
+    *[(POLICIES['soft'], dict(least=value), 'least') for value in (NAN, INF, '0.5')],
+    *[(POLICIES['soft'], dict(evidence=evidence), 'evidence') for evidence in (None, [], '', ['captions', 1])],
+    *[(POLICIES['evidence'], dict(threshold=value), 'threshold') for value in (NAN, INF, None, '0.5')],
+    (POLICIES['evidence'], dict(base_policy=None), 'base_policy'),
+    *[(POLICIES['directions'], {name: NECK}, name) for name in ('image_policy', 'text_policy')],
+    *[(POLICIES['product'], dict(policies=given), 'policies') for given in ([], None, NCE, [NCE, NECK], [NCE, 1])],
     *[
         (POLICIES['regulation'], dict(alpha=alpha), 'alpha')
         for alpha in (-0.1, 1.1, NAN, (1, NAN), (1,), (1, 0, 0), 'high')

@@ -17,6 +17,21 @@ POLICIES = [
     dict(type='HardNegativeNCE', beta=0.5),
     dict(type='MomentumDistillation', base_policy=dict(type='SimilarityRegulation')),
     dict(type='SimilarityRegression', evidence='captions', base_policy=dict(type='InfoNCE')),
+    dict(type='SoftTargets', evidence='captions', temperature=None, least=0.3, base_policy=dict(type='InfoNCE')),
+    dict(
+        type='EvidenceRemoval',
+        evidence=['captions', 'reference'],
+        threshold=0.3,
+        base_policy=dict(type='SimilarityRegulation', alpha=0.5, evidence='captions'),
+    ),
+    dict(
+        type='PerDirection',
+        image_policy=dict(type='SimilarityRegression', evidence='captions', base_policy=dict(type='InfoNCE')),
+        text_policy=dict(
+            type='WeightProduct',
+            policies=[dict(type='HardNegativeNCE'), dict(type='SimilarityRegulation', alpha=1, evidence='captions')],
+        ),
+    ),
 ]
 
 

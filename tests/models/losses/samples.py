@@ -1,7 +1,7 @@
 """What the tests of the loss are done on."""
 
 import torch
-from plain_loops import direction_loss
+from plain_loops import direction_loss, of_direction
 
 from sacl_mm.models.losses import FeaturePair, NegativePolicy
 from sacl_mm.registry import MODELS
@@ -33,6 +33,97 @@ POLICIES = {
         weight=0.4,
         ramp=0.1,
         base_policy=dict(type='SimilarityRegulation', alpha=(1.0, 0.0)),
+    ),
+    'caption_weights': dict(type='SimilarityRegulation', alpha=1.0, evidence='captions'),
+    'agreed_weights': dict(type='SimilarityRegulation', alpha=(0.2, 0.8), evidence=('reference', 'captions')),
+    'agreed_regression': dict(
+        type='SimilarityRegression', evidence=('captions', 'teacher'), weight=2.0, base_policy=dict(type='InfoNCE')
+    ),
+    'soft_targets': dict(type='SoftTargets', evidence='captions', weight=0.3, base_policy=dict(type='InfoNCE')),
+    'soft_targets_alone': dict(
+        type='SoftTargets', evidence='reference', weight=1.0, temperature=0.1, base_policy=dict(type='InfoNCE')
+    ),
+    'soft_targets_linear': dict(
+        type='SoftTargets', evidence='reference', weight=(0.8, 0.2), temperature=None, base_policy=dict(type='InfoNCE')
+    ),
+    'soft_targets_above': dict(
+        type='SoftTargets',
+        evidence=('captions', 'reference'),
+        weight=(0.0, 0.5),
+        least=0.2,
+        base_policy=dict(type='HardNegativeNCE', beta=0.25),
+    ),
+    'soft_targets_linear_above': dict(
+        type='SoftTargets',
+        evidence='captions',
+        weight=0.5,
+        temperature=None,
+        least=0.4,
+        base_policy=dict(
+            type='SimilarityRegression', evidence='reference', weight=2.0, base_policy=dict(type='SimilarityRegulation')
+        ),
+    ),
+    'evidence_removal': dict(
+        type='EvidenceRemoval', evidence='captions', threshold=0.3, base_policy=dict(type='InfoNCE')
+    ),
+    'evidence_removal_of_weights': dict(
+        type='EvidenceRemoval',
+        evidence=('captions', 'reference'),
+        threshold=-0.1,
+        base_policy=dict(type='SimilarityRegulation', similarity_temperature=0.15),
+    ),
+    'both_removals': dict(
+        type='EvidenceRemoval',
+        evidence='reference',
+        threshold=0.2,
+        base_policy=dict(
+            type='ThresholdRemoval',
+            threshold=0.5,
+            keep_weights=True,
+            base_policy=dict(type='SimilarityRegulation', alpha=1.0, evidence='captions'),
+        ),
+    ),
+    'all_removed': dict(
+        type='EvidenceRemoval', evidence='captions', threshold=-100, base_policy=dict(type='SimilarityRegulation')
+    ),
+    'product': dict(
+        type='WeightProduct',
+        policies=[
+            dict(type='HardNegativeNCE', beta=0.25),
+            dict(type='SimilarityRegulation', alpha=1.0, evidence='captions'),
+            dict(type='EvidenceRemoval', evidence='reference', threshold=0.5, base_policy=dict(type='InfoNCE')),
+        ],
+    ),
+    'removal_of_product': dict(
+        type='ThresholdRemoval',
+        threshold=0.5,
+        base_policy=dict(
+            type='WeightProduct', policies=[dict(type='InfoNCE'), dict(type='SimilarityRegulation', alpha=0.0)]
+        ),
+    ),
+    'targets_per_direction': dict(
+        type='PerDirection',
+        image_policy=dict(
+            type='SoftTargets',
+            evidence='captions',
+            weight=0.3,
+            base_policy=dict(
+                type='SimilarityRegression', evidence='reference', weight=2.0, base_policy=dict(type='InfoNCE')
+            ),
+        ),
+        text_policy=dict(type='SoftTargets', evidence='teacher', weight=0.8, base_policy=dict(type='InfoNCE')),
+    ),
+    'removal_per_direction': dict(
+        type='SoftTargets',
+        evidence='reference',
+        weight=0.5,
+        base_policy=dict(
+            type='PerDirection',
+            image_policy=dict(type='HardNegativeNCE', beta=0.25),
+            text_policy=dict(
+                type='ThresholdRemoval', threshold=0.5, base_policy=dict(type='SimilarityRegulation', alpha=1.0)
+            ),
+        ),
     ),
 }
 
@@ -70,7 +161,7 @@ def plain_loss(features, batch, tau, policy, progress, match=None, line=(1.0, 0.
                 ids,
                 candidate_ids,
                 tau,
-                policy,
+                of_direction(policy, anchors_are_images=a == 0),
                 progress,
                 {
                     name: (x[a], x[b] if bank is None else torch.cat([x[b], bank.evidence[name][b]]))

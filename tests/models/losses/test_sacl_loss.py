@@ -5,7 +5,14 @@ import torch
 import torch.nn.functional as F
 from samples import POLICIES, leaf, pair, plain_loss, policy, unit
 
-from sacl_mm.models.losses import FeaturePair, InfoNCE, NegativeBank, OracleRemoval, SACLContrastiveLoss
+from sacl_mm.models.losses import (
+    FeaturePair,
+    InfoNCE,
+    NegativeBank,
+    OracleRemoval,
+    SACLContrastiveLoss,
+    SimilarityRegression,
+)
 from sacl_mm.registry import MODELS
 
 WITH = {
@@ -26,8 +33,9 @@ def test_value_and_gradient_equal_plain_loops(name, progress, change, block_pair
     ours, theirs = leaf(batch['features']), leaf(batch['features'])
     tau, *line = (torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in (0.1, 0.7, -0.2))
     module.log_temperature.data = tau.detach().log()
-    if name == 'regression':
-        module.policy.scale.data, module.policy.offset.data = (x.detach() for x in line)
+    regressions = [part for part in module.policy.modules() if isinstance(part, SimilarityRegression)]
+    for part in regressions:
+        part.scale.data, part.offset.data = (x.detach() for x in line)
 
     loss = module(
         *ours,
@@ -47,8 +55,8 @@ def test_value_and_gradient_equal_plain_loops(name, progress, change, block_pair
         torch.testing.assert_close(mine.grad, plain.grad, rtol=1e-6, atol=1e-12)
     # d/d log tau = tau d/d tau
     torch.testing.assert_close(module.log_temperature.grad, tau.grad * 0.1, rtol=1e-6, atol=1e-12)
-    if name == 'regression':
-        for mine, plain in zip((module.policy.scale, module.policy.offset), line, strict=True):
+    for part in regressions:
+        for mine, plain in zip((part.scale, part.offset), line, strict=True):
             torch.testing.assert_close(mine.grad, plain.grad, rtol=1e-6, atol=1e-12)
 
 

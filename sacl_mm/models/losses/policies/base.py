@@ -1,5 +1,9 @@
-"""The interface of a false-negative policy."""
+"""The interface of a false-negative policy, and what several policies share."""
 
+from collections.abc import Iterable
+from functools import reduce
+
+import torch
 from torch import Tensor, nn
 
 from sacl_mm.models.losses.pairs import ContrastivePairs, PairTreatment
@@ -52,7 +56,18 @@ class DerivedPolicy(NegativePolicy):
         return self.base_policy.needs_row_sums
 
     def row_scores(self, pairs: ContrastivePairs) -> Tensor:
-        return self.base_policy.row_scores(pairs)
+        if self.base_policy.needs_row_sums:
+            return self.base_policy.row_scores(pairs)
+        log_weights_AM = self.base_policy(pairs).log_weights_AM
+        return torch.zeros_like(pairs.similarity_AM) if log_weights_AM is None else log_weights_AM
+
+    def normalised_treatment(self, pairs: ContrastivePairs) -> PairTreatment:
+        """The base policy's, its weights normalised already if it asks for that; for policies with `needs_row_sums`."""
+        treatment = self.base_policy(pairs)
+        if treatment.normalise and treatment.log_weights_AM is not None:
+            treatment.log_weights_AM = pairs.normalised(treatment.log_weights_AM)
+        treatment.normalise = False
+        return treatment
 
 
 def check_policy(name: str, policy: object) -> NegativePolicy:
@@ -63,3 +78,22 @@ def check_policy(name: str, policy: object) -> NegativePolicy:
     raise ValueError(
         f"{name} must be a NegativePolicy such as InfoNCE(), or in a configuration dict(type='InfoNCE'), got {given}"
     )
+
+
+def evidence_names(evidence: str | Iterable[str]) -> tuple[str, ...]:
+    """The names in a policy's argument `evidence`, which is one name or several; ValueError for anything else."""
+    names = (evidence,) if isinstance(evidence, str) else tuple(evidence) if isinstance(evidence, Iterable) else ()
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise ValueError(f"evidence must be a name such as 'captions', or several, got {evidence!r}")
+    return names
+
+
+def agreed_evidence(pairs: ContrastivePairs, names: tuple[str, ...]) -> Tensor:
+    """The evidence (A, M) of that name; of several names their agreement, the elementwise minimum. Don't write to it."""
+    return reduce(torch.minimum, (pairs.evidence_AM[name] for name in names))
+
+
+def linear(ends: tuple[float, float], progress: float) -> float:
+    """A linear schedule: the first of the ends at progress 0, the last at 1."""
+    first, last = ends
+    return first + (last - first) * progress

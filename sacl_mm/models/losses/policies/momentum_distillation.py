@@ -1,14 +1,17 @@
 """Soft targets from a momentum teacher: the targets change, not the weights."""
 
+from torch import Tensor
+
 from sacl_mm.functional.settings import check_number
-from sacl_mm.models.losses.pairs import ContrastivePairs, PairTreatment
-from sacl_mm.models.losses.policies.base import DerivedPolicy, NegativePolicy
+from sacl_mm.models.losses.pairs import ContrastivePairs
+from sacl_mm.models.losses.policies.base import NegativePolicy
+from sacl_mm.models.losses.policies.soft_targets import SoftTargets
 
 
-class MomentumDistillation(DerivedPolicy):
+class MomentumDistillation(SoftTargets):
     """targets = (1 - b) * positives + b * softmax(cos_teacher / tau) (ALBEF, Li et al., arXiv 2107.07651, Eq. 6).
 
-    The momentum teacher's unit features are the evidence 'teacher'.
+    Soft targets whose evidence, 'teacher', are the momentum teacher's unit features, and whose temperature is the learned one.
 
     Args:
         base_policy: the policy that weighs the negatives; InfoNCE in ALBEF.
@@ -17,21 +20,17 @@ class MomentumDistillation(DerivedPolicy):
     """
 
     def __init__(self, base_policy: NegativePolicy, weight: float = 0.4, ramp: float = 1 / 30) -> None:
-        super().__init__(base_policy)
         check_number('weight', weight, '[0, 1]')
         check_number('ramp', ramp, '[0, 1]')
+        super().__init__(base_policy, 'teacher', weight)
         self.weight = weight
         self.ramp = ramp
 
-    @property
-    def needs_evidence(self) -> tuple[str, ...]:
-        return 'teacher', *self.base_policy.needs_evidence
+    def share(self, progress: float) -> float:
+        return ramped(self.weight, progress, self.ramp)
 
-    def forward(self, pairs: ContrastivePairs) -> PairTreatment:
-        treatment = self.base_policy(pairs)
-        treatment.soft_target_scores_AM = pairs.evidence_AM['teacher'] / pairs.temperature
-        treatment.soft_target_share = ramped(self.weight, pairs.progress, self.ramp)
-        return treatment
+    def scores(self, pairs: ContrastivePairs) -> Tensor:
+        return pairs.evidence_AM['teacher'] / pairs.temperature
 
 
 def ramped(value: float, progress: float, ramp: float) -> float:

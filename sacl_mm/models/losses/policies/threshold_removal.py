@@ -3,7 +3,6 @@
 import math
 
 import torch
-from torch import Tensor
 
 from sacl_mm.functional.settings import check_number
 from sacl_mm.models.losses.pairs import ContrastivePairs, PairTreatment
@@ -26,23 +25,19 @@ class ThresholdRemoval(DerivedPolicy):
         # Weights are 1 on average: below 1 a threshold leaves each anchor a negative, above it may leave none.
         check_number('threshold', threshold, '(0, 1)')
         if self.base_policy.needs_row_sums:
-            raise ValueError('base_policy removes negatives by a threshold already: give one ThresholdRemoval only')
+            raise ValueError(
+                f'base_policy, {type(base_policy).__name__}, removes from normalised weights already: give one '
+                'ThresholdRemoval only, and EvidenceRemoval around it'
+            )
         self.threshold = threshold
         self.keep_weights = keep_weights
 
-    def row_scores(self, pairs: ContrastivePairs) -> Tensor:
-        log_weights_AM = self.base_policy(pairs).log_weights_AM
-        return torch.zeros_like(pairs.similarity_AM) if log_weights_AM is None else log_weights_AM
-
     def forward(self, pairs: ContrastivePairs) -> PairTreatment:
-        treatment = self.base_policy(pairs)
+        treatment = self.normalised_treatment(pairs)
         log_weights_AM = treatment.log_weights_AM
         if log_weights_AM is None:  # all weigh 1, which is above any threshold
             return treatment
-        if treatment.normalise:
-            log_weights_AM = pairs.normalised(log_weights_AM)
         is_removed_AM = log_weights_AM < math.log(self.threshold)
         kept_AM = log_weights_AM if self.keep_weights else torch.zeros_like(log_weights_AM)
         treatment.log_weights_AM = kept_AM.masked_fill(is_removed_AM, -math.inf)
-        treatment.normalise = False
         return treatment
