@@ -1,0 +1,84 @@
+#!/usr/bin/env python
+"""The study of false negatives: run its grids, see what is left, make its tables and figures.
+
+python projects/false_negatives/study.py run GRID [GRID ...] [--jobs 2] [--only LABEL]
+python projects/false_negatives/study.py list GRID [GRID ...]
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+_CTRL_C = 130
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    actions = parser.add_subparsers(dest='action', required=True, metavar='ACTION')
+    run = actions.add_parser('run', help='train what is not recorded yet; goes on where it was stopped')
+    show = actions.add_parser('list', help='what is done, what is left, and for how long')
+    for action in (run, show):
+        action.add_argument('grids', nargs='+', metavar='GRID', help='a name of grids.py')
+        action.add_argument('--only', metavar='LABEL', help='only this policy, and what it comes after')
+        action.add_argument('--jobs', type=int, default=2, help='trainings at a time, of one thread each (default: 2)')
+    run.add_argument('--dirty', action='store_true', help='also with uncommitted code; the records say so')
+    for action in (run, show):
+        action.add_argument(
+            '--records', type=Path, default=HERE / 'records.jsonl', metavar='FILE', help='(default: beside this file)'
+        )
+        action.add_argument(
+            '--work-dir', type=Path, default=Path('work_dirs/false_negatives'), help='of runs that are not finished'
+        )
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    # Here and below, for it takes seconds to import, and --help needs none of it.
+    from sacl_mm.engine.launch import run_tool
+
+    run_tool(lambda: dict(run=run, list=show)[args.action](args))
+
+
+def run(args: argparse.Namespace) -> None:
+    import records
+    from grids import find_grid
+    from plan import plan
+    from progress import showing
+    from runner import Runner
+
+    from sacl_mm.engine.work_dir import locked
+    from sacl_mm.user_error import UserError
+
+    if args.jobs < 1:
+        raise UserError(f'--jobs must be at least 1, got {args.jobs}')
+    grids = {name: find_grid(name) for name in args.grids}
+    with locked(args.work_dir):
+        tasks = plan(grids, records.load(args.records), args.only)
+        runner = Runner(tasks, args.records, args.work_dir, args.jobs, args.dirty)
+        try:
+            with showing(runner) as look:
+                well = runner.run(look)
+        except KeyboardInterrupt:
+            print('interrupted; the same command goes on with what is left', file=sys.stderr)
+            sys.exit(_CTRL_C)
+    recorded = sum(task.record is not None for task in tasks)
+    print(f'{runner.finished} trained, {len(runner.failed)} failed, {recorded} of {len(tasks)} recorded')
+    if not well:
+        sys.exit(1)
+
+
+def show(args: argparse.Namespace) -> None:
+    import records
+    from grids import find_grid
+    from listing import print_list
+    from plan import plan
+
+    known = records.load(args.records)
+    for name in args.grids:
+        print_list(name, plan({name: find_grid(name)}, known, args.only), known, args.jobs)
+
+
+if __name__ == '__main__':
+    main()

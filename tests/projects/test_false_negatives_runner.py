@@ -1,0 +1,298 @@
+"""The runner of the study of false negatives, with a trainer that only writes what a training leaves."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import records
+import runner
+import study
+from checkout import Checkout, checkout
+from command_line import Forked
+from grids import SHAPE_WORLD, Grid, Run, axis, find_grid, product
+from plan import plan, seconds_of
+from run_config import ROOT, config_hash, config_text
+from runner import Runner
+from variants import VARIANTS
+
+from sacl_mm.engine.checks.config_file import config_from_file
+from sacl_mm.user_error import UserError
+
+TRAINER = """
+import json, pathlib, sys, time
+config, folder = pathlib.Path(sys.argv[1]).read_text(), pathlib.Path(sys.argv[3])
+with open(%r, 'a') as calls:
+    calls.write(config.split('\\n')[0] + '\\n')
+if "fails=True" in config or "'fails': True" in config:
+    sys.exit('no')
+if "'hangs': True" in config:
+    time.sleep(60)
+(folder / 'now/vis_data').mkdir(parents=True)
+lines = [dict(mi_positive=0.1, iter=4, step=4), {'retrieval/mAP': 20.0, 'retrieval/R@mean': float('nan'), 'step': 1}]
+(folder / 'now/vis_data/scalars.json').write_text('\\n'.join(map(json.dumps, lines)))
+(folder / 'epoch_1.pth').touch()
+(folder / 'last_checkpoint').write_text('/elsewhere/epoch_1.pth')
+"""
+
+
+class Place:
+    """Where a study runs."""
+
+    def __init__(self, folder):
+        self.file, self.work_dir, self._calls = folder / 'records.jsonl', folder / 'runs', folder / 'calls'
+        script = folder / 'trainer.py'
+        script.write_text(TRAINER % str(self._calls))
+        self.trainer, self.lines = [sys.executable, '-S', str(script)], []
+
+    def runner(self, grids, only=None, **options):
+        options = dict(dirty=True, jobs=2) | options
+        tasks = plan(grids, records.load(self.file), only)
+        return Runner(tasks, self.file, self.work_dir, trainer=self.trainer, say=self.lines.append, **options)
+
+    def run(self, *grids, **options):
+        return self.runner({f'grid{number}': Grid(list(runs)) for number, runs in enumerate(grids)}, **options).run()
+
+    @property
+    def calls(self):
+        return self._calls.read_text().splitlines() if self._calls.exists() else []
+
+    @property
+    def records(self):
+        return records.load(self.file)
+
+
+@pytest.fixture
+def place(tmp_path):
+    return Place(tmp_path)
+
+
+def some_run(label='A', seed=0, after=None, setting=None, **options):
+    return Run(
+        label, SHAPE_WORLD, {f'study.{key}': value for key, value in options.items()}, seed, after, setting or {}
+    )
+
+
+def test_a_run_leaves_a_record_and_no_folder(place):
+    assert place.run([some_run(setting=dict(batch=8))])
+    (record,) = place.records
+    assert (record.grid, record.label, record.setting, record.seed) == ('grid0', 'A', dict(batch=8), 0)
+    assert record.metrics['retrieval/mAP'] == 20
+    assert (
+        record.metrics['retrieval/R@mean'] != record.metrics['retrieval/R@mean']
+    )  # not a number, which JSON cannot say
+    assert record.curves == dict(iter=[4], mi_positive=[0.1])
+    assert record.commit == checkout().commit
+    assert 0 < record.cpu_seconds == record.total_cpu_seconds
+    assert list(place.work_dir.iterdir()) == []
+
+
+def test_what_is_recorded_is_not_run_again(place):
+    assert place.run([some_run(seed=seed) for seed in (0, 1)])
+    assert place.run([some_run(seed=seed) for seed in (0, 1, 2)])
+    assert len(place.calls) == 3
+    assert [record.seed for record in place.records].count(2) == 1
+
+
+def test_the_same_run_of_two_grids_is_run_once_and_named_in_both(place):
+    place.run([some_run('A', width=1)], [some_run('B', width=1)])
+    place.run([some_run('A', width=1)], [some_run('B', width=1)], [some_run('C', width=1)])
+    assert len(place.calls) == 1
+    assert [(record.grid, record.label) for record in place.records] == [('grid0', 'A'), ('grid1', 'B'), ('grid2', 'C')]
+    assert len({record.key for record in place.records}) == 1
+
+
+def test_a_study_that_was_killed_goes_on(place):
+    grid = [some_run('A'), some_run('B', hangs=True), some_run('C', hangs=True, width=1)]
+    forked = Forked(lambda: place.run(grid))
+    end = time.monotonic() + 20
+    while len(place.calls) < 3:
+        assert time.monotonic() < end, forked.output()
+        time.sleep(0.02)
+    forked.process.kill()
+    forked.process.join()
+    assert [record.label for record in place.records] == ['A']
+    time.sleep(0.2)
+    running = subprocess.run(['ps', '-eo', 'args'], capture_output=True, text=True).stdout
+    assert place.trainer[-1] not in running  # the trainings ended with it
+    waiting = place.runner(dict(grid0=Grid(grid))).waiting
+    assert [task.name for task in waiting] == ['B, seed 0', 'C, seed 0']
+    with place.file.open('a') as file:
+        file.write('{"grid": "gri')  # the kill came in the middle of a line
+    assert place.run([some_run('D', width=2)])
+    assert [record.label for record in place.records] == ['A', 'D']
+
+
+def test_ctrl_c_ends_the_trainings(place):
+    started = place.runner(dict(grid0=Grid([some_run(hangs=True)])))
+
+    def look():
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        started.run(look)
+    ((child, _),) = started.running.values()
+    assert child._process.returncode == -signal.SIGKILL
+    assert place.records == []
+
+
+def test_a_failed_run_is_one_line_and_the_others_go_on(place):
+    grid = [some_run('A', fails=True), some_run('B', after='A', start='{checkpoint}'), some_run('C', width=1)]
+    assert not place.run(grid)
+    assert [record.label for record in place.records] == ['C']
+    failures = sorted(line for line in place.lines if 'failed' in line)
+    assert failures[0].startswith('A, seed 0: failed: exit code 1, see ')
+    log = failures[0].rpartition(' ')[2]
+    assert Path(log).read_text() == 'no\n'
+    assert failures[1:] == ['B, seed 0: failed: the run that it comes after failed: A, seed 0']
+
+
+def test_a_run_starts_from_the_checkpoint_of_the_one_before_and_counts_its_cost(place):
+    # Listed the wrong way round.
+    grid = [some_run('B', seed, after='A', start='{checkpoint}') for seed in (0, 1)]
+    grid += [some_run('A', seed) for seed in (0, 1)]
+    assert place.run(grid, jobs=1)
+    assert place.calls == [f'"""{name}, seed {seed}."""' for seed in (0, 1) for name in 'AB']
+    by_name = {(record.label, record.seed): record for record in place.records}
+    first, second = by_name['A', 1], by_name['B', 1]
+    assert second.total_cpu_seconds == pytest.approx(first.cpu_seconds + second.cpu_seconds, abs=0.011)
+    assert list(place.work_dir.iterdir()) == []
+    # One more comes after it, and its checkpoint is gone.
+    assert place.run([*grid, some_run('C', 1, after='A', start='{checkpoint}', width=1)])
+    assert place.calls[4:] == ['"""A, seed 1."""', '"""C, seed 1."""']
+    assert len(place.records) == 5
+
+
+def test_after_and_checkpoint_belong_together():
+    for wrong in (some_run('B', after='A'), some_run('B', start='{checkpoint}')):
+        with pytest.raises(UserError, match="grid 'g', B, seed 0: `after` and an option with '{checkpoint}'"):
+            plan(dict(g=Grid([wrong, some_run('A')])), [])
+    with pytest.raises(UserError, match="B, seed 1 comes after 'A', which it does not have"):
+        plan(dict(g=Grid([some_run('B', 1, after='A', start='{checkpoint}'), some_run('A', 0)])), [])
+
+
+def test_only_one_label_and_what_it_comes_after():
+    grids = dict(g=Grid([some_run('A'), some_run('B', after='A', start='{checkpoint}'), some_run('C')]))
+    assert [task.name for task in plan(grids, [], only='B')] == ['A, seed 0', 'B, seed 0']
+    with pytest.raises(UserError, match="no run is named 'D'"):
+        plan(grids, [], only='D')
+
+
+def test_uncommitted_code_is_refused(place, monkeypatch):
+    monkeypatch.setattr(runner, 'checkout', lambda: Checkout('abc', ('sacl_mm/new.py',)))
+    with pytest.raises(UserError, match='uncommitted changes in sacl_mm/new.py: commit them first, or give --dirty'):
+        place.run([some_run()], dirty=False)
+    assert not place.calls
+    assert place.run([some_run()], dirty=True)
+    assert place.records[0].dirty
+    monkeypatch.setattr(runner, 'checkout', lambda: Checkout('abc', ()))
+    assert place.run([some_run(seed=1)], dirty=False)
+    assert not place.records[1].dirty
+
+
+def test_changes_of_code_count_and_of_documents_not(tmp_path):
+    def git(*arguments):
+        subprocess.run(['git', '-C', tmp_path, '-c', 'user.name=a', '-c', 'user.email=a@b', *arguments], check=True)
+
+    assert 'no git checkout' in checkout(tmp_path).problem
+    git('init', '-q')
+    git('commit', '-q', '--allow-empty', '-m', 'x')
+    (tmp_path / 'projects/p').mkdir(parents=True)
+    for harmless in ('README.md', 'notes.txt', 'projects/p/README.md', 'projects/p/records.jsonl'):
+        (tmp_path / harmless).write_text('x')
+    assert checkout(tmp_path).problem is None
+    (tmp_path / 'projects/p/new.py').write_text('x')
+    assert 'projects/p/new.py' in checkout(tmp_path).problem
+
+
+def test_records_survive_a_cut_line_and_name_a_wrong_one(tmp_path):
+    file = tmp_path / 'records.jsonl'
+    record = records.Record('g', 'A', dict(batch=8), 0, 'h', 'c', False, 'now', 1.0, 1.0, 1.0, dict(mAP=1.0))
+    records.append(file, [record])
+    whole = file.read_bytes()
+    for cut in range(1, len(whole) - 1):
+        file.write_bytes(whole + whole[:cut])
+        assert records.load(file) == [record]
+    records.append(file, [replace(record, seed=1)])
+    assert [r.seed for r in records.load(file)] == [0, 1]
+    # Only the end of the line is missing.
+    file.write_bytes(whole[:-1])
+    assert records.load(file) == [record]
+    records.append(file, [replace(record, seed=1)])
+    assert [r.seed for r in records.load(file)] == [0, 1]
+    for wrong in ('{"grid": 1}', 'no'):
+        file.write_text(f'{wrong}\n' + whole.decode())
+        with pytest.raises(UserError, match='records.jsonl, line 1 is no record of a run .*: delete that line'):
+            records.load(file)
+
+
+@pytest.mark.parametrize('label', VARIANTS)
+def test_the_configuration_that_is_trained_is_the_one_that_is_hashed(label, tmp_path):
+    (run,) = product(SHAPE_WORLD, [label], {'batch': axis('train_dataloader.batch_size', 16)}, [3])
+    file = tmp_path / 'config.py'
+    file.write_text(config_text(run, None).replace("'None'", "'{checkpoint}'"))
+    cfg = config_from_file(str(file))
+    assert cfg.model.contrastive_loss.policy == VARIANTS[label].options['model.contrastive_loss.policy']
+    assert cfg.train_dataloader.batch_size == 16
+    assert cfg.randomness.seed == 3
+    resolved = replace(run, config=os.path.relpath(file, ROOT), options={})
+    assert config_hash(resolved, None) == config_hash(run, None) == config_hash(replace(run, seed=4), None)
+    assert config_hash(run, None) != config_hash(run, 'parent')
+    assert config_hash(run, None) != config_hash(replace(run, options={**run.options, 'train_cfg.max_epochs': 9}), None)
+
+
+def test_an_option_inside_a_list_is_one_line():
+    run = replace(some_run(), options={'param_scheduler.0.end': 3})
+    with pytest.raises(
+        UserError, match="option 'param_scheduler.0.end': 'param_scheduler' of .* is no dict: set it wholly"
+    ):
+        config_hash(run, None)
+
+
+def test_misspelt_grids_and_a_product():
+    with pytest.raises(UserError, match="grid 'smok' does not exist; did you mean 'smoke'"):
+        find_grid('smok')
+    axes = dict(batch=axis('b', 1, 2), noise={0: {}, 20: {'ann_file': 'x'}})
+    runs = product('c', ['InfoNCE', 'SACL'], axes, seeds=[0, 1])
+    assert len(runs) == 16
+    assert runs[-1].setting == dict(batch=2, noise=20)
+    assert runs[-1].options['ann_file'] == 'x'
+
+
+def test_time_is_estimated_from_the_likest_runs(place):
+    place.run([some_run('A'), some_run('B', width=1)])
+    known = [replace(record, wall_seconds=60.0 if record.label == 'A' else 120.0) for record in place.records]
+    tasks = plan(dict(grid0=Grid([some_run('A', 1), some_run('C', width=2)])), known)
+    assert [seconds_of(task, known) for task in tasks] == [60, 90]
+    assert seconds_of(tasks[0], []) is None
+
+
+def test_list_says_what_is_left(place, capsys, monkeypatch):
+    monkeypatch.setattr('sys.argv', ['study.py', 'list', 'smoke', '--records', str(place.file), '--only', 'oracle'])
+    study.main()
+    out = capsys.readouterr().out
+    assert 'oracle, batch 32' in out
+    assert '0 done, 4 left: about ? minutes with 2 at a time' in out
+
+
+def test_a_real_run(tmp_path, monkeypatch, capsys):
+    options = {
+        'train_dataloader.dataset.num_images': 64,
+        'train_dataloader.batch_size': 32,
+        'train_cfg.max_epochs': 1,
+        'val_dataloader.dataset.num_images': 20,
+    }
+    tiny = Grid(product(SHAPE_WORLD, ['oracle'], {}, [0], options))
+    monkeypatch.setattr('grids.GRIDS', dict(tiny=lambda: tiny))
+    places = ['--records', str(tmp_path / 'records.jsonl'), '--work-dir', str(tmp_path / 'runs')]
+    monkeypatch.setattr('sys.argv', ['study.py', 'run', 'tiny', '--dirty', *places])
+    study.main()
+    assert capsys.readouterr().out.endswith('1 trained, 0 failed, 1 of 1 recorded\n')
+    (record,) = records.load(tmp_path / 'records.jsonl')
+    assert record.label == 'oracle'
+    assert len(record.curves['mi_negative']) == 1
+    assert 0 < record.metrics['retrieval/mAP'] < 100
