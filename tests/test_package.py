@@ -46,6 +46,7 @@ LAYERS = [
         'sacl_mm.models.vision_language_model',
     ),
     ('sacl_mm.models.two_tower',),
+    ('sacl_mm.models.feature_towers',),
     ('sacl_mm.models.reference', 'sacl_mm.models.evidence', 'sacl_mm.models.dual_encoder'),
     ('sacl_mm.models.nlvr2', 'sacl_mm.models.retrieval', 'sacl_mm.models.vqa'),
     ('sacl_mm.models',),

@@ -66,9 +66,7 @@ class CachedFeatures(Dataset):
         """The captions of each sample."""
         for image, start, end in self.spans:
             text_ids = self.features['text_ids'][start:end].tolist()
-            yield ImageCaptions(
-                self.features['image_ids'][image].item(), text_ids, self.features['texts'][start:end]
-            )
+            yield ImageCaptions(self.features['image_ids'][image].item(), text_ids, self.features['texts'][start:end])
 
     def __getitem__(self, index: int) -> dict:
         image, start, end = self.spans[index]

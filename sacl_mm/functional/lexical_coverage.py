@@ -82,9 +82,7 @@ class LexicalCoverage:
         rank_V = np.empty(self._says_NV.shape[1], np.int64)
         rank_V[np.argsort(-self._says_NV.getnnz(axis=0), kind='stable')] = np.arange(len(rank_V))
         column_V = np.where(rank_V < width, rank_V, width - 1 - (rank_V - width) % (width // 2))
-        place = csr_matrix(
-            (np.ones(len(rank_V), np.float32), (np.arange(len(rank_V)), column_V)), (len(rank_V), width)
-        )
+        place = csr_matrix((np.ones(len(rank_V), np.float32), (np.arange(len(rank_V)), column_V)), (len(rank_V), width))
         says, share = self._says_NV @ place, self._share_TV @ place
         says.data[:] = 1
         return says, share

@@ -16,11 +16,11 @@ from mmengine.registry import DefaultScope
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from sacl_mm.checkpoints.feature_store import FeatureStore, row_key
 from sacl_mm.checkpoints.weights import weights_hash
 from sacl_mm.datasets import BrokenSampleError, ImageTextDataset
 from sacl_mm.engine.checks.weights import check_pretrained_parts
 from sacl_mm.models.feature_towers import FeatureTowers
-from sacl_mm.checkpoints.feature_store import FeatureStore, row_key
 from sacl_mm.own_images.first_process import by_the_first_process
 from sacl_mm.progress import progress
 from sacl_mm.registry import DATASETS, MODELS

@@ -7,9 +7,9 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
 from own_files import write_config, write_own_data
 
+from sacl_mm.checkpoints.feature_store import FeatureStore
 from sacl_mm.datasets import CachedFeatures
 from sacl_mm.own_images.feature_cache import use_cached_features
-from sacl_mm.checkpoints.feature_store import FeatureStore
 from sacl_mm.registry import DATASETS, MODELS
 from sacl_mm.user_error import UserError
 

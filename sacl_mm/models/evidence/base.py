@@ -47,7 +47,8 @@ def build_frozen(name: str, config: dict) -> nn.Module:
             encoder.init_weights()
     if len({weights_hash(encoder.state_dict()) for encoder in encoders}) > 1:
         raise UserError(f'evidence: {name} starts from random weights; give it a checkpoint')
-    return encoders[0].eval().requires_grad_(False)
+    encoders[0].eval()  # mmpretrain's return None
+    return encoders[0].requires_grad_(False)
 
 
 class Places:

@@ -74,7 +74,9 @@ class SentenceSimilarity(EvidenceSource):
     @staticmethod
     def _of_features(batch: dict) -> FeaturePair:
         if batch['text_mask'] is not None:
-            raise ValueError('SentenceSimilarity without a text_encoder reads cached features, and the batch has tokens')
+            raise ValueError(
+                'SentenceSimilarity without a text_encoder reads cached features, and the batch has tokens'
+            )
         text_TD = F.normalize(batch['token_ids'], dim=-1)
         return FeaturePair(torch.stack([own.mean(0) for own in text_TD.split(batch['texts_per_image'])]), text_TD)
 

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.dataset import ConcatDataset
 from tiny import TOWERS, VOCAB, batch, build, model_config, world
+from transformers import BertConfig, BertModel
 
 from sacl_mm.engine.hooks.evidence_hook import captions_of
 from sacl_mm.functional.image_captions import of_each_image
@@ -16,8 +17,7 @@ from sacl_mm.registry import MODELS, TASK_UTILS
 from sacl_mm.user_error import UserError
 
 READS_CAPTIONS = dict(
-    type='SACLContrastiveLoss',
-    policy=dict(type='SimilarityRegulation', alpha=1.0, evidence='captions'),
+    type='SACLContrastiveLoss', policy=dict(type='SimilarityRegulation', alpha=1.0, evidence='captions')
 )
 TOKENIZER = dict(type='WordPieceTokenizer', vocab=dict(type='shape_world_vocabulary'))
 
@@ -42,7 +42,9 @@ def test_coverage_of_a_batch(columns):
 
 def test_images_that_come_twice_have_all_their_captions():
     first, second = world(4, captions=2), world(4, captions=3)
-    merged = of_each_image(captions_of(ConcatDataset([first, second])))
+    merged = of_each_image(
+        captions_of(ConcatDataset([first, second], ignore_keys=['captions_per_image', 'num_images']))
+    )
     assert [image.image_id for image in merged] == [0, 1, 2, 3]
     assert merged[0].text_ids == [0, 1, 2]  # ids of two and of three captions an image meet in this world
     with pytest.raises(UserError, match='a list does not tell'):
@@ -61,11 +63,17 @@ def test_an_unknown_caption_is_named():
 @pytest.fixture
 def encoder(tmp_path):
     """A text encoder with weights in a file."""
-    config = dict(TOWERS['text_backbone'])
     torch.manual_seed(0)
-    state = MODELS.build(config).bert.state_dict()
-    torch.save(state, tmp_path / 'encoder.pth')
-    return dict(config, checkpoint=str(tmp_path / 'encoder.pth'))
+    settings = BertConfig(
+        vocab_size=VOCAB,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=128,
+        max_position_embeddings=40,
+    )
+    BertModel(settings).save_pretrained(tmp_path / 'encoder')
+    return dict(TOWERS['text_backbone'], checkpoint=str(tmp_path / 'encoder'))
 
 
 def test_sentences_are_encoded_once(tmp_path, encoder, monkeypatch):
@@ -145,7 +153,9 @@ def test_a_backbone_compares_images(tmp_path):
 
 
 def test_a_policy_asks_for_evidence_that_nobody_gives():
-    with pytest.raises(ValueError, match=r"\['captions'\]; SACLPretrain gives.*captions=dict\(type='CaptionCoverage'\)"):
+    with pytest.raises(
+        ValueError, match=r"\['captions'\]; SACLPretrain gives.*captions=dict\(type='CaptionCoverage'\)"
+    ):
         build(contrastive_loss=READS_CAPTIONS)
     with pytest.raises(ValueError, match=r"\['reference'\] is what SACLPretrain gives itself"):
         build(evidence=dict(reference=dict(type='CaptionCoverage')))
