@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from variants import VARIANTS
+from variants import CANDIDATES, VARIANTS
 
 from sacl_mm.user_error import UserError, did_you_mean
 
 SHAPE_WORLD = 'configs/shape_world/infonce.py'
+WORLD = 'projects/false_negatives/configs/world.py'
 Options = dict[str, Any]
 
 
@@ -96,8 +97,20 @@ def smoke() -> Grid:
     return Grid(product(SHAPE_WORLD, ['InfoNCE', 'oracle', 'SACL, H'], axes, seeds=[0, 1], options=few))
 
 
+def tuning() -> Grid:
+    """Learning rate and length of InfoNCE and the oracle, and each policy's own settings, at the centre point; one seed, which
+    has no part in what is compared."""
+    rates = axis('optim_wrapper.optimizer.lr', 1e-3, 3e-3, 6e-3)
+    runs = product(WORLD, ['InfoNCE', 'oracle', 'soft targets 1'], {'lr': rates}, seeds=[100])
+    labels = [f'{label} {number}' for label, policies in CANDIDATES.items() for number in range(len(policies))]
+    runs += product(WORLD, labels, {'lr': axis('optim_wrapper.optimizer.lr', 3e-3)}, seeds=[100])
+    long = axis('train_cfg.max_epochs', 16, 32)
+    runs += product(WORLD, ['InfoNCE', 'oracle', 'soft targets 1'], {'epochs': long}, seeds=[100])
+    return Grid(runs)
+
+
 # By functions: a grid may read what an earlier one has found.
-GRIDS: dict[str, Callable[[], Grid]] = {'smoke': smoke}
+GRIDS: dict[str, Callable[[], Grid]] = {'smoke': smoke, 'tuning': tuning}
 
 
 def find_grid(name: str) -> Grid:

@@ -20,7 +20,26 @@ class Variant:
     after: str | None = None
 
 
-VARIANTS = {
+def soft(evidence: str | list[str], weight: float, temperature: float | None, **base: Any) -> dict[str, Any]:
+    """Soft targets over InfoNCE, or over another policy."""
+    base = base or dict(type='InfoNCE')
+    return dict(type='SoftTargets', base_policy=base, evidence=evidence, weight=weight, temperature=temperature)
+
+
+def weights(evidence: str | list[str], temperature: float) -> dict[str, Any]:
+    """SACL's weights, with evidence in the place of the reference model."""
+    return dict(type='SimilarityRegulation', alpha=1.0, evidence=evidence, similarity_temperature=temperature)
+
+
+def removal(evidence: str | list[str], threshold: float) -> dict[str, Any]:
+    return dict(type='EvidenceRemoval', base_policy=dict(type='InfoNCE'), evidence=evidence, threshold=threshold)
+
+
+def regression(evidence: str, weight: float) -> dict[str, Any]:
+    return dict(type='SimilarityRegression', base_policy=dict(type='InfoNCE'), evidence=evidence, weight=weight)
+
+
+VARIANTS: dict[str, Variant] = {
     'InfoNCE': Variant({POLICY: dict(type='InfoNCE')}),
     'oracle': Variant({POLICY: dict(type='OracleRemoval', relevance=dict(type='ShapeWorldRelevance'))}),
     'HN-NCE': Variant({POLICY: dict(type='HardNegativeNCE')}),
@@ -34,3 +53,17 @@ VARIANTS = {
         after='InfoNCE',
     ),
 }
+# What may be chosen in each policy, tuned alike at the centre point (grid `tuning`).
+CANDIDATES = {
+    'SACL': [dict(type='SimilarityRegulation', similarity_temperature=t) for t in (0.15, 0.3, 0.6)],
+    'HN-NCE': [dict(type='HardNegativeNCE', beta=beta) for beta in (0.15, 0.3, 0.5)],
+    'soft targets': [
+        soft('captions', w, t) for w, t in ((0.3, 0.15), (0.5, 0.15), (0.7, 0.15), (0.5, 0.1), (0.5, 0.25))
+    ],
+    'weights': [weights('captions', t) for t in (0.15, 0.3, 0.6)],
+    'removal': [removal('captions', threshold) for threshold in (0.7, 0.8, 0.9)],
+    'regression': [regression('captions', weight) for weight in (2.0, 8.0, 20.0)],
+}
+for label, policies in CANDIDATES.items():
+    for number, policy in enumerate(policies):
+        VARIANTS[f'{label} {number}'] = Variant({POLICY: policy})
