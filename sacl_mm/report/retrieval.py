@@ -68,7 +68,7 @@ class ValidationImages:
         if self.world is None:
             return 0.0
         owner, caption = divmod(self.text_ids_T[text], self.world.captions_per_image)
-        claim, _ = captions_of(self.world.seed, owner, self.world.captions_per_image)[caption]
+        claim, _ = captions_of(self.world.seed, owner, self.world.captions_per_image, self.world.detail)[caption]
         return satisfied_share(claim, scene_of(self.world.seed, int(self.image_ids_N[image])))
 
     def first_captions(self, images: np.ndarray) -> np.ndarray:

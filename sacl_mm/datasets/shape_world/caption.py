@@ -49,16 +49,17 @@ _PAIR = (
 _RELATION = ('{} is {} {}', '{} {} {}', 'a picture of {} {} {}', 'there is {} {} {}')
 
 
-def sample_claim(scene: Scene, rng: np.random.Generator) -> Claim:
+def sample_claim(scene: Scene, rng: np.random.Generator, detail: int = 0) -> Claim:
     """A statement that is true of the scene, from vague ('something red') to specific.
 
     Statements that most scenes satisfy ('there is a large object') are left out, and so are pairs that one object could
-    satisfy alone ('a red object and a star'): English would not say whether that counts.
+    satisfy alone ('a red object and a star'): English would not say whether that counts. `detail`: how many attributes more
+    are named of each object; fewer if it is negative.
     """
     while True:
         kind = list(_KINDS)[_draw(_KINDS.values(), rng)]
         first, second = (scene.objects[i] for i in rng.permutation(len(scene.objects))[:2])
-        one, other = _describe(first, kind, rng), _describe(second, kind, rng)
+        one, other = _describe(first, kind, detail, rng), _describe(second, kind, detail, rng)
         if kind == 'exists' and (one.shape or one.colour):
             return Exists(one)
         if kind == 'count':
@@ -71,8 +72,9 @@ def sample_claim(scene: Scene, rng: np.random.Generator) -> Claim:
                 return Pair(one, other, relations[rng.integers(len(relations))])
 
 
-def _describe(item: WorldObject, kind: str, rng: np.random.Generator) -> Description:
+def _describe(item: WorldObject, kind: str, detail: int, rng: np.random.Generator) -> Description:
     number = _draw(_DETAIL[kind], rng)
+    number = max(min(number, 1), number + detail)
     # The smallest of exponential times with these rates: drawing by weight without replacement.
     order = np.argsort(rng.exponential(size=len(ATTRIBUTES)) / _NAMED)
     names = [list(ATTRIBUTES)[i] for i in order[:number]]

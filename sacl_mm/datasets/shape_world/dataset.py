@@ -25,6 +25,8 @@ class ShapeWorld(DrawnDataset):
         captions_per_image: how many captions, all true, no two saying the same.
         seed: of the world.
         start: number of the first scene.
+        detail: how many attributes more are named of each object, from -3 to 3: the more, the fewer images does a caption
+            describe.
         pipeline: transforms that a sample goes through.
         test_mode: as in `ImageTextDataset`.
 
@@ -41,18 +43,19 @@ class ShapeWorld(DrawnDataset):
         captions_per_image: int = 5,
         seed: int = 0,
         start: int = 0,
+        detail: int = 0,
         pipeline: Sequence[dict | Callable] = (),
         test_mode: bool = False,
     ) -> None:
-        check_world(seed, captions_per_image)
-        self.captions_per_image = captions_per_image
-        about = {'captions_per_image': captions_per_image}
+        check_world(seed, captions_per_image, detail)
+        self.captions_per_image, self.detail = captions_per_image, detail
+        about = {'captions_per_image': captions_per_image, 'detail': detail}
         super().__init__('num_images', num_images, 1, image_size, seed, start, pipeline, test_mode, about)
 
     def load_data_list(self) -> list[dict]:
         data_list = []
         for image_id in self.numbers:
-            captions = captions_of(self.seed, image_id, self.captions_per_image)
+            captions = captions_of(self.seed, image_id, self.captions_per_image, self.detail)
             first = image_id * self.captions_per_image
             data_list.append(
                 {
@@ -77,7 +80,7 @@ class ShapeWorld(DrawnDataset):
         return [
             claim
             for image_id in self._image_ids()
-            for claim, _ in captions_of(self.seed, image_id, self.captions_per_image)
+            for claim, _ in captions_of(self.seed, image_id, self.captions_per_image, self.detail)
         ]
 
     def relevance(self) -> np.ndarray:

@@ -126,13 +126,13 @@ class ShapeWorldRelevance:
 
     Args:
         seed: of the world, as given to the dataset.
-        captions_per_image: as given to the dataset.
+        captions_per_image, detail: as given to the dataset.
     """
 
-    def __init__(self, seed: int = 0, captions_per_image: int = 5) -> None:
-        check_world(seed, captions_per_image)
+    def __init__(self, seed: int = 0, captions_per_image: int = 5, detail: int = 0) -> None:
+        check_world(seed, captions_per_image, detail)
         self.seed = seed
-        self.captions_per_image = captions_per_image
+        self.captions_per_image, self.detail = captions_per_image, detail
         self._scenes: dict[int, np.ndarray] = {}
         self._claims: dict[int, np.ndarray] = {}
 
@@ -158,6 +158,6 @@ class ShapeWorldRelevance:
     def _claim_code(self, text_id: int) -> np.ndarray:
         image_id, caption = divmod(text_id, self.captions_per_image)
         if image_id not in self._claims:
-            captions = captions_of(self.seed, image_id, self.captions_per_image)
+            captions = captions_of(self.seed, image_id, self.captions_per_image, self.detail)
             self._claims[image_id] = np.array([encode_claim(claim) for claim, _ in captions])
         return self._claims[image_id][caption]

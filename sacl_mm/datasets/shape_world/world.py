@@ -17,11 +17,13 @@ from sacl_mm.functional.settings import check_count
 
 _SCENE_STREAM, _CAPTION_STREAM, _COUNTED_SCENE_STREAM, _QUESTION_STREAM, _PAIR_STREAM = range(5)
 MAX_CAPTIONS = 20
+MAX_DETAIL = 3  # of four attributes
 
 
-def check_world(seed: int, captions_per_image: int) -> None:
-    """Raises ValueError unless both can describe a world."""
+def check_world(seed: int, captions_per_image: int, detail: int = 0) -> None:
+    """Raises ValueError unless they can describe a world."""
     check_count('seed', seed, 0)
+    check_count('detail', detail, -MAX_DETAIL, MAX_DETAIL)
     check_count('captions_per_image', captions_per_image, most=MAX_CAPTIONS)
 
 
@@ -32,13 +34,14 @@ def scene_of(seed: int, index: int) -> Scene:
     return sample_scene(np.random.default_rng((seed, index, _SCENE_STREAM)))
 
 
-def captions_of(seed: int, index: int, number: int) -> list[tuple[Claim, str]]:
-    """`number` different claims that are true of scene `index`, with their wording; more begin with the same ones."""
+def captions_of(seed: int, index: int, number: int, detail: int = 0) -> list[tuple[Claim, str]]:
+    """`number` different claims that are true of scene `index`, with their wording; more begin with the same ones.
+    `detail`: see `sample_claim`."""
     scene = scene_of(seed, index)
     rng = np.random.default_rng((seed, index, _CAPTION_STREAM))
     captions: dict[Claim, str] = {}
     while len(captions) < number:
-        claim = sample_claim(scene, rng)
+        claim = sample_claim(scene, rng, detail)
         if claim not in captions:
             captions[claim] = word_claim(claim, rng)
     return list(captions.items())

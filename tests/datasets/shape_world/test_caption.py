@@ -9,6 +9,8 @@ from sacl_mm.datasets.shape_world import (
     Description,
     Exists,
     Pair,
+    ShapeWorld,
+    ShapeWorldRelevance,
     captions_of,
     holds,
     sample_claim,
@@ -111,3 +113,20 @@ def test_sampling_depends_on_the_generator_only():
 def test_bad_input():
     with pytest.raises(TypeError, match='Exists, Count or Pair'):
         word_claim('a red star', np.random.default_rng(0))
+
+
+def test_detail_makes_captions_true_of_fewer_scenes():
+    """A caption is then true of fewer other scenes; 0 is the world as it was."""
+    shares = []
+    for detail in (-1, 0, 1, 2):
+        dataset = ShapeWorld(60, captions_per_image=5, detail=detail)
+        relevant = dataset.relevance()
+        known = ShapeWorldRelevance(detail=detail)(np.arange(60), np.arange(300))
+        np.testing.assert_array_equal(relevant, known)
+        assert relevant[np.arange(300) // 5, np.arange(300)].all()
+        shares.append(relevant.mean())
+    assert shares == sorted(shares, reverse=True)
+    assert len(set(shares)) == 4
+    assert captions_of(2, 7, 5, 0) == captions_of(2, 7, 5)
+    with pytest.raises(ValueError, match='detail must be a whole number from -3 to 3'):
+        ShapeWorld(2, detail=4)
