@@ -16,9 +16,7 @@ backbone = dict(
     out_indices=(3,),
     norm_cfg=dict(type='GN', num_groups=8),
     init_cfg=dict(
-        type='Pretrained',
-        checkpoint='models/shape_world/retrieval/model.safetensors',
-        prefix='towers.vision_backbone.',
+        type='Pretrained', checkpoint='models/shape_world/retrieval/model.safetensors', prefix='towers.vision_backbone.'
     ),
 )
 model = dict(
