@@ -4,7 +4,7 @@ Shapes: B pairs in the local batch, G = B * processes, P images, N image tokens,
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,7 @@ from sacl_mm.functional.picking import pick
 from sacl_mm.functional.settings import check_count, first_and_last
 from sacl_mm.layers import KeyValue
 from sacl_mm.models.dual_encoder import DualEncoder
+from sacl_mm.models.evidence import EvidenceSource
 from sacl_mm.models.losses import FeaturePair
 from sacl_mm.models.momentum import MomentumTeacher
 from sacl_mm.models.negative_queue import NegativeQueue
@@ -84,7 +85,7 @@ class ImageTextRetrieval(DualEncoder):
             raise ValueError('the policy distils from the momentum teacher: give momentum=dict(decay=0.995)')
         self.teacher = None if momentum is None else MomentumTeacher(dict(towers=self.towers), **momentum)
         embed_dims = self.towers.embed_dims
-        queued = {name: source.width for name, source in self.evidence.items()}
+        queued = {name: cast(EvidenceSource, source).width for name, source in self.evidence.items()}
         if self.reference is not None:
             queued['reference'] = embed_dims
         self.queue = NegativeQueue(queue_size, embed_dims, queued) if queue_size else None

@@ -83,6 +83,7 @@ class SentenceSimilarity(EvidenceSource):
     @torch.no_grad()
     def _embed(self, texts: list[str]) -> dict[str, Tensor]:
         """Unit rows in float16, by caption."""
+        assert self.text_encoder is not None
         encoder = build_frozen('text_encoder', self.text_encoder)
         tokenizer = TASK_UTILS.build(self.tokenizer)
         store = FeatureStore(f'{self.cache}/{row_key(weights_hash(encoder.state_dict()), self.max_length):x}')
