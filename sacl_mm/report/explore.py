@@ -207,7 +207,7 @@ class Explorer:
         if weights or self.run.loss is None or len(self.run.images) < 2:
             return weights
         sacl = SACLContrastiveLoss(policy=SimilarityRegulation())
-        return batch_weights_of({'as SACL would set them': replace(self.run, loss=sacl, reference=None)}, [])
+        return batch_weights_of({'as SACL would set them': replace(self.run, loss=sacl, evidence={})}, [])
 
     def page(self, query: str = '', found: dict[str, object] | None = None) -> str:
         """The whole page; `found` is what a search gave (`search_images`, `search_captions`)."""

@@ -5,7 +5,7 @@ Shapes: N images, T captions, E embedding.
 
 import base64
 import os
-from collections.abc import Sequence, Sized
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,9 @@ from sacl_mm.datasets import LoadImage, ShapeWorld
 from sacl_mm.datasets.image_files import is_file
 from sacl_mm.datasets.shape_world import captions_of, render_scene, scene_of
 from sacl_mm.datasets.shape_world.claim import satisfied_share
+from sacl_mm.engine.hooks.evidence_hook import prepare_evidence
 from sacl_mm.inference.trained_model import load_model
+from sacl_mm.models.dual_encoder import DualEncoder
 from sacl_mm.models.losses import FeaturePair, SACLContrastiveLoss
 from sacl_mm.registry import TASK_UTILS
 from sacl_mm.user_error import UserError
@@ -88,13 +90,13 @@ class ValidationImages:
 
 @dataclass
 class Retrieval:
-    """`reference`: features of the frozen reference model, where the model has one that can be read."""
+    """`evidence`: what the policy reads of these pairs, where the model can give it."""
 
     images: ValidationImages
     image_NE: Tensor
     text_TE: Tensor
     loss: SACLContrastiveLoss | None
-    reference: FeaturePair | None
+    evidence: dict[str, FeaturePair]
 
 
 def embed(cfg: Config, checkpoint: Path, split: str) -> Retrieval:
@@ -107,16 +109,15 @@ def embed(cfg: Config, checkpoint: Path, split: str) -> Retrieval:
         raise UserError(f'the configuration has no {split}_dataloader')
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'sacl_mm'), torch.no_grad():
         model = load_model(cfg, checkpoint)
-        reference = _loaded_reference(model)
         loader = Runner.build_dataloader(cfg[f'{split}_dataloader'], seed=0)
+        evidence_of = _source_of_evidence(model, loader.dataset)
         samples: list[BaseDataElement] = []
-        references: list[FeaturePair] = []
+        found: list[dict[str, FeaturePair]] = []
         for batch in loader:
             data = model.data_preprocessor(batch, False)
             samples += model(mode='predict', **data)
             _check_retrieves(samples[-1], type(model).__name__)
-            if reference is not None:
-                references.append(model.encode_reference(data))
+            found.append(evidence_of(data))
             if len(samples) >= MAX_IMAGES:
                 break
         evaluators = cfg.get(f'{split}_evaluator') or []
@@ -126,18 +127,27 @@ def embed(cfg: Config, checkpoint: Path, split: str) -> Retrieval:
             torch.nn.functional.normalize(torch.stack([sample.pred_image_feature for sample in samples]).cpu()),
             torch.nn.functional.normalize(torch.cat([sample.pred_text_features for sample in samples]).cpu()),
             getattr(model, 'contrastive_loss', None),
-            FeaturePair(*(torch.cat(side).cpu() for side in zip(*references, strict=True))) if references else None,
+            {
+                name: FeaturePair(
+                    *(torch.cat(side).cpu() for side in zip(*(each[name] for each in found), strict=True))
+                )
+                for name in found[0]
+            },
         )
 
 
-def _loaded_reference(model: torch.nn.Module) -> torch.nn.Module | None:
-    reference = getattr(model, 'reference', None)
+def _source_of_evidence(model: torch.nn.Module, dataset: Sized) -> Callable[[dict], dict[str, FeaturePair]]:
+    """A function of a batch."""
+    if not isinstance(model, DualEncoder):
+        return lambda data: {}
     try:
-        if reference is not None:
-            reference.load()
+        if model.reference is not None:
+            model.reference.load()
+        if model.evidence:
+            prepare_evidence(model, dataset)
     except UserError:  # a loss that needs it says so
-        return None
-    return reference
+        return lambda data: {}
+    return model.collect_evidence
 
 
 def _check_retrieves(sample: BaseDataElement, model: str) -> None:

@@ -68,8 +68,8 @@ def batch_weights(run: Retrieval, images_B: np.ndarray) -> BatchWeights:
     texts_B = run.images.first_captions(images_B)
     own = FeaturePair(run.image_NE[images_B], run.text_TE[texts_B])
     evidence = dict(teacher=own)  # a momentum teacher changes the targets, not the weights
-    if run.reference is not None:
-        evidence['reference'] = FeaturePair(run.reference.image[images_B], run.reference.text[texts_B])
+    for name, pair in run.evidence.items():
+        evidence[name] = FeaturePair(pair.image[images_B], pair.text[texts_B])
     with torch.no_grad():
         _, diagnostics = run.loss.cpu()(
             *own,

@@ -50,7 +50,7 @@ def run():
         [[0.9, 0.2, 0.1, 0.0, 0.8, 0.3], [0.5, 0.1, 0.6, 0.7, 0.4, 0.2], [0.3, 0.0, 0.2, 0.1, 0.1, 0.6]]
     )
     return SimpleNamespace(
-        images=Images(), image_NE=torch.eye(3), text_TE=cosines.t().contiguous(), loss=None, reference=None
+        images=Images(), image_NE=torch.eye(3), text_TE=cosines.t().contiguous(), loss=None, evidence={}
     )
 
 

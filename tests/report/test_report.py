@@ -13,6 +13,7 @@ from report_examples import NUM_IMAGES, both, config, save_untrained, sections_o
 
 from sacl_mm.datasets.shape_world import captions_of, holds, scene_of
 from sacl_mm.datasets.shape_world.claim import satisfied_share
+from sacl_mm.functional.lexical_coverage import LexicalCoverage
 from sacl_mm.models.losses import SACLContrastiveLoss
 from sacl_mm.models.losses.policies import MomentumDistillation
 from sacl_mm.registry import MODELS
@@ -167,10 +168,26 @@ def test_weights_by_a_reference_model(tmp_path):
         reference = MODELS.build(config('infonce').model)
     torch.save(dict(state_dict=reference.state_dict()), cfg.model.reference_checkpoint)
     run = embed(cfg, tmp_path / 'run' / 'epoch_0.pth', 'val')
-    assert not torch.allclose(run.reference.image, run.image_NE)
+    assert not torch.allclose(run.evidence['reference'].image, run.image_NE)
     weights = batch_weights(run, np.arange(6)).weight_BB
-    similarity = run.reference.image[0] @ run.reference.text[run.images.first_captions(np.arange(6))].t()
+    similarity = (
+        run.evidence['reference'].image[0] @ run.evidence['reference'].text[run.images.first_captions(np.arange(6))].t()
+    )
     expected = np.exp(-similarity[1:].double().numpy() / 0.3)
+    np.testing.assert_allclose(weights[0, 1:], expected / expected.mean(), rtol=1e-3)
+
+
+def test_weights_by_captions(tmp_path):
+    """Those of the validation images."""
+    cfg = config('sacl')
+    cfg.model.contrastive_loss.policy = dict(type='SimilarityRegulation', alpha=1.0, evidence='captions')
+    cfg.model.evidence = dict(captions=dict(type='CaptionCoverage'))
+    save_untrained(tmp_path / 'run', cfg)
+    run = embed(cfg, tmp_path / 'run' / 'epoch_0.pth', 'val')
+    weights = batch_weights(run, np.arange(6)).weight_BB
+    captions = np.split(np.array(run.images.captions), np.flatnonzero(np.diff(run.images.owner_T)) + 1)
+    coverage = LexicalCoverage(captions)([0], run.images.first_captions(np.arange(6)))[0]
+    expected = np.exp(-coverage[1:].astype(float) / 0.3)
     np.testing.assert_allclose(weights[0, 1:], expected / expected.mean(), rtol=1e-3)
 
 

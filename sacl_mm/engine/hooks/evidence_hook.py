@@ -23,12 +23,17 @@ class EvidenceHook(Hook):
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         if not isinstance(model, DualEncoder) or not model.evidence:
             return
-        captions = of_each_image(captions_of(runner.train_dataloader.dataset))
         for is_turn in (is_main_process(), not is_main_process()):
             if is_turn:
-                for source in model.evidence.values():
-                    source.prepare(captions)
+                prepare_evidence(model, runner.train_dataloader.dataset)
             barrier()
+
+
+def prepare_evidence(model: DualEncoder, dataset: Any) -> None:
+    """Give a model's sources the captions of a data set."""
+    captions = of_each_image(captions_of(dataset))
+    for source in model.evidence.values():
+        source.prepare(captions)
 
 
 def captions_of(dataset: Any) -> Iterator[ImageCaptions]:
