@@ -1,5 +1,7 @@
 """What the tests of the loss are done on."""
 
+import re
+
 import torch
 from plain_loops import direction_loss, of_direction
 
@@ -126,6 +128,10 @@ POLICIES = {
         ),
     ),
 }
+
+
+def has_schedule(name: str) -> bool:
+    return re.search(r"'(ramp'|(alpha|weight)': \()", str(POLICIES[name])) is not None
 
 
 def policy(name: str) -> NegativePolicy:

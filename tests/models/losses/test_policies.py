@@ -226,4 +226,9 @@ def test_policies_need_no_prefix_in_configurations_of_other_libraries():
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         loss = ROOT_MODELS.build(dict(type='sacl_mm.SACLContrastiveLoss', policy=policy))
         assert type(ROOT_MODELS.build(dict(type='sacl_mm.SACLContrastiveLoss')).policy) is type(loss.policy.base_policy)
+        product = dict(type='WeightProduct', policies=[base, dict(type='InfoNCE')])
+        directions = dict(type='PerDirection', image_policy=product, text_policy=dict(type='InfoNCE'))
+        parts = ROOT_MODELS.build(dict(type='sacl_mm.SACLContrastiveLoss', policy=directions)).policy
     assert loss.policy.base_policy.similarity_temperature == 0.3
+    assert isinstance(parts.image_policy.policies[1], InfoNCE)
+    assert isinstance(parts.text_policy, InfoNCE)
