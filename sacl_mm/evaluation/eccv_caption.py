@@ -77,6 +77,8 @@ class EccvCaption(PairScoresMetric):
     def check_set(self, truths: Sequence[dict]) -> None:
         super().check_set(truths)
         names = {truth['name'] for truth in truths}
+        if len(names) < len(truths):
+            raise EvaluationError(f'{len(truths):,} images of this set have {len(names):,} names: each must come once')
         for others, what in (
             (names - self.images.keys(), "images of this set are not of COCO's Karpathy test split"),
             (self.images.keys() - names, "images of COCO's Karpathy test split are not in this set"),

@@ -4,45 +4,20 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from coco_benchmark import karpathy, small_benchmark
 
 from sacl_mm.evaluation import RetrievalMetric, check_dataset
 from sacl_mm.registry import METRICS
 from sacl_mm.user_error import EvaluationError
 
 eccv_caption = pytest.importorskip('eccv_caption')
-IMAGES_PER_FOLD = 12
 NAMES = dict(eccv_map_at_r='mAP@R', eccv_rprecision='R-Precision', eccv_r1='R@1')
 SOURCES = dict(cxc='CxC', coco_1k='COCO_1K', coco_5k='COCO_5K')
 
 
-class Benchmark(eccv_caption.Metrics):
-    """A few images of each fold, those first that ECCV Caption has matches for, and their captions."""
-
-    def __init__(self):
-        super().__init__()
-        folds = []
-        for captions in np.split(self.coco_ids, 5):
-            images = list(dict.fromkeys(self.coco_gts['t2i'][caption][0] for caption in captions.tolist()))
-            images.sort(key=lambda image: image not in self.eccv_gts['i2t'])
-            folds.append(images[:IMAGES_PER_FOLD])
-        self.images = [image for images in folds for image in images]
-        self.captions = [caption for image in self.images for caption in sorted(self.coco_gts['i2t'][image])]
-        self.coco_ids = np.array(self.captions)
-        for name in ('coco_gts', 'cxc_gts', 'eccv_gts'):
-            setattr(self, name, self.among_these(getattr(self, name)))
-
-    def among_these(self, matches):
-        sides = dict(i2t=(self.images, set(self.captions)), t2i=(self.captions, set(self.images)))
-        kept = {
-            side: {query: [match for match in matches[side].get(query, ()) if match in candidates] for query in queries}
-            for side, (queries, candidates) in sides.items()
-        }
-        return {side: {query: own for query, own in of.items() if own} for side, of in kept.items()}
-
-
 @pytest.fixture(scope='module')
 def small():
-    return Benchmark()
+    return small_benchmark()
 
 
 @pytest.fixture
@@ -51,28 +26,11 @@ def benchmark(monkeypatch, small):
     return small
 
 
-def name_of(image):
-    return f'COCO_val2014_{image:012d}.jpg'
-
-
-def karpathy(benchmark, extra=()):
-    """dataset_coco.json of the split; images in `extra` have a sixth caption, whose id the benchmark does not know."""
-    images = [dict(filename='COCO_train2014_000000000001.jpg', cocoid=1, split='train', sentences=[])]
-    for image in benchmark.coco_gts['i2t']:
-        captions = [(caption, f"It's caption {caption}.") for caption in benchmark.coco_gts['i2t'][image]]
-        captions += [(10**7 + image, 'one more')] if image in extra else []
-        sentences = [dict(sentid=caption, raw=text) for caption, text in captions]
-        images.append(
-            dict(filepath='val2014', filename=name_of(image), cocoid=image, split='test', sentences=sentences)
-        )
-    return dict(images=images)
-
-
 def samples(benchmark, extra=(), dims=8):
     """Random features; a caption's is a little like its image's."""
     generator = torch.Generator().manual_seed(0)
     rows = []
-    for number, entry in enumerate(karpathy(benchmark, extra)['images'][1:]):
+    for number, entry in enumerate(karpathy(benchmark.coco_gts['i2t'], extra)['images'][1:]):
         feature = torch.randn(dims, generator=generator)
         texts = [sentence['raw'].lower().replace("'", '').rstrip('.') for sentence in entry['sentences']]
         rows.append(
@@ -92,7 +50,7 @@ def samples(benchmark, extra=(), dims=8):
 def build(tmp_path, benchmark):
     def build(extra=(), content=None):
         path = tmp_path / 'dataset_coco.json'
-        path.write_text(json.dumps(karpathy(benchmark, extra) if content is None else content))
+        path.write_text(json.dumps(karpathy(benchmark.coco_gts['i2t'], extra) if content is None else content))
         return METRICS.build(dict(type='sacl_mm.EccvCaption', coco_ids=dict(type='coco_ids', ann_file=str(path))))
 
     return build
@@ -214,7 +172,7 @@ def test_map_at_r_and_r_precision_equal_plain_loops(benchmark, build):
 
 
 def test_further_captions_of_an_image_are_left_out(benchmark, build):
-    extra = benchmark.images[::7]
+    extra = list(benchmark.coco_gts['i2t'])[::7]
     plain, more = samples(benchmark), samples(benchmark, extra)
     for row, other in zip(plain, more, strict=True):
         other['pred_image_feature'] = row['pred_image_feature']
@@ -255,6 +213,10 @@ UNFIT = {
         lambda rows: rows[0].update(img_path='a/dog.jpg'),
         "1 images of this set are not of COCO's Karpathy test split, one is dog.jpg",
     ),
+    'an image twice, in two folders': (
+        lambda rows: rows[0].update(img_path=rows[1]['img_path'].replace('data/', 'other/')),
+        '60 images of this set have 59 names',
+    ),
     'a caption is missing': (
         lambda rows: rows[2].update(text_ids=[1, 2, 3, 4], pred_text_features=torch.zeros(4, 8)),
         'has 4 captions in this set and 5',
@@ -275,10 +237,10 @@ def test_another_set_is_refused(benchmark, build, change, message):
 
 @pytest.mark.parametrize('cut', ['image', 'caption'])
 def test_a_file_that_lacks_some_of_the_split_is_refused(benchmark, build, cut):
-    content = karpathy(benchmark)
+    content = karpathy(benchmark.coco_gts['i2t'])
     (content['images'] if cut == 'image' else content['images'][-1]['sentences']).pop()
     with pytest.raises(
-        EvaluationError, match=rf'coco_ids lacks 1 of the 60 images.*id {benchmark.images[-1]}: ann_file'
+        EvaluationError, match=rf'coco_ids lacks 1 of the 60 images.*id {list(benchmark.coco_gts["i2t"])[-1]}: ann_file'
     ):
         build(content=content)
 
