@@ -5,6 +5,8 @@
 
 5 epochs, batch 256, 384 px, 1e-5 for the ViT and 2e-6 for the rest, k = 256, ITM alone. Published (5K test, R@1): TR 77.3,
 IR 60.4; the fair baseline without SACL 76.6, 58.4. Not measured here. $PRETRAINED: the checkpoint to start from.
+
+The test also counts matches that COCO's annotation misses (ECCV Caption, CxC): pip install -e .[eccv]
 """
 
 _base_ = [

@@ -1,6 +1,7 @@
 """Image-text data: reading files, the order of samples, transforms to tensors."""
 
 from sacl_mm.datasets.cached_features import CachedFeatures
+from sacl_mm.datasets.coco_ids import coco_ids
 from sacl_mm.datasets.image_text_dataset import ImageTextDataset
 from sacl_mm.datasets.image_text_pairs import ImageTextPairs
 from sacl_mm.datasets.nlvr2 import NLVR2Pairs
@@ -48,4 +49,5 @@ __all__ = [
     'VisualQuestions',
     'WordPieceTokenizer',
     'build_tokenizer',
+    'coco_ids',
 ]

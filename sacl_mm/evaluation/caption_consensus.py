@@ -22,7 +22,8 @@ class CaptionConsensus(GroundTruthMetric):
     `functional/cider.py`). Annotated pairs are left out: recall counts those. What is left is put in the order of the towers'
     cosine; `TR/NCS@k` (image -> text) and `IR/NCS@k` (text -> image) are the worth of the first k as a share of the k
     worthiest ones', the normalised cumulative semantic score of Biten et al. (WACV 2022, arXiv 2110.02623), in percent, and
-    `NCS@mean` the mean of them all. `TR/chance` and `IR/chance` are what a random order gets at the largest k.
+    `NCS@mean` the mean of them all. The consensus is CIDEr, not CIDEr-D, so published NCS numbers are not comparable.
+    `TR/chance` and `IR/chance` are what a random order gets at the largest k.
 
     Each predicted sample is an image with `text` (k captions), `pred_image_feature` (E,) and `pred_text_features` (k, E);
     one that a sampler repeats is counted once.

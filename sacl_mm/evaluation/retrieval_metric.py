@@ -5,19 +5,15 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from mmengine.logging import MMLogger, print_log
-from torch import Tensor
 
-from sacl_mm.evaluation.ground_truth import GroundTruthMetric
-from sacl_mm.functional.ranking import best_ranks, checked_topk, graded_measures, recall_at, reranked
-from sacl_mm.functional.settings import check_finite
+from sacl_mm.evaluation.pair_scores import PairScoresMetric, final_scores, protocol_of
+from sacl_mm.functional.ranking import best_ranks, checked_topk, graded_measures, recall_at
 from sacl_mm.registry import METRICS, TASK_UTILS
-from sacl_mm.user_error import EvaluationError
 
 
 @METRICS.register_module()
-class RetrievalMetric(GroundTruthMetric):
+class RetrievalMetric(PairScoresMetric):
     """Text retrieval (TR: image -> its texts) and image retrieval (IR: text -> its image) among all pairs of a test set.
 
     The score is the cosine of the two towers' features, of any length; in a `RerankingTestLoop` the candidates that it
@@ -42,7 +38,6 @@ class RetrievalMetric(GroundTruthMetric):
     """
 
     default_prefix = 'retrieval'
-    least_samples = 2
 
     def __init__(
         self,
@@ -55,46 +50,17 @@ class RetrievalMetric(GroundTruthMetric):
         self.topk = checked_topk(topk)
         self.relevance = TASK_UTILS.build(relevance) if isinstance(relevance, dict) else relevance
 
-    def ground_truth(self, sample: dict) -> dict:
-        return dict(image_id=int(self.annotated(sample, 'image_id')), text_ids=list(self.annotated(sample, 'text_ids')))
-
-    def check_set(self, truths: Sequence[dict]) -> None:
-        super().check_set(truths)
-        known: set[int] = set()
-        for truth in truths:
-            image_id = truth['image_id']
-            if not truth['text_ids']:
-                raise EvaluationError(f'image {image_id} has no text, so there is none to be retrieved: leave it out')
-            if image_id in known:
-                raise EvaluationError(f'image {image_id} comes twice; a sample must be an image with all its texts')
-            known.add(image_id)
-
-    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        for sample in data_samples:
-            truth = self.ground_truth(sample)
-            image, texts = self.feature_pair(sample, truth['image_id'], len(truth['text_ids']))
-            self.results.append(
-                dict(
-                    truth,
-                    image=image,
-                    texts=texts,
-                    reranking=sample.get('pred_reranking'),
-                    input_size=sample.get('input_size'),
-                )
-            )
-
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         self.check_set(results)
         image_ids = torch.tensor([result['image_id'] for result in results])
         owners = torch.tensor([result['image_id'] for result in results for _ in result['text_ids']])
         text_ids = np.array([text_id for result in results for text_id in result['text_ids']])
-        scores = _cosines(results, owners)
         own = image_ids[:, None] == owners[None, :]
         relevant = None
         if self.relevance is not None:
             relevant = torch.as_tensor(self.relevance(image_ids.numpy(), text_ids)) | own
 
-        by_image, by_text = (scores, scores.t()) if results[0]['reranking'] is None else _second_stage(scores, results)
+        by_image, by_text = final_scores(results)
         metrics: dict[str, float] = {}
         for direction, final, true in (('TR', by_image, own), ('IR', by_text, own.t())):
             ranks = best_ranks(final, true)
@@ -112,7 +78,7 @@ class RetrievalMetric(GroundTruthMetric):
                 logger='current',
                 level=logging.WARNING,
             )
-        self._log_table(metrics, len(image_ids), len(text_ids), _protocol(results[0]))
+        self._log_table(metrics, len(image_ids), len(text_ids), protocol_of(results[0]))
         return metrics
 
     @staticmethod
@@ -127,35 +93,3 @@ class RetrievalMetric(GroundTruthMetric):
             values = (f'{metrics[f"{direction}/{name}"]:.2f}'.rjust(w) for name, w in zip(names, widths, strict=True))
             lines.append(f'{direction} {label:14s} ' + '  '.join(values))
         MMLogger.get_current_instance().info('\n'.join(lines))
-
-
-def _cosines(results: list[dict], owners: Tensor) -> Tensor:
-    """(N, T)"""
-    images, texts = torch.stack([result['image'] for result in results]), torch.cat([r['texts'] for r in results])
-    check_finite(images, 'image features of image_id', [result['image_id'] for result in results])
-    check_finite(texts, 'text features of image_id', owners.tolist())
-    return F.normalize(images, dim=-1) @ F.normalize(texts, dim=-1).t()
-
-
-def _second_stage(scores_NT: Tensor, results: list[dict]) -> tuple[Tensor, Tensor]:
-    """The final scores for text retrieval (N, T) and image retrieval (T, N); each direction re-ranks its own candidates."""
-    place = {text_id: i for i, text_id in enumerate(text_id for result in results for text_id in result['text_ids'])}
-    second, by_image, by_text = torch.zeros_like(scores_NT), *torch.zeros(2, *scores_NT.shape, dtype=torch.bool)
-    for row, result in enumerate(results):
-        about = result['reranking']
-        texts = torch.tensor([place[text_id] for text_id in about['text_ids'].tolist()])
-        check_finite(
-            about['scores'], f'matching scores of image {result["image_id"]} with text_id', about['text_ids'].tolist()
-        )
-        second[row, texts] = about['scores']
-        by_image[row, texts], by_text[row, texts] = about['by_image'], about['by_text']
-    return reranked(scores_NT, by_image, second), reranked(scores_NT.t(), by_text.t(), second.t())
-
-
-def _protocol(result: dict) -> str:
-    about, size = result['reranking'], result['input_size']
-    if about is None:
-        stages = 'dual encoder, cosine, no re-ranking'
-    else:
-        stages = f'contrastive top-{about["k"]} of each direction, re-ranked by {about["score"]}'
-    return stages if size is None else f'{stages}; input {size[0]} x {size[1]}'

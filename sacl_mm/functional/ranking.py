@@ -68,6 +68,16 @@ def top_candidates(scores_QM: Tensor, k: int) -> Tensor:
     return torch.zeros_like(scores_QM, dtype=torch.bool).scatter_(1, chosen_Qk, True)
 
 
+def first_candidates(scores_QM: Tensor, relevant_QM: Tensor, k: int) -> Tensor:
+    """The k best candidates of each query, best first, (Q, min(k, M)); scores of float32 or less."""
+    check_count('k', k)
+    check_finite(scores_QM, 'scores of the queries')
+    exact_QM = scores_QM.double()
+    # The next smaller number in float64 is above every smaller one in float32.
+    below_QM = torch.nextafter(exact_QM, torch.full_like(exact_QM, -torch.inf))
+    return torch.where(relevant_QM, below_QM, exact_QM).topk(min(k, scores_QM.shape[1]), dim=1).indices
+
+
 def reranked(scores_QM: Tensor, candidate_QM: Tensor, second_QM: Tensor) -> Tensor:
     """Scores by which the candidates come first, in the order of `second_QM`, and the others after them, in the order of
     `scores_QM`."""

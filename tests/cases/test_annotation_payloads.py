@@ -12,7 +12,7 @@ from payloads import Payload, code_for
 from safetensors.torch import save_file
 from transformers import BertConfig, BertModel
 
-from sacl_mm.datasets import ImageTextPairs, NLVR2Pairs, VisualQuestions
+from sacl_mm.datasets import ImageTextPairs, NLVR2Pairs, VisualQuestions, coco_ids
 from sacl_mm.datasets.archives import find_member
 from sacl_mm.datasets.image_text_dataset import ImageTextDataset
 from sacl_mm.datasets.tokenizer import WordPieceTokenizer
@@ -64,6 +64,7 @@ ANNOTATION_PLACES = {
     'NLVR2': lambda path: NLVR2Pairs(ann_file=path, data_prefix=dict(img_path='images')),
     'a subclass without a reader': lambda path: WithoutReader(ann_file=path),
     'the list of answers': read_answers,
+    "COCO's ids": coco_ids,
     'experts': lambda path: Flickr8kHumanJudgement(expert_file=path),
     'crowds': lambda path: Flickr8kHumanJudgement(crowdflower_file=path),
     'a grid': lambda path: LoadImageGrid(os.path.dirname(path)).transform(dict(img_path='a.jpg')),

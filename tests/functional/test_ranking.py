@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 import torch
 
-from sacl_mm.functional.ranking import area_under_curve, best_ranks, graded_measures, percentile_ranks, recall_at
+from sacl_mm.functional.ranking import (
+    area_under_curve,
+    best_ranks,
+    first_candidates,
+    graded_measures,
+    percentile_ranks,
+    recall_at,
+)
 
 
 def plain_rank(scores, own):
@@ -56,6 +63,19 @@ def test_graded_measures_equal_plain_loops(retrieval, monkeypatch):
             mean_ranks.append(sum(ranks) / len(ranks))
     assert measures['P@1'] == pytest.approx(100 * sum(first) / 40)
     assert measures['false_negative_rank'] == pytest.approx(sum(mean_ranks) / len(mean_ranks))
+
+
+@pytest.mark.parametrize('k', [1, 7, 99])
+def test_first_candidates_equal_plain_loops(retrieval, k):
+    scores, _, relevant = retrieval
+    scores = torch.where(scores > 0.8, torch.nextafter(scores, torch.ones(())), scores)  # neighbours in float32
+    first = first_candidates(scores, relevant, k)
+    assert first.shape == (40, min(k, 60))
+    for row, (s, r) in enumerate(zip(scores.tolist(), relevant.tolist(), strict=True)):
+        order = sorted(range(60), key=lambda m: (-s[m], r[m]))[:k]
+        found = first[row].tolist()
+        assert [(s[m], r[m]) for m in found] == [(s[m], r[m]) for m in order]
+        assert len(set(found)) == len(found)
 
 
 def test_a_constant_score_earns_nothing():

@@ -69,4 +69,7 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader | dict(dataset=val_dataloader['dataset'] | dict(split='test'))
 val_evaluator = [dict(type='RetrievalMetric'), dict(type='CaptionConsensus')]
-test_evaluator = val_evaluator
+test_evaluator = [
+    *val_evaluator,
+    dict(type='EccvCaption', coco_ids=dict(type='coco_ids', ann_file=f'{data_root}/dataset_coco.json')),
+]

@@ -66,3 +66,8 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 val_evaluator = [dict(type='RetrievalMetric'), dict(type='CaptionConsensus')]
 test_evaluator = val_evaluator
+human_judgement = dict(  # of the test images; for *_test.py
+    type='Flickr8kHumanJudgement',
+    expert_file=f'{data_root}/ExpertAnnotations.txt',
+    crowdflower_file=f'{data_root}/CrowdFlowerAnnotations.txt',
+)
