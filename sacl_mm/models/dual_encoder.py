@@ -82,7 +82,7 @@ class DualEncoder(VisionLanguageModel):
         if 'reference' in needed:
             if reference_checkpoint is None:
                 raise ValueError(
-                    "the policy's alpha > 0 needs a reference model: give reference_checkpoint, or set alpha=0"
+                    "the policy reads the evidence 'reference': give reference_checkpoint, or set alpha=0"
                 )
             self.reference = FrozenReference(MODELS.build(towers), reference_checkpoint)
         self.diagnostics_interval = diagnostics_interval

@@ -193,7 +193,7 @@ def test_a_foreign_vocabulary_is_an_error():
     [
         (dict(queue_size=8), 'queue needs the momentum teacher'),
         (FULL | dict(momentum=None, queue_size=0), 'distils from the momentum teacher'),
-        (FULL | dict(reference_checkpoint=None), 'needs a reference model'),
+        (FULL | dict(reference_checkpoint=None), "reads the evidence 'reference'"),
     ],
 )
 def test_settings_that_do_not_go_together_are_named(changes, message):
