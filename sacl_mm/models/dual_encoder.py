@@ -81,9 +81,7 @@ class DualEncoder(VisionLanguageModel):
         self.reference: FrozenReference | None = None
         if 'reference' in needed:
             if reference_checkpoint is None:
-                raise ValueError(
-                    "the policy reads the evidence 'reference': give reference_checkpoint, or set alpha=0"
-                )
+                raise ValueError("the policy reads the evidence 'reference': give reference_checkpoint, or set alpha=0")
             self.reference = FrozenReference(MODELS.build(towers), reference_checkpoint)
         self.diagnostics_interval = diagnostics_interval
 
