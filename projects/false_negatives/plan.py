@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from grids import Grid, Run
 from records import Record
 from run_config import config_hash, needs_checkpoint
+from runs import Grid, Run
 
 from sacl_mm.user_error import UserError, did_you_mean
 

@@ -53,9 +53,10 @@ def run(args: argparse.Namespace) -> None:
 
     if args.jobs < 1:
         raise UserError(f'--jobs must be at least 1, got {args.jobs}')
-    grids = {name: find_grid(name) for name in args.grids}
+    known = records.load(args.records)
+    grids = {name: find_grid(name, known) for name in args.grids}
     with locked(args.work_dir):
-        tasks = plan(grids, records.load(args.records), args.only)
+        tasks = plan(grids, known, args.only)
         runner = Runner(tasks, args.records, args.work_dir, args.jobs, args.dirty)
         try:
             with showing(runner) as look:
@@ -77,7 +78,7 @@ def show(args: argparse.Namespace) -> None:
 
     known = records.load(args.records)
     for name in args.grids:
-        print_list(name, plan({name: find_grid(name)}, known, args.only), known, args.jobs)
+        print_list(name, plan({name: find_grid(name, known)}, known, args.only), known, args.jobs)
 
 
 if __name__ == '__main__':

@@ -14,10 +14,11 @@ import runner
 import study
 from checkout import Checkout, checkout
 from command_line import Forked
-from grids import SHAPE_WORLD, Grid, Run, axis, find_grid, product
+from grids import SHAPE_WORLD, find_grid
 from plan import plan, seconds_of
 from run_config import ROOT, config_hash, config_text
 from runner import Runner
+from runs import Grid, Run, axis, product
 from variants import VARIANTS
 
 from sacl_mm.engine.checks.config_file import config_from_file
@@ -255,7 +256,7 @@ def test_an_option_inside_a_list_is_one_line():
 
 def test_misspelt_grids_and_a_product():
     with pytest.raises(UserError, match="grid 'smok' does not exist; did you mean 'smoke'"):
-        find_grid('smok')
+        find_grid('smok', [])
     axes = dict(batch=axis('b', 1, 2), noise={0: {}, 20: {'ann_file': 'x'}})
     runs = product('c', ['InfoNCE', 'SACL'], axes, seeds=[0, 1])
     assert len(runs) == 16
@@ -287,7 +288,7 @@ def test_a_real_run(tmp_path, monkeypatch, capsys):
         'val_dataloader.dataset.num_images': 20,
     }
     tiny = Grid(product(SHAPE_WORLD, ['oracle'], {}, [0], options))
-    monkeypatch.setattr('grids.GRIDS', dict(tiny=lambda: tiny))
+    monkeypatch.setattr('grids.GRIDS', dict(tiny=lambda known: tiny))
     places = ['--records', str(tmp_path / 'records.jsonl'), '--work-dir', str(tmp_path / 'runs')]
     monkeypatch.setattr('sys.argv', ['study.py', 'run', 'tiny', '--dirty', *places])
     study.main()
