@@ -10,7 +10,7 @@ import numpy as np
 from layout import legend, name_points, panel_grid, scale
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
-from style import Look, drawing
+from style import Look, drawing, looks
 from tables import Difference, Mean
 
 from sacl_mm.report.figures import INK, MUTED
@@ -25,7 +25,7 @@ class Panel:
     lines: Mapping[str, Mapping[Any, Difference]]
 
 
-def gain_figure(panels: Sequence[Panel], looks: Mapping[str, Look], measure: str, base: str) -> Figure:
+def gain_figure(panels: Sequence[Panel], look: Mapping[str, Look], measure: str, base: str) -> Figure:
     """Gain over the base against an axis: a panel an axis, a line a policy. Error bars are standard errors of the paired
     difference."""
     with drawing():
@@ -39,7 +39,7 @@ def gain_figure(panels: Sequence[Panel], looks: Mapping[str, Look], measure: str
                 x, y = [place[value] for value in line], [found.value for found in line.values()]
                 errors = [0 if math.isnan(found.error) else found.error for found in line.values()]
                 x = np.exp(np.log(x) + beside) if axes.get_xscale() == 'log' else np.array(x) + beside
-                axes.errorbar(x, y, errors, label=label, elinewidth=1, **looks[label].style)
+                axes.errorbar(x, y, errors, label=label, elinewidth=1, **look[label].style)
             axes.axhline(0, color=INK, linewidth=1)
             axes.set(title=panel.title, xlabel=panel.axis)
         for axes in all_axes[:: min(3, len(panels))]:
@@ -56,7 +56,7 @@ class Point:
 
 
 def frontier_figure(
-    panels: Mapping[str, Sequence[Point]], looks: Mapping[str, Look], x_label: str, y_label: str
+    panels: Mapping[str, Sequence[Point]], look: Mapping[str, Look], x_label: str, y_label: str
 ) -> Figure:
     """What policies give up for what: a panel a setting, a point a policy, with standard deviations. The line joins those
     that no other one beats in both measures, of which more is better; they are filled."""
@@ -69,9 +69,9 @@ def frontier_figure(
             axes.plot([p.x.value for p in front], [p.y.value for p in front], color=MUTED, linestyle='--', linewidth=1)
             for point in points:
                 errors = [0 if math.isnan(m.deviation) else m.deviation for m in (point.y, point.x)]
-                style = {**looks[point.label].style, 'linestyle': '', 'markersize': 7}
+                style = {**look[point.label].style, 'linestyle': '', 'markersize': 7}
                 if point in front:
-                    style['markerfacecolor'] = looks[point.label].colour
+                    style['markerfacecolor'] = look[point.label].colour
                 axes.errorbar(point.x.value, point.y.value, *errors, elinewidth=0.8, **style)
             axes.set(title=title, xlabel=x_label, ylabel=y_label)
             axes.margins(0.15)
@@ -82,7 +82,7 @@ def frontier_figure(
 
 
 def curves_figure(
-    curves: Mapping[str, Mapping[str, Sequence[float]]], looks: Mapping[str, Look], panels: Mapping[str, str]
+    curves: Mapping[str, Mapping[str, Sequence[float]]], look: Mapping[str, Look], panels: Mapping[str, str]
 ) -> Figure:
     """What training logged, a panel a quantity, a line a policy. Where the policy has a target for the information with
     negatives, dots show it.
@@ -97,35 +97,41 @@ def curves_figure(
             for label, curve in curves.items():
                 if name in curve:
                     every = max(1, len(curve['iter']) // 6)
-                    axes.plot(curve['iter'], curve[name], label=label, markevery=every, **looks[label].style)
+                    axes.plot(curve['iter'], curve[name], label=label, markevery=every, **look[label].style)
                 target = curve.get(f'{name}_target', ())
                 if any(target):
-                    axes.plot(curve['iter'], target, color=looks[label].colour, linestyle='', marker='.', markersize=4)
+                    axes.plot(curve['iter'], target, color=look[label].colour, linestyle='', marker='.', markersize=4)
             axes.set(title=title, xlabel='iteration')
             axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
         legend(figure, all_axes)
     return figure
 
 
-def weights_figure(counts: Mapping[str, Sequence[float]], edges: Sequence[float], looks: Mapping[str, Look]) -> Figure:
-    """Bars: which share of a group's weights is between two edges; the first and last bin count what is beyond, too."""
+def weights_figure(panels: Mapping[str, Mapping[str, Sequence[int]]], edges: Sequence[float]) -> Figure:
+    """Bars: which share of a group's weights is between two edges, a panel a policy; the last bin counts what is above, too.
+
+    Args:
+        panels: by policy, the counts of each group.
+    """
+    names = [f'{low:g}-{high:g}' for low, high in itertools.pairwise(edges)]
+    names = [f'< {edges[1]:g}', *names[1:-1], f'> {edges[-2]:g}']
+    groups = looks(itertools.chain(*panels.values()))
     with drawing():
-        figure = Figure(figsize=(5.4, 3.0), layout='constrained')
-        axes = figure.add_subplot()
-        width = 0.8 / len(counts)
-        for number, (label, group) in enumerate(counts.items()):
-            x = np.arange(len(group)) + (number - (len(counts) - 1) / 2) * width
-            axes.bar(x, 100 * np.array(group) / max(1, sum(group)), width, label=label, **looks[label].bar)
-        names = [f'{low:g}-{high:g}' for low, high in itertools.pairwise(edges)]
-        axes.set_xticks(range(len(names)), [f'< {edges[1]:g}', *names[1:-1], f'> {edges[-2]:g}'])
-        axes.set(xlabel='weight of a negative', ylabel='share of the negatives, %')
-        axes.grid(visible=False, axis='x')
-        legend(figure, [axes])
+        figure, all_axes = panel_grid(len(panels), most=2, size=(4.6, 2.8))
+        for (title, counts), axes in zip(panels.items(), all_axes, strict=True):
+            width = 0.8 / len(counts)
+            for number, (label, group) in enumerate(counts.items()):
+                x = np.arange(len(group)) + (number - (len(counts) - 1) / 2) * width
+                axes.bar(x, 100 * np.array(group) / max(1, sum(group)), width, label=label, **groups[label].bar)
+            axes.set_xticks(range(len(names)), names, rotation=35, ha='right', rotation_mode='anchor')
+            axes.set(title=title, xlabel='weight of a negative', ylabel='share, %')
+            axes.grid(visible=False, axis='x')
+        legend(figure, all_axes)
     return figure
 
 
 def bars_figure(
-    bars: Mapping[str, Mapping[str, Mean]], differences: Mapping[str, Difference | None], looks: Mapping[str, Look]
+    bars: Mapping[str, Mapping[str, Mean]], differences: Mapping[str, Difference | None], look: Mapping[str, Look]
 ) -> Figure:
     """Bars beside each other with their standard deviations, a panel a measure; above them their paired difference."""
     with drawing():
@@ -133,7 +139,7 @@ def bars_figure(
         for (measure, means), axes in zip(bars.items(), all_axes, strict=True):
             for number, (label, found) in enumerate(means.items()):
                 error = 0 if math.isnan(found.deviation) else found.deviation
-                style = looks[label].bar
+                style = look[label].bar
                 axes.bar(number, found.value, 0.62, yerr=error, label=label, error_kw=dict(elinewidth=1), **style)
                 place = (number, max(0, found.value + error))
                 axes.annotate(f'{found.value:.2f}', place, (0, 3), textcoords='offset points', ha='center', fontsize=8)
@@ -151,7 +157,7 @@ def bars_figure(
     return figure
 
 
-def dots_figure(rows: Mapping[str, Mapping[str, Difference | None]], looks: Mapping[str, Look], base: str) -> Figure:
+def dots_figure(rows: Mapping[str, Mapping[str, Difference | None]], look: Mapping[str, Look], base: str) -> Figure:
     """A table of dots: a row a policy, a column a measure; differences to the base with their standard errors. Filled where
     p < 0.05 (paired, not corrected)."""
     measures = list(next(iter(rows.values())))

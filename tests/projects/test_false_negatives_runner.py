@@ -195,6 +195,17 @@ def test_uncommitted_code_is_refused(place, monkeypatch):
     assert not place.records[1].dirty
 
 
+def test_a_study_waits_while_code_is_not_committed(place, monkeypatch):
+    changed = [(), ('sacl_mm/new.py',), ('sacl_mm/new.py',), ()]
+    monkeypatch.setattr(runner, 'checkout', lambda: Checkout('abc', changed.pop(0)))
+    monkeypatch.setattr(runner, '_SECONDS_OF_PAUSE', 0.0)
+    assert place.run([some_run(), some_run(seed=1)], dirty=False, jobs=1)
+    assert [record.dirty for record in place.records] == [False, False]
+    assert [line for line in place.lines if 'waiting' in line] == [
+        'waiting: uncommitted changes in sacl_mm/new.py: commit them first, or give --dirty'
+    ]
+
+
 def test_changes_of_code_count_and_of_documents_not(tmp_path):
     def git(*arguments):
         subprocess.run(['git', '-C', tmp_path, '-c', 'user.name=a', '-c', 'user.email=a@b', *arguments], check=True)
@@ -203,7 +214,9 @@ def test_changes_of_code_count_and_of_documents_not(tmp_path):
     git('init', '-q')
     git('commit', '-q', '--allow-empty', '-m', 'x')
     (tmp_path / 'projects/p').mkdir(parents=True)
-    for harmless in ('README.md', 'notes.txt', 'projects/p/README.md', 'projects/p/records.jsonl'):
+    (tmp_path / 'projects/p/results').mkdir()
+    names = ('README.md', 'records.jsonl', 'results/a.csv', 'results/a.png')
+    for harmless in ('README.md', 'notes.txt', *(f'projects/p/{name}' for name in names)):
         (tmp_path / harmless).write_text('x')
     assert checkout(tmp_path).problem is None
     (tmp_path / 'projects/p/new.py').write_text('x')
@@ -287,13 +300,16 @@ def test_a_real_run(tmp_path, monkeypatch, capsys):
         'train_cfg.max_epochs': 1,
         'val_dataloader.dataset.num_images': 20,
     }
-    tiny = Grid(product(SHAPE_WORLD, ['oracle'], {}, [0], options))
+    tiny = Grid(product(SHAPE_WORLD, ['SACL'], {}, [0], options), weights=True)
     monkeypatch.setattr('grids.GRIDS', dict(tiny=lambda known: tiny))
     places = ['--records', str(tmp_path / 'records.jsonl'), '--work-dir', str(tmp_path / 'runs')]
     monkeypatch.setattr('sys.argv', ['study.py', 'run', 'tiny', '--dirty', *places])
     study.main()
     assert capsys.readouterr().out.endswith('1 trained, 0 failed, 1 of 1 recorded\n')
     (record,) = records.load(tmp_path / 'records.jsonl')
-    assert record.label == 'oracle'
+    assert record.label == 'SACL'
     assert len(record.curves['mi_negative']) == 1
     assert 0 < record.metrics['retrieval/mAP'] < 100
+    # Of 20 images, each with the first captions of the others; the world knows which are true.
+    assert {kind: len(counts) for kind, counts in record.weights.items()} == {'false negatives': 8, 'true negatives': 8}
+    assert sum(map(sum, record.weights.values())) == 20 * 19

@@ -7,7 +7,7 @@ import statistics
 import numpy as np
 import pytest
 from comparisons import comparisons
-from markdown import comparisons_table, differences_table, means_table
+from markdown_tables import comparisons_table, differences_table, means_table
 from records import Record
 from runs import Grid, Run
 from scipy.stats import ttest_1samp
