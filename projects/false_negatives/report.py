@@ -1,6 +1,5 @@
 """Tables and figures of all grids, from the records alone."""
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,15 +14,25 @@ from style import looks, save
 from tables import Place, Row, of_grid, place_of, rows, write_csv
 from weights import EDGES
 
+from sacl_mm.user_error import UserError, did_you_mean
+
 _CURVES = {'mi_positive': 'MI with positives', 'mi_negative': 'MI with negatives (dots: target)'}
-_MOST_PANELS = 6
 
 
 def write_report(name: str, grid: Grid, known: Sequence[Record], folder: Path) -> list[Path]:
-    """`NAME.md`, `NAME.csv` and `NAME_*.png`; nothing if nothing is recorded. Returns what was written."""
+    """`NAME.md`, `NAME.csv` and `NAME_*.png`; nothing if nothing is recorded. Returns what was written.
+
+    Raises:
+        UserError: no record has a measure that the grid reports.
+    """
     found = of_grid(name, grid, known)
     if not found:
         return []
+    measured = sorted(set().union(*(record.metrics for record in found)))
+    for metric in grid.reported:
+        if metric not in measured:
+            known_ones = did_you_mean(metric, measured) or f'; there are {", ".join(measured)}'
+            raise UserError(f"grid '{name}': no record has the measure '{metric}'{known_ones}")
     folder.mkdir(parents=True, exist_ok=True)
     table = rows(grid, found)
     pairs = comparisons(grid, found)
@@ -39,14 +48,22 @@ def write_report(name: str, grid: Grid, known: Sequence[Record], folder: Path) -
         + '.\n',
         'Mean ± standard deviation over seeds. The last column adds the cost of the runs that a policy needs before.\n',
         means_table(grid, table),
-        f'Difference to {grid.base} with the same seed: mean ± standard error, p of the paired t-test, not corrected for the '
-        'number of tests.\n',
-        differences_table(grid, table),
+        *_differences(grid, table),
         *(['Other pairs, likewise.\n', comparisons_table(pairs)] if pairs else []),
         *(f'![{path.stem}]({path.name})\n' for path in drawn),
     ]
     (folder / f'{name}.md').write_text('\n'.join(parts), encoding='utf-8')
     return [folder / f'{name}.md', folder / f'{name}.csv', *drawn]
+
+
+def _differences(grid: Grid, table: Sequence[Row]) -> list[str]:
+    if not any(any(row.differences.values()) for row in table):
+        return [f'Nothing is recorded that could be compared with {grid.base}.\n']
+    about = (
+        f'Difference to {grid.base} with the same seed: mean ± standard error, p of the paired t-test, not corrected for the '
+        'number of tests.\n'
+    )
+    return [about, differences_table(grid, table)]
 
 
 def _figures(grid: Grid, table: Sequence[Row], found: Sequence[Record]) -> dict[str, figures.Figure]:
@@ -108,7 +125,7 @@ def _panels(table: Sequence[Row], metric: str) -> list[Panel]:
                 rest = tuple((axis, value) for axis, value in row.place if axis != across)
                 others.setdefault(rest, {}).setdefault(row.label, {})[dict(row.place)[across]] = gain
         panels += [Panel(_words(rest), across, lines) for rest, lines in others.items()]
-    return panels[:_MOST_PANELS]
+    return panels
 
 
 def _points(grid: Grid, table: Sequence[Row]) -> dict[str, list[Point]]:
@@ -117,7 +134,7 @@ def _points(grid: Grid, table: Sequence[Row]) -> dict[str, list[Point]]:
         x, y = (row.means[metric] for metric in grid.frontier)
         if x is not None and y is not None:
             points.setdefault(_words(row.place), []).append(Point(row.label, x, y))
-    return dict(itertools.islice(points.items(), _MOST_PANELS))
+    return points
 
 
 def _mean_curves(found: Sequence[Record]) -> dict[str, dict[str, list[float]]]:

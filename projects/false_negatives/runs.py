@@ -60,6 +60,11 @@ class Grid:
     frontier: tuple[str, str] | None = None
     weights: bool = False
 
+    @property
+    def reported(self) -> tuple[str, ...]:
+        """All measures of tables and figures."""
+        return tuple(dict.fromkeys((*self.metrics, *(self.frontier or ()))))
+
     def __post_init__(self) -> None:
         labels = {run.label for run in self.runs}
         for label in itertools.chain(*self.pairs):

@@ -7,6 +7,7 @@ python projects/false_negatives/study.py report [GRID ...]
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -41,6 +42,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    os.environ.setdefault('OMP_NUM_THREADS', '1')  # the trainings need the cores
     # Here and below, for it takes seconds to import, and --help needs none of it.
     from sacl_mm.engine.launch import run_tool
 

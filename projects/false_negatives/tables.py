@@ -104,7 +104,7 @@ def rows(grid: Grid, records: Sequence[Record]) -> list[Row]:
     for label, place in dict.fromkeys((run.label, place_of(run.setting)) for run in grid.runs):
         if not any(r.label == label and place_of(r.setting) == place for r in records):
             continue
-        own = {metric: by_seed(records, label, place, metric) for metric in (*grid.metrics, *COSTS)}
+        own = {metric: by_seed(records, label, place, metric) for metric in (*grid.reported, *COSTS)}
         means = {metric: mean(values.values()) for metric, values in own.items()}
         gains, shares = {}, {}
         for metric in grid.metrics:

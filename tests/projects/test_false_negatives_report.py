@@ -12,6 +12,8 @@ from runs import Grid, Run
 from style import looks
 from tables import of_grid, rows
 
+from sacl_mm.user_error import UserError
+
 METRICS = ('retrieval/mAP', 'retrieval/R@mean')
 LABELS = ('InfoNCE', 'oracle', 'SACL', 'SACL, H')
 
@@ -72,7 +74,9 @@ def test_a_grid_with_an_axis(tmp_path):
 
 
 def test_a_grid_of_a_single_setting_and_seed(tmp_path):
-    grid, records = made_up([{}], seeds=[0], frontier=METRICS)
+    grid, records = made_up([{}], seeds=[0], frontier=('other', METRICS[0]))
+    for record in records:
+        record.metrics['other'] = 5.0  # in the figure only
     names = {path.name for path in write_report('g', grid, records, tmp_path)}
     assert 'g_gain.png' not in names
     assert {'g_dots.png', 'g_frontier.png', 'g_curves.png'} <= names
@@ -83,8 +87,18 @@ def test_a_grid_that_is_half_done(tmp_path):
     grid, records = made_up([dict(noise=name) for name in ('none', 'much')])
     half = [record for record in records if record.label != 'InfoNCE']  # nothing to compare with
     assert {path.name for path in write_report('g', grid, half, tmp_path)} >= {'g.md', 'g.csv', 'g_curves.png'}
+    assert 'Nothing is recorded that could be compared with InfoNCE.' in (tmp_path / 'g.md').read_text()
     assert write_report('g', grid, [], tmp_path / 'none') == []
     assert not (tmp_path / 'none').exists()
+
+
+def test_a_misspelt_measure(tmp_path):
+    grid, records = made_up([{}])
+    wrong = Grid(grid.runs, ('retrieval/mAPP',))
+    with pytest.raises(
+        UserError, match="grid 'g': no record has the measure 'retrieval/mAPP'; did you mean 'retrieval/mAP'"
+    ):
+        write_report('g', wrong, records, tmp_path)
 
 
 def test_every_policy_has_a_look_of_its_own():
