@@ -1,92 +1,23 @@
 """The grids of the study: which runs there are. Add a function and its row in `GRIDS`."""
 
-import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from variants import CANDIDATES, VARIANTS
+from records import Record
+from runs import Grid, Options, axis, product
+from tuning import tuned_options
+from variants import CHOICES, POLICY
 
 from sacl_mm.user_error import UserError, did_you_mean
 
 SHAPE_WORLD = 'configs/shape_world/infonce.py'
 WORLD = 'projects/false_negatives/configs/world.py'
-Options = dict[str, Any]
+RATE = 'optim_wrapper.optimizer.lr'
+# They have no part in what is compared.
+TUNING_SEEDS = [100]
+SEEDS = range(5)
 
 
-@dataclass(frozen=True)
-class Run:
-    """One training.
-
-    Args:
-        label: its name in tables; the same for all seeds and settings.
-        config: a configuration file, from the root of the repository.
-        options: what is changed in it, by dotted key.
-        after: the label of the run, of the same grid, seed and setting, whose checkpoint replaces '{checkpoint}'.
-        setting: the values of the axes, for tables.
-    """
-
-    label: str
-    config: str
-    options: Options
-    seed: int
-    after: str | None = None
-    setting: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """For people."""
-        return ', '.join(
-            [self.label, *(f'{axis} {value}' for axis, value in self.setting.items()), f'seed {self.seed}']
-        )
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Runs, and how they are reported.
-
-    Args:
-        metrics: the measures of its tables and figures; the first is the main one.
-        base: the label that the others are compared with, seed by seed.
-        oracle: the label that knows the false negatives, if it is there.
-    """
-
-    runs: list[Run]
-    metrics: Sequence[str] = ('retrieval/mAP', 'retrieval/R@mean')
-    base: str = 'InfoNCE'
-    oracle: str = 'oracle'
-
-
-def product(
-    config: str,
-    labels: Iterable[str],
-    axes: Mapping[str, Mapping[Any, Options]],
-    seeds: Iterable[int],
-    options: Options | None = None,
-) -> list[Run]:
-    """Every variant at every combination of the axes' values with every seed.
-
-    Args:
-        axes: by name, the options of each value: `{'batch': {64: {'train_dataloader.batch_size': 64}, ...}}`.
-        options: what all runs change.
-    """
-    runs = []
-    for values in itertools.product(*axes.values()):
-        setting = dict(zip(axes, values, strict=True))
-        chosen = [axes[name][value] for name, value in setting.items()]
-        for label, seed in itertools.product(labels, seeds):
-            variant = VARIANTS[label]
-            merged = {key: value for part in (options or {}, variant.options, *chosen) for key, value in part.items()}
-            runs.append(Run(label, config, merged, seed, variant.after, setting))
-    return runs
-
-
-def axis(key: str, *values: Any) -> dict[Any, Options]:
-    """An axis along a single setting."""
-    return {value: {key: value} for value in values}
-
-
-def smoke() -> Grid:
+def smoke(known: Sequence[Record]) -> Grid:
     """Seconds a run: tries the runner, not the policies."""
     few = {
         'train_dataloader.dataset.num_images': 256,
@@ -97,24 +28,36 @@ def smoke() -> Grid:
     return Grid(product(SHAPE_WORLD, ['InfoNCE', 'oracle', 'SACL, H'], axes, seeds=[0, 1], options=few))
 
 
-def tuning() -> Grid:
-    """Learning rate and length of InfoNCE and the oracle, and each policy's own settings, at the centre point; one seed, which
-    has no part in what is compared."""
-    rates = axis('optim_wrapper.optimizer.lr', 1e-3, 3e-3, 6e-3)
-    runs = product(WORLD, ['InfoNCE', 'oracle', 'soft targets 1'], {'lr': rates}, seeds=[100])
-    labels = [f'{label} {number}' for label, policies in CANDIDATES.items() for number in range(len(policies))]
-    runs += product(WORLD, labels, {'lr': axis('optim_wrapper.optimizer.lr', 3e-3)}, seeds=[100])
-    long = axis('train_cfg.max_epochs', 16, 32)
-    runs += product(WORLD, ['InfoNCE', 'oracle', 'soft targets 1'], {'epochs': long}, seeds=[100])
-    return Grid(runs)
+def choices_of(label: str) -> dict[str, dict[str, Options]]:
+    return {'choice': {name: {POLICY: policy} for name, policy in CHOICES[label].items()}}
 
 
-# By functions: a grid may read what an earlier one has found.
-GRIDS: dict[str, Callable[[], Grid]] = {'smoke': smoke, 'tuning': tuning}
+def tuning(known: Sequence[Record]) -> Grid:
+    """Each policy's own settings, at the centre point."""
+    runs = [run for label in CHOICES for run in product(WORLD, [label], choices_of(label), TUNING_SEEDS)]
+    return Grid(runs, base='SACL')
 
 
-def find_grid(name: str) -> Grid:
-    """Raises UserError if there is none of this name."""
+def chosen(label: str, known: Sequence[Record]) -> Options:
+    """What the grid `tuning` has found."""
+    if label not in CHOICES:
+        return {}
+    return tuned_options('tuning', tuning(known), choices_of(label), label, known)
+
+
+def rates(known: Sequence[Record]) -> Grid:
+    """The learning rate of each policy, at the centre point."""
+    labels = ['InfoNCE', 'oracle', *CHOICES]
+    axes = {'lr': axis(RATE, 1e-3, 3e-3, 6e-3)}
+    return Grid(product(WORLD, labels, axes, TUNING_SEEDS, tuned=lambda label: chosen(label, known)))
+
+
+# By functions of what is known: a grid may take what an earlier one has found (tuning.py).
+GRIDS: dict[str, Callable[[Sequence[Record]], Grid]] = {'smoke': smoke, 'tuning': tuning, 'rates': rates}
+
+
+def find_grid(name: str, known: Sequence[Record]) -> Grid:
+    """Raises UserError if there is none of this name, or an earlier one has to be run before."""
     if name not in GRIDS:
         raise UserError(f"grid '{name}' does not exist{did_you_mean(name, GRIDS) or '; there are ' + ', '.join(GRIDS)}")
-    return GRIDS[name]()
+    return GRIDS[name](known)

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from grids import Grid, Run
 from records import Record
 from run_config import config_hash, needs_checkpoint
+from runs import Grid, Run
 
 from sacl_mm.user_error import UserError, did_you_mean
 
@@ -21,6 +21,7 @@ class Task:
     parent: 'Task | None'
     places: list[tuple[str, Run]] = field(default_factory=list)
     record: Record | None = None
+    weights: bool = False  # whether those of the negatives are recorded, too
 
     @property
     def key(self) -> tuple[str, int]:
@@ -56,6 +57,7 @@ def plan(grids: Mapping[str, Grid], records: Iterable[Record], only: str | None 
         task = Task(run, config_hash(run, parent and parent.hash), parent)
         task = tasks.setdefault(task.key, task)
         task.record = done.get(task.key)
+        task.weights |= grids[name].weights
         if (name, run) not in task.places:
             task.places.append((name, run))
         return task

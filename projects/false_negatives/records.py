@@ -17,7 +17,8 @@ class Record:
 
     `cpu_seconds` are of user and system; `total_cpu_seconds` add those of the runs whose checkpoints it needs. `hash` is of
     the configuration without seed and paths. A run of two grids has a line for each, which differ in grid, label and setting.
-    `metrics` are the numbers of the last validation. `curves` hold what training logged, against `iter`.
+    `metrics` are the numbers of the last validation. `curves` hold what training logged, against `iter`; `weights` how many
+    negatives have a weight between two edges (`weights.EDGES`), by kind of negative, if the grid asks for it.
     """
 
     grid: str
@@ -33,6 +34,7 @@ class Record:
     total_cpu_seconds: float
     metrics: dict[str, float]
     curves: dict[str, list[float]] = field(default_factory=dict)
+    weights: dict[str, list[int]] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[str, int]:

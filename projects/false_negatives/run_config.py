@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from grids import Run
 from mmengine.config import Config
+from runs import Run
 from variants import CHECKPOINT
 
 from sacl_mm.engine.checks.config_file import config_from_file

@@ -11,16 +11,18 @@ import records
 from checkout import Checkout, checkout
 from child import TRAINER, Child, Ended, log_of, training_of
 from curves import curves_of
-from grids import Run
 from plan import Task
 from records import Record
 from run_config import config_text
+from runs import Run
+from weights import weight_counts
 
 from sacl_mm.inference.model_folder import last_checkpoint
 from sacl_mm.report.runs import last_values
 from sacl_mm.user_error import UserError
 
 _SECONDS_BETWEEN_LOOKS = 0.1
+_SECONDS_OF_PAUSE = 5.0
 _FINISHED = 'finished'  # a file in the folder of a training that got to its end
 
 
@@ -51,6 +53,7 @@ class Runner:
         self.running: dict[Task, tuple[Child, Checkout]] = {}
         self.failed: list[Task] = []
         self.finished = 0
+        self._begun, self._paused_until = False, 0.0
 
     def run(self, look: Callable[[], None] = lambda: None) -> bool:
         """To the end; whether all went well. Whatever ends it early ends the trainings.
@@ -59,7 +62,7 @@ class Runner:
             look: is called again and again meanwhile.
 
         Raises:
-            UserError: the code has uncommitted changes; what ran before is recorded.
+            UserError: the code has uncommitted changes. If they come later, nothing starts until they are committed.
         """
         self._name_in_all_grids()
         try:
@@ -86,7 +89,7 @@ class Runner:
 
     def _start(self) -> None:
         for task in list(self.waiting):
-            if len(self.running) >= self.jobs:
+            if len(self.running) >= self.jobs or time.monotonic() < self._paused_until:
                 return
             if task.parent in self.failed:
                 self.waiting.remove(task)
@@ -94,14 +97,23 @@ class Runner:
             elif task.parent is None or task.parent not in (*self.waiting, *self.running):
                 code = checkout()
                 if code.problem and not self.dirty:
-                    raise UserError(code.problem)
+                    return self._pause(code.problem)
                 self.waiting.remove(task)
                 try:
                     text = config_text(task.run, self._checkpoint_before(task))
                 except UserError as error:
                     self._fail(task, str(error))
                 else:
+                    self._begun, self._paused_until = True, 0.0
                     self.running[task] = Child(task.folder(self.work_dir), text, self.trainer), code
+
+    def _pause(self, problem: str) -> None:
+        """In the middle of a study somebody may be about to commit: nothing starts until then."""
+        if not self._begun:
+            raise UserError(problem)
+        if not self._paused_until:
+            self.say(f'waiting: {problem}')
+        self._paused_until = time.monotonic() + _SECONDS_OF_PAUSE
 
     def _checkpoint_before(self, task: Task) -> Path | None:
         return task.parent and last_checkpoint(training_of(task.parent.folder(self.work_dir)))
@@ -148,6 +160,7 @@ class Runner:
             ),
             metrics={name: round(value, 4) for name, value in last_values(training).items()},
             curves=curves_of(training),
+            weights=weight_counts(training) if task.weights else {},
         )
         records.append(self.file, [_named(task.record, *place) for place in task.places])
 

@@ -3,9 +3,11 @@
 
 python projects/false_negatives/study.py run GRID [GRID ...] [--jobs 2] [--only LABEL]
 python projects/false_negatives/study.py list GRID [GRID ...]
+python projects/false_negatives/study.py report [GRID ...]
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -18,27 +20,33 @@ def parse_args() -> argparse.Namespace:
     actions = parser.add_subparsers(dest='action', required=True, metavar='ACTION')
     run = actions.add_parser('run', help='train what is not recorded yet; goes on where it was stopped')
     show = actions.add_parser('list', help='what is done, what is left, and for how long')
+    report = actions.add_parser('report', help='tables and figures of what is recorded')
+    report.add_argument('grids', nargs='*', metavar='GRID', help='(default: all that have records)')
+    report.add_argument(
+        '--out', type=Path, default=HERE / 'results', metavar='DIR', help='(default: results/ beside this file)'
+    )
     for action in (run, show):
         action.add_argument('grids', nargs='+', metavar='GRID', help='a name of grids.py')
         action.add_argument('--only', metavar='LABEL', help='only this policy, and what it comes after')
         action.add_argument('--jobs', type=int, default=2, help='trainings at a time, of one thread each (default: 2)')
     run.add_argument('--dirty', action='store_true', help='also with uncommitted code; the records say so')
-    for action in (run, show):
+    run.add_argument(
+        '--work-dir', type=Path, default=Path('work_dirs/false_negatives'), help='of runs that are not finished'
+    )
+    for action in (run, show, report):
         action.add_argument(
             '--records', type=Path, default=HERE / 'records.jsonl', metavar='FILE', help='(default: beside this file)'
-        )
-        action.add_argument(
-            '--work-dir', type=Path, default=Path('work_dirs/false_negatives'), help='of runs that are not finished'
         )
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
+    os.environ.setdefault('OMP_NUM_THREADS', '1')  # the trainings need the cores
     # Here and below, for it takes seconds to import, and --help needs none of it.
     from sacl_mm.engine.launch import run_tool
 
-    run_tool(lambda: dict(run=run, list=show)[args.action](args))
+    run_tool(lambda: dict(run=run, list=show, report=report)[args.action](args))
 
 
 def run(args: argparse.Namespace) -> None:
@@ -53,9 +61,10 @@ def run(args: argparse.Namespace) -> None:
 
     if args.jobs < 1:
         raise UserError(f'--jobs must be at least 1, got {args.jobs}')
-    grids = {name: find_grid(name) for name in args.grids}
+    known = records.load(args.records)
+    grids = {name: find_grid(name, known) for name in args.grids}
     with locked(args.work_dir):
-        tasks = plan(grids, records.load(args.records), args.only)
+        tasks = plan(grids, known, args.only)
         runner = Runner(tasks, args.records, args.work_dir, args.jobs, args.dirty)
         try:
             with showing(runner) as look:
@@ -77,7 +86,26 @@ def show(args: argparse.Namespace) -> None:
 
     known = records.load(args.records)
     for name in args.grids:
-        print_list(name, plan({name: find_grid(name)}, known, args.only), known, args.jobs)
+        print_list(name, plan({name: find_grid(name, known)}, known, args.only), known, args.jobs)
+
+
+def report(args: argparse.Namespace) -> None:
+    import records
+    from grids import GRIDS, find_grid
+    from report import write_report
+
+    from sacl_mm.user_error import UserError
+
+    known = records.load(args.records)
+    recorded = {record.grid for record in known}
+    if not (names := args.grids or [name for name in GRIDS if name in recorded]):
+        raise UserError(f"no grid has records in '{args.records}' yet: study.py run GRID")
+    for name in names:
+        written = write_report(name, find_grid(name, known), known, args.out)
+        print(f'{name}: {", ".join(path.name for path in written) or "nothing is recorded yet"}')
+    for name in sorted(recorded - set(GRIDS)):
+        print(f"'{name}' has records, but is not in grids.py any more: left out")
+    print(f'in {args.out}')
 
 
 if __name__ == '__main__':

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +15,11 @@ import runner
 import study
 from checkout import Checkout, checkout
 from command_line import Forked
-from grids import SHAPE_WORLD, Grid, Run, axis, find_grid, product
+from grids import SHAPE_WORLD, find_grid
 from plan import plan, seconds_of
 from run_config import ROOT, config_hash, config_text
 from runner import Runner
+from runs import Grid, Run, axis, product
 from variants import VARIANTS
 
 from sacl_mm.engine.checks.config_file import config_from_file
@@ -71,6 +73,13 @@ def place(tmp_path):
     return Place(tmp_path)
 
 
+def commands():
+    """Of all processes, where the system tells."""
+    for file in Path('/proc').glob('[0-9]*/cmdline'):
+        with suppress(OSError):
+            yield file.read_text()
+
+
 def some_run(label='A', seed=0, after=None, setting=None, **options):
     return Run(
         label, SHAPE_WORLD, {f'study.{key}': value for key, value in options.items()}, seed, after, setting or {}
@@ -117,8 +126,7 @@ def test_a_study_that_was_killed_goes_on(place):
     forked.process.join()
     assert [record.label for record in place.records] == ['A']
     time.sleep(0.2)
-    running = subprocess.run(['ps', '-eo', 'args'], capture_output=True, text=True).stdout
-    assert place.trainer[-1] not in running  # the trainings ended with it
+    assert not any(place.trainer[-1] in command for command in commands())  # the trainings ended with it
     waiting = place.runner(dict(grid0=Grid(grid))).waiting
     assert [task.name for task in waiting] == ['B, seed 0', 'C, seed 0']
     with place.file.open('a') as file:
@@ -194,6 +202,17 @@ def test_uncommitted_code_is_refused(place, monkeypatch):
     assert not place.records[1].dirty
 
 
+def test_a_study_waits_while_code_is_not_committed(place, monkeypatch):
+    changed = [(), ('sacl_mm/new.py',), ('sacl_mm/new.py',), ()]
+    monkeypatch.setattr(runner, 'checkout', lambda: Checkout('abc', changed.pop(0)))
+    monkeypatch.setattr(runner, '_SECONDS_OF_PAUSE', 0.0)
+    assert place.run([some_run(), some_run(seed=1)], dirty=False, jobs=1)
+    assert [record.dirty for record in place.records] == [False, False]
+    assert [line for line in place.lines if 'waiting' in line] == [
+        'waiting: uncommitted changes in sacl_mm/new.py: commit them first, or give --dirty'
+    ]
+
+
 def test_changes_of_code_count_and_of_documents_not(tmp_path):
     def git(*arguments):
         subprocess.run(['git', '-C', tmp_path, '-c', 'user.name=a', '-c', 'user.email=a@b', *arguments], check=True)
@@ -202,7 +221,9 @@ def test_changes_of_code_count_and_of_documents_not(tmp_path):
     git('init', '-q')
     git('commit', '-q', '--allow-empty', '-m', 'x')
     (tmp_path / 'projects/p').mkdir(parents=True)
-    for harmless in ('README.md', 'notes.txt', 'projects/p/README.md', 'projects/p/records.jsonl'):
+    (tmp_path / 'projects/p/results').mkdir()
+    names = ('README.md', 'records.jsonl', 'results/a.csv', 'results/a.png')
+    for harmless in ('README.md', 'notes.txt', *(f'projects/p/{name}' for name in names)):
         (tmp_path / harmless).write_text('x')
     assert checkout(tmp_path).problem is None
     (tmp_path / 'projects/p/new.py').write_text('x')
@@ -255,7 +276,7 @@ def test_an_option_inside_a_list_is_one_line():
 
 def test_misspelt_grids_and_a_product():
     with pytest.raises(UserError, match="grid 'smok' does not exist; did you mean 'smoke'"):
-        find_grid('smok')
+        find_grid('smok', [])
     axes = dict(batch=axis('b', 1, 2), noise={0: {}, 20: {'ann_file': 'x'}})
     runs = product('c', ['InfoNCE', 'SACL'], axes, seeds=[0, 1])
     assert len(runs) == 16
@@ -286,13 +307,16 @@ def test_a_real_run(tmp_path, monkeypatch, capsys):
         'train_cfg.max_epochs': 1,
         'val_dataloader.dataset.num_images': 20,
     }
-    tiny = Grid(product(SHAPE_WORLD, ['oracle'], {}, [0], options))
-    monkeypatch.setattr('grids.GRIDS', dict(tiny=lambda: tiny))
+    tiny = Grid(product(SHAPE_WORLD, ['SACL'], {}, [0], options), weights=True)
+    monkeypatch.setattr('grids.GRIDS', dict(tiny=lambda known: tiny))
     places = ['--records', str(tmp_path / 'records.jsonl'), '--work-dir', str(tmp_path / 'runs')]
     monkeypatch.setattr('sys.argv', ['study.py', 'run', 'tiny', '--dirty', *places])
     study.main()
     assert capsys.readouterr().out.endswith('1 trained, 0 failed, 1 of 1 recorded\n')
     (record,) = records.load(tmp_path / 'records.jsonl')
-    assert record.label == 'oracle'
+    assert record.label == 'SACL'
     assert len(record.curves['mi_negative']) == 1
     assert 0 < record.metrics['retrieval/mAP'] < 100
+    # Of 20 images, each with the first captions of the others; the world knows which are true.
+    assert {kind: len(counts) for kind, counts in record.weights.items()} == {'false negatives': 8, 'true negatives': 8}
+    assert sum(map(sum, record.weights.values())) == 20 * 19
