@@ -7,23 +7,34 @@ time, and how soon depends on the seed: graded mAP of InfoNCE then has a standar
 
 _base_ = ['../../../configs/shape_world/infonce.py']
 
-backbone = dict(
-    type='mmpretrain.ResNet',
-    depth=18,
-    stem_channels=16,
-    base_channels=16,
-    strides=(1, 2, 2, 1),
-    out_indices=(3,),
-    norm_cfg=dict(type='GN', num_groups=8),
-    init_cfg=dict(
-        type='Pretrained', checkpoint='models/shape_world/retrieval/model.safetensors', prefix='towers.vision_backbone.'
+custom_imports = dict(imports=['sacl_mm', 'projects.false_negatives.encoded_world'], allow_failed_imports=False)
+encoded = dict(
+    type='EncodedShapeWorld',
+    backbone=dict(
+        type='mmpretrain.ResNet',
+        depth=18,
+        stem_channels=16,
+        base_channels=16,
+        strides=(1, 2, 2, 1),
+        out_indices=(3,),
+        norm_cfg=dict(type='GN', num_groups=8),
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='models/shape_world/retrieval/model.safetensors',
+            prefix='towers.vision_backbone.',
+        ),
     ),
 )
+train_dataloader = dict(dataset=encoded)
+val_dataloader = dict(dataset=encoded)
+test_dataloader = val_dataloader
+
 model = dict(
-    towers=dict(vision_backbone=backbone, freeze_backbone=True),
+    data_preprocessor=dict(mean=None, std=None, bgr_to_rgb=False),
+    towers=dict(vision_backbone=None),
     evidence=dict(
         captions=dict(type='CaptionCoverage', columns=128),  # the world has 89 words
-        images=dict(type='ImageSimilarity', width=256, backbone=backbone),  # mean and maximum of 128 channels
+        images=dict(type='ImageSimilarity', width=256, backbone=dict(type='StoredGrid')),  # mean and maximum
     ),
 )
 train_cfg = dict(val_interval=100)  # at the end
