@@ -8,6 +8,7 @@ from sacl_mm.evaluation.ground_truth import GroundTruthMetric, check_dataset
 from sacl_mm.evaluation.nlvr2_accuracy import NLVR2Accuracy
 from sacl_mm.evaluation.ranking_metric import RankingMetric
 from sacl_mm.evaluation.retrieval_metric import RetrievalMetric
+from sacl_mm.evaluation.sentence_consensus import SentenceConsensus
 from sacl_mm.evaluation.vqa_accuracy import VQAAccuracy
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     'NLVR2Accuracy',
     'RankingMetric',
     'RetrievalMetric',
+    'SentenceConsensus',
     'VQAAccuracy',
     'check_dataset',
 ]

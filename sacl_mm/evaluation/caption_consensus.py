@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from mmengine.logging import MMLogger
+from torch import Tensor
 
 from sacl_mm.evaluation.ground_truth import GroundTruthMetric
 from sacl_mm.functional.cider import cider_matrix
@@ -61,6 +62,10 @@ class CaptionConsensus(GroundTruthMetric):
             image, captions = self.feature_pair(sample, f"of '{truth['texts'][0]}'", len(truth['texts']))
             self.results.append(dict(truth, image=image, captions=captions))
 
+    def worth(self, results: list[dict]) -> Tensor:
+        """(N, T), of each caption for each image."""
+        return torch.from_numpy(cider_matrix([result['texts'] for result in results]))
+
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         self.check_set(results)
         texts = [result['texts'] for result in results]
@@ -71,13 +76,13 @@ class CaptionConsensus(GroundTruthMetric):
         images_NE = F.normalize(torch.stack([result['image'] for result in results]), dim=-1)
         captions_TE = F.normalize(torch.cat([result['captions'] for result in results]), dim=-1)
         scores_NT = images_NE @ captions_TE.t()
-        worth_NT = torch.from_numpy(cider_matrix(texts))
+        worth_NT = self.worth(results)
         owner_T = torch.arange(len(texts)).repeat_interleave(torch.tensor([len(own) for own in texts]))
         other_NT = torch.arange(len(texts))[:, None] != owner_T[None, :]
         metrics: dict[str, float] = {}
         lines = [
-            f'consensus of captions on {len(texts):,} images x {len(owner_T):,} texts, annotated pairs left out; protocol: '
-            'dual encoder, cosine'
+            f'{self.prefix} of captions on {len(texts):,} images x {len(owner_T):,} texts, annotated pairs left out; '
+            'protocol: dual encoder, cosine'
         ]
         for direction, label, transposed in (('TR', 'image -> text', False), ('IR', 'text -> image', True)):
             scores, worth, other = (m.t() if transposed else m for m in (scores_NT, worth_NT, other_NT))

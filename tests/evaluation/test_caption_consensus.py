@@ -5,6 +5,7 @@ from mmengine.structures import BaseDataElement
 from sacl_mm.evaluation import CaptionConsensus
 from sacl_mm.functional.cider import cider_matrix
 from sacl_mm.registry import METRICS
+from sacl_mm.user_error import EvaluationError
 
 CAPTIONS = [
     ['a dog runs on the beach', 'a brown dog is running'],
@@ -84,3 +85,25 @@ def test_what_it_needs_is_named():
         CaptionConsensus().process({}, [dict(pred_image_feature=torch.ones(2), pred_text_features=torch.ones(2, 2))])
     with pytest.raises(ValueError, match='at least 2 samples, this one has 1'):
         evaluate(rows[:1])
+
+
+def test_worth_by_a_sentence_encoder():
+    torch.manual_seed(0)
+    images, texts, embeddings = torch.randn(4, 3), torch.randn(8, 3), torch.randn(8, 5)
+    rows = samples(images, texts)
+    metric = METRICS.build(dict(type='SentenceConsensus', topk=1))
+    with pytest.raises(EvaluationError, match='needs `text_inputs`'):
+        metric.process({}, [rows[0].to_dict()])
+    metric = METRICS.build(dict(type='SentenceConsensus', topk=1))
+    for number, row in enumerate(rows):
+        row.text_inputs = embeddings[2 * number : 2 * number + 2]
+        metric.process({}, [row.to_dict()])
+    found = metric.evaluate(4)
+    unit = torch.nn.functional.normalize(embeddings, dim=1)
+    cosines = torch.cosine_similarity(images[:, None], texts[None], dim=2)
+    shares = []
+    for i in range(4):
+        others = [t for t in range(8) if t // 2 != i]
+        worth = {t: max(0.0, float((unit[2 * i] + unit[2 * i + 1]) @ unit[t] / 2)) for t in others}
+        shares.append(worth[max(others, key=lambda t: cosines[i, t])] / max(worth.values()))
+    assert found['sentences/TR/NCS@1'] == pytest.approx(100 * sum(shares) / 4, rel=1e-5)
