@@ -48,7 +48,7 @@ def chosen(label: str, known: Sequence[Record]) -> Options:
 def rates(known: Sequence[Record]) -> Grid:
     """The learning rate of each policy, at the centre point."""
     labels = ['InfoNCE', 'oracle', *CHOICES]
-    axes = {'lr': axis(RATE, 1e-3, 3e-3, 6e-3)}
+    axes = {'lr': axis(RATE, 5e-4, 1e-3, 2e-3)}
     return Grid(product(WORLD, labels, axes, TUNING_SEEDS, tuned=lambda label: chosen(label, known)))
 
 

@@ -37,5 +37,6 @@ model = dict(
         images=dict(type='ImageSimilarity', width=256, backbone=dict(type='StoredGrid')),  # mean and maximum
     ),
 )
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
 train_cfg = dict(val_interval=100)  # at the end
 default_hooks = dict(checkpoint=dict(interval=100))
