@@ -18,6 +18,7 @@ POLICIES = dict(
     infonce=dict(type='InfoNCE'),
     sacl=dict(type='SimilarityRegulation', similarity_temperature=0.3),
     hn_nce=dict(type='HardNegativeNCE'),
+    soft_targets=dict(type='SoftTargets', base_policy=dict(type='InfoNCE'), evidence='captions'),
 )
 # A training of few images needs this many iterations, whatever its number of epochs says.
 _LEAST_ITERATIONS = 120
@@ -32,6 +33,8 @@ def use_policy(cfg: Config, name: str) -> None:
     if loss is None:
         raise UserError(f'--policy: the model ({cfg.model.type}) has no contrastive_loss')
     loss.policy = dict(POLICIES[name])
+    if loss.policy.get('evidence') == 'captions':
+        cfg.model.evidence = dict(captions=dict(type='CaptionCoverage'))
 
 
 def use_own_data(cfg: Config, path: str, images: str | None = None, val_split: str | None = None) -> None:
