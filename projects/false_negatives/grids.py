@@ -1,11 +1,12 @@
 """The grids of the study: which runs there are. Add a function and its row in `GRIDS`."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from records import Record
-from runs import Grid, Options, axis, product
+from runs import Grid, Options, Run, axis, product
 from tuning import tuned_options
-from variants import CHOICES, POLICY
+from variants import CHOICES, POLICY, SOURCES
 
 from sacl_mm.user_error import UserError, did_you_mean
 
@@ -15,6 +16,22 @@ RATE = 'optim_wrapper.optimizer.lr'
 # They have no part in what is compared.
 TUNING_SEEDS = [100]
 SEEDS = range(5)
+MEASURES = (
+    'retrieval/mAP',
+    'retrieval/TR/mAP',
+    'retrieval/IR/mAP',
+    'retrieval/TR/P@1',
+    'retrieval/IR/P@1',
+    'retrieval/R@mean',
+)
+# Where the language's detail is said.
+DETAIL = (
+    'train_dataloader.dataset.detail',
+    'val_dataloader.dataset.detail',
+    'test_dataloader.dataset.detail',
+    'val_evaluator.relevance.detail',
+    'test_evaluator.relevance.detail',
+)
 
 
 def smoke(known: Sequence[Record]) -> Grid:
@@ -52,8 +69,45 @@ def rates(known: Sequence[Record]) -> Grid:
     return Grid(product(WORLD, labels, axes, TUNING_SEEDS, tuned=lambda label: chosen(label, known)))
 
 
+def sources(known: Sequence[Record]) -> Grid:
+    """Screening of sources, directions and combinations."""
+    return Grid(
+        product(WORLD, ['InfoNCE', 'oracle', 'soft targets', *SOURCES], {}, TUNING_SEEDS),
+        frontier=('retrieval/R@mean', 'retrieval/mAP'),
+    )
+
+
+def finalists(known: Sequence[Record]) -> Grid:
+    """The headline: seeds that had no part in any choice."""
+    labels = ['InfoNCE', 'oracle', 'soft targets', 'SACL', 'HN-NCE', 'SACL, H', 'InfoNCE, twice as long']
+    return Grid(
+        product(WORLD, labels, {}, SEEDS, tuned=lambda label: chosen(label, known)),
+        metrics=MEASURES,
+        pairs=[('SACL, H', 'InfoNCE, twice as long')],
+        frontier=('retrieval/R@mean', 'retrieval/mAP'),
+    )
+
+
+def density(known: Sequence[Record]) -> Grid:
+    """How many negatives are false: captions that name fewer or more attributes of each object."""
+    axes = {'detail': {n: dict.fromkeys(DETAIL, n) for n in (-1, 0, 1, 2)}}
+    labels = ['InfoNCE', 'oracle', 'soft targets', 'SACL', 'HN-NCE']
+    runs = product(WORLD, labels, axes, SEEDS[:2], tuned=lambda label: chosen(label, known))
+    return Grid([replace(run, options=_oracle_knows(run)) for run in runs])
+
+
+def _oracle_knows(run: Run) -> Options:
+    """The oracle is told which world it is in."""
+    if run.label != 'oracle':
+        return run.options
+    relevance = dict(type='ShapeWorldRelevance', detail=run.setting['detail'])
+    return {**run.options, POLICY: dict(type='OracleRemoval', relevance=relevance)}
+
+
 # By functions of what is known: a grid may take what an earlier one has found (tuning.py).
-GRIDS: dict[str, Callable[[Sequence[Record]], Grid]] = {'smoke': smoke, 'tuning': tuning, 'rates': rates}
+GRIDS: dict[str, Callable[[Sequence[Record]], Grid]] = {
+    grid.__name__: grid for grid in (smoke, tuning, rates, sources, finalists, density)
+}
 
 
 def find_grid(name: str, known: Sequence[Record]) -> Grid:

@@ -20,7 +20,9 @@ class Variant:
     after: str | None = None
 
 
-def soft(evidence: str | list[str], weight: float, temperature: float | None, **base: Any) -> dict[str, Any]:
+def soft(
+    evidence: str | list[str], weight: float = 0.5, temperature: float = 0.15, base: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Soft targets over InfoNCE, or over another policy."""
     base = base or dict(type='InfoNCE')
     return dict(type='SoftTargets', base_policy=base, evidence=evidence, weight=weight, temperature=temperature)
@@ -53,6 +55,8 @@ VARIANTS: dict[str, Variant] = {
         after='InfoNCE',
     ),
 }
+# The same number of steps as a reference model and a SACL that needs it.
+VARIANTS['InfoNCE, twice as long'] = Variant({**VARIANTS['InfoNCE'].options, 'train_cfg.max_epochs': 16})
 # What may be chosen in each policy, and is tuned alike at the centre point (grid `tuning`).
 CHOICES: dict[str, dict[str, dict[str, Any]]] = {
     'SACL': {f'tau_s {t}': dict(type='SimilarityRegulation', similarity_temperature=t) for t in (0.15, 0.3, 0.6)},
@@ -67,3 +71,19 @@ CHOICES: dict[str, dict[str, dict[str, Any]]] = {
 }
 for label, choices in CHOICES.items():
     VARIANTS.setdefault(label, Variant({POLICY: next(iter(choices.values()))}))
+# Other sources than the captions, treatments of one direction alone, and what is pushed harder where captions do not object.
+_HARD = dict(type='HardNegativeNCE', beta=0.3)
+SOURCES = {
+    'soft targets, images': soft('images'),
+    'soft targets, captions and images': soft(['captions', 'images']),
+    'soft targets, image anchors': dict(
+        type='PerDirection', image_policy=soft('captions'), text_policy=dict(type='InfoNCE')
+    ),
+    'soft targets, text anchors': dict(
+        type='PerDirection', image_policy=dict(type='InfoNCE'), text_policy=soft('captions')
+    ),
+    'soft targets over HN-NCE': soft('captions', base=_HARD),
+    'weights x HN-NCE': dict(type='WeightProduct', policies=[weights('captions', 0.3), _HARD]),
+    'soft targets over removal': soft('captions', base=removal('captions', 0.9)),
+}
+VARIANTS |= {label: Variant({POLICY: policy}) for label, policy in SOURCES.items()}
