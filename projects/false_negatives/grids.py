@@ -98,7 +98,7 @@ def density(known: Sequence[Record]) -> Grid:
 
 def _oracle_knows(run: Run) -> Options:
     """The oracle is told which world it is in."""
-    if run.label != 'oracle':
+    if run.label != 'oracle' or not run.setting['detail']:
         return run.options
     relevance = dict(type='ShapeWorldRelevance', detail=run.setting['detail'])
     return {**run.options, POLICY: dict(type='OracleRemoval', relevance=relevance)}
