@@ -59,15 +59,15 @@ VARIANTS: dict[str, Variant] = {
 VARIANTS['InfoNCE, twice as long'] = Variant({**VARIANTS['InfoNCE'].options, 'train_cfg.max_epochs': 16})
 # What may be chosen in each policy, and is tuned alike at the centre point (grid `tuning`).
 CHOICES: dict[str, dict[str, dict[str, Any]]] = {
-    'SACL': {f'tau_s {t}': dict(type='SimilarityRegulation', similarity_temperature=t) for t in (0.15, 0.3, 0.6)},
-    'HN-NCE': {f'beta {beta}': dict(type='HardNegativeNCE', beta=beta) for beta in (0.15, 0.3, 0.5)},
+    'SACL': {f'tau_s {t}': dict(type='SimilarityRegulation', similarity_temperature=t) for t in (0.15, 0.3, 0.6, 1.2)},
+    'HN-NCE': {f'beta {beta}': dict(type='HardNegativeNCE', beta=beta) for beta in (0.15, 0.3, 0.5, 1.0)},
     'soft targets': {
         f'weight {w}, temperature {t}': soft('captions', w, t)
-        for w, t in ((0.3, 0.15), (0.5, 0.15), (0.7, 0.15), (0.5, 0.1), (0.5, 0.25))
+        for w, t in ((0.3, 0.15), (0.5, 0.15), (0.7, 0.15), (0.5, 0.1), (0.5, 0.25), (0.9, 0.15), (0.7, 0.1))
     },
     'weights': {f'tau_s {t}': weights('captions', t) for t in (0.15, 0.3, 0.6)},
-    'removal': {f'threshold {threshold}': removal('captions', threshold) for threshold in (0.7, 0.8, 0.9)},
-    'regression': {f'weight {weight}': regression('captions', weight) for weight in (2.0, 8.0, 20.0)},
+    'removal': {f'threshold {threshold}': removal('captions', threshold) for threshold in (0.6, 0.7, 0.8, 0.9)},
+    'regression': {f'weight {weight}': regression('captions', weight) for weight in (2.0, 8.0, 20.0, 50.0)},
 }
 for label, choices in CHOICES.items():
     VARIANTS.setdefault(label, Variant({POLICY: next(iter(choices.values()))}))
