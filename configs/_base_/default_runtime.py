@@ -13,7 +13,7 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     # Beginnings of keys that a checkpoint need not fit.
     loading=dict(type='TolerantLoadingHook', allow=[]),
-    evidence=dict(type='EvidenceHook'),  # does nothing for policies that read none of captions
+    evidence=dict(type='EvidenceHook'),  # does nothing where policies read none
     progress=dict(type='ProgressHook'),
     cpu=dict(type='CPUKernelsHook'),  # does nothing on GPUs
 )

@@ -33,6 +33,7 @@ class FeatureStore:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._place: dict[int, int] = {}
         self._pieces: list[Tensor] = []
+        self._count = 0
         for path in sorted(self.folder.glob('*.safetensors')):
             piece = read_plain(path, 'features')
             self._take(piece['keys'].tolist(), piece['rows'])
@@ -55,6 +56,6 @@ class FeatureStore:
         return torch.cat(self._pieces)[[self._place[key] for key in keys]]
 
     def _take(self, keys: Sequence[int], rows: Tensor) -> None:
-        start = sum(map(len, self._pieces))
-        self._place |= {key: start + number for number, key in enumerate(keys)}
+        self._place |= {key: self._count + number for number, key in enumerate(keys)}
+        self._count += len(keys)
         self._pieces.append(rows)

@@ -1,7 +1,5 @@
 """Are captions of other images that mean much the same ranked high, by a sentence encoder?"""
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -25,14 +23,13 @@ class SentenceConsensus(CaptionConsensus):
 
     default_prefix = 'sentences'
 
-    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        super().process(data_batch, data_samples)
-        for result, sample in zip(self.results[-len(data_samples) :], data_samples, strict=True):
-            if sample.get('text_inputs') is None:
-                raise EvaluationError(
-                    'SentenceConsensus needs `text_inputs`, the features of a frozen text encoder, which CachedFeatures has'
-                )
-            result['embeddings'] = F.normalize(torch.as_tensor(sample['text_inputs']).float().cpu(), dim=-1)
+    def ground_truth(self, sample: dict) -> dict:
+        if sample.get('text_inputs') is None:
+            raise EvaluationError(
+                'SentenceConsensus needs `text_inputs`, the features of a frozen text encoder, which CachedFeatures has'
+            )
+        embeddings = F.normalize(torch.as_tensor(sample['text_inputs']).float().cpu(), dim=-1)
+        return dict(super().ground_truth(sample), embeddings=embeddings)
 
     def worth(self, results: list[dict]) -> Tensor:
         captions_TD = torch.cat([result['embeddings'] for result in results])

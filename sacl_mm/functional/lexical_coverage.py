@@ -85,6 +85,7 @@ class LexicalCoverage:
         place = csr_matrix((np.ones(len(rank_V), np.float32), (np.arange(len(rank_V)), column_V)), (len(rank_V), width))
         says, share = self._says_NV @ place, self._share_TV @ place
         says.data[:] = 1
+        share.data *= 1 + _ROUNDING  # so that what is covered wholly is at least 1
         return says, share
 
     def blocks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:

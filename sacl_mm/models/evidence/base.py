@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from mmengine.device import get_device
 from numpy.typing import NDArray
 from torch import nn
 
@@ -17,14 +18,17 @@ class EvidenceSource(nn.Module):
     """Rows of images and of texts whose inner products tell how well a text fits an image, for a policy of
     `SACLContrastiveLoss` to read.
 
-    It has no weights that are learned, and nothing in a checkpoint. `EvidenceHook` calls `prepare` when a training starts.
+    It has no weights that are learned; a checkpoint holds nothing of it but the rows of queued pairs. `EvidenceHook` calls
+    `prepare` when a training starts, on all processes.
     """
 
     width: int
     """Of a row."""
+    needs_captions = False
+    """Whether `prepare` is given the captions of all images that the training may meet."""
 
     def prepare(self, captions: Sequence[ImageCaptions]) -> None:
-        """Take in the captions of all images that the training may meet. Nothing, unless a source needs them."""
+        """Read weights and captions. Models that are tested need neither."""
 
     def forward(self, batch: dict) -> FeaturePair:
         """Rows (B, width) of the batch's images and (T, width) of its texts, on its device, without gradient.
@@ -36,7 +40,8 @@ class EvidenceSource(nn.Module):
 
 
 def build_frozen(name: str, config: dict) -> nn.Module:
-    """A frozen encoder with its weights. It is no submodule of its source: they need not be in every checkpoint.
+    """A frozen encoder with its weights, on the device of the training. Let it be no submodule of its source: they would be in
+    every checkpoint.
 
     Raises:
         UserError: it starts from random weights, so that its similarities would mean nothing.
@@ -48,7 +53,7 @@ def build_frozen(name: str, config: dict) -> nn.Module:
     if len({weights_hash(encoder.state_dict()) for encoder in encoders}) > 1:
         raise UserError(f'evidence: {name} starts from random weights; give it a checkpoint')
     encoders[0].eval()  # mmpretrain's return None
-    return encoders[0].requires_grad_(False)
+    return encoders[0].requires_grad_(False).to(get_device())
 
 
 class Places:
@@ -59,6 +64,8 @@ class Places:
         ids_N = np.fromiter(ids, np.int64)
         self._order = np.argsort(ids_N, kind='stable')
         self._sorted = ids_N[self._order]
+        if (self._sorted[1:] == self._sorted[:-1]).any():
+            raise ValueError(f'a {kind} comes twice')
 
     def __call__(self, ids: Iterable[int]) -> NDArray[np.int64]:
         """Raises UserError for an id that is not there."""

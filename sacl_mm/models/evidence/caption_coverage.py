@@ -23,6 +23,8 @@ class CaptionCoverage(EvidenceSource):
             then rarely count as said where they are not.
     """
 
+    needs_captions = True
+
     def __init__(self, columns: int = 2048) -> None:
         super().__init__()
         check_count('columns', columns, least=2)

@@ -1,10 +1,13 @@
 """Evidence from the images alone: how similar a frozen backbone finds an image and the one that a caption was written for."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from sacl_mm.compatibility import load_mmpretrain
+from sacl_mm.functional.image_captions import ImageCaptions
 from sacl_mm.models.evidence.base import EvidenceSource, build_frozen
 from sacl_mm.models.feature_towers import pool_stages
 from sacl_mm.models.losses import FeaturePair
@@ -23,11 +26,13 @@ class ImageSimilarity(EvidenceSource):
 
     def __init__(self, width: int, backbone: dict | None = None) -> None:
         super().__init__()
-        self.width = width
-        self._backbone = None
-        if backbone is not None:
+        self.width, self.backbone = width, backbone
+        self._built: list[nn.Module] = []
+
+    def prepare(self, captions: Sequence[ImageCaptions]) -> None:
+        if self.backbone is not None:
             load_mmpretrain()
-            self._backbone = [build_frozen('backbone', backbone)]
+            self._built = [build_frozen('backbone', self.backbone)]
 
     @torch.no_grad()
     def forward(self, batch: dict) -> FeaturePair:
@@ -38,9 +43,9 @@ class ImageSimilarity(EvidenceSource):
         return FeaturePair(rows, rows[owner])
 
     def _features(self, images: Tensor) -> Tensor:
-        if self._backbone is None:
+        if self.backbone is None:
             if images.ndim != 2:
                 raise ValueError('ImageSimilarity without a backbone reads cached features, and the batch has images')
             return images
-        (backbone,) = self._backbone
-        return pool_stages(backbone.to(images.device)(images))
+        (backbone,) = self._built
+        return pool_stages(backbone(images))

@@ -1,13 +1,16 @@
 """Evidence from a frozen sentence encoder: captions of the same meaning, also in other words."""
 
+import json
 from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from mmengine.dist import barrier
+from torch import Tensor, nn
 
 from sacl_mm.checkpoints.feature_store import FeatureStore, row_key
 from sacl_mm.checkpoints.weights import weights_hash
+from sacl_mm.functional.distributed import rank, world_size
 from sacl_mm.functional.image_captions import ImageCaptions
 from sacl_mm.functional.length_buckets import pad_texts
 from sacl_mm.models.evidence.base import EvidenceSource, Places, build_frozen
@@ -16,7 +19,7 @@ from sacl_mm.models.losses import FeaturePair
 from sacl_mm.progress import progress
 from sacl_mm.registry import MODELS, TASK_UTILS
 
-_AT_ONCE = 256  # captions
+_AT_ONCE = 1024  # captions
 
 
 @MODELS.register_module()
@@ -27,7 +30,7 @@ class SentenceSimilarity(EvidenceSource):
     Args:
         width: of the encoder.
         text_encoder: yields tokens (T, L, width), from a checkpoint. None: the texts of a batch are features of a frozen
-            encoder already, as of `CachedFeatures`; then an image's captions are those in the batch.
+            encoder already, as of `CachedFeatures`; then an image's captions are those of its sample.
         tokenizer: of the encoder.
         max_length: in tokens.
         cache: the folder where embeddings are kept, by encoder and caption, so that they are computed once.
@@ -49,14 +52,14 @@ class SentenceSimilarity(EvidenceSource):
             raise ValueError('give text_encoder and tokenizer, or neither')
         self.width = width
         self.text_encoder, self.tokenizer, self.max_length, self.cache = text_encoder, tokenizer, max_length, cache
+        self.needs_captions = text_encoder is not None
         self._image_of, self._text_of = Places('image_id', []), Places('text_id', [])
         self._image_ND, self._text_TD = torch.empty(0, width), torch.empty(0, width)
 
     def prepare(self, captions: Sequence[ImageCaptions]) -> None:
         if self.text_encoder is None:
             return
-        rows = self._embed(list(dict.fromkeys(text for image in captions for text in image.texts)))
-        self._text_TD = torch.stack([rows[text] for image in captions for text in image.texts])
+        self._text_TD = self._embed([text for image in captions for text in image.texts])
         counts = [len(image.texts) for image in captions]
         self._image_ND = torch.stack([own.float().mean(0).half() for own in self._text_TD.split(counts)])
         self._image_of = Places('image_id', (image.image_id for image in captions))
@@ -80,17 +83,27 @@ class SentenceSimilarity(EvidenceSource):
         text_TD = F.normalize(batch['token_ids'], dim=-1)
         return FeaturePair(torch.stack([own.mean(0) for own in text_TD.split(batch['texts_per_image'])]), text_TD)
 
-    @torch.no_grad()
-    def _embed(self, texts: list[str]) -> dict[str, Tensor]:
-        """Unit rows in float16, by caption."""
+    def _embed(self, texts: list[str]) -> Tensor:
+        """(T, width), unit rows in float16. Each process encodes a share, and then what it does not find of the others'."""
         assert self.text_encoder is not None
         encoder = build_frozen('text_encoder', self.text_encoder)
-        tokenizer = TASK_UTILS.build(self.tokenizer)
-        store = FeatureStore(f'{self.cache}/{row_key(weights_hash(encoder.state_dict()), self.max_length):x}')
-        keys = {text: row_key(text) for text in texts}
-        missing = [text for text in texts if keys[text] not in store]
+        settings = json.dumps([self.text_encoder, self.tokenizer, self.max_length], default=repr, sort_keys=True)
+        folder = f'{self.cache}/{row_key(weights_hash(encoder.state_dict()), settings):x}'
+        distinct = sorted(set(texts))
+        for share in (distinct[rank() :: world_size()], distinct):
+            store = FeatureStore(folder)
+            self._add(store, encoder, share)
+            barrier()
+        return store.rows([row_key(text) for text in texts])
+
+    @torch.no_grad()
+    def _add(self, store: FeatureStore, encoder: nn.Module, texts: list[str]) -> None:
+        """Encode those texts that the store lacks."""
+        tokenizer, device = TASK_UTILS.build(self.tokenizer), next(encoder.parameters()).device
+        missing = [text for text in texts if row_key(text) not in store]
         parts = [missing[start : start + _AT_ONCE] for start in range(0, len(missing), _AT_ONCE)]
         for part in progress(parts, len(parts), f'evidence: {len(missing):,} captions, batches of {_AT_ONCE}'):
             tokens, mask = pad_texts([torch.as_tensor(tokenizer.encode(text, self.max_length)) for text in part], 0)
-            store.add([keys[text] for text in part], F.normalize(pool_tokens(encoder(tokens, mask), mask), dim=-1))
-        return dict(zip(texts, store.rows([keys[text] for text in texts]), strict=True))
+            tokens, mask = tokens.to(device), mask.to(device)
+            rows = F.normalize(pool_tokens(encoder(tokens, mask), mask), dim=-1)
+            store.add([row_key(text) for text in part], rows)
