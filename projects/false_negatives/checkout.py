@@ -7,7 +7,7 @@ from pathlib import Path
 from run_config import ROOT
 
 # What a training can depend on.
-_CODE = ('sacl_mm', 'configs', 'tools', 'projects', ':!*.jsonl', ':!*.md', ':!projects/*/results/*')
+_CODE = ('sacl_mm', 'configs', 'models', 'tools', 'projects', ':!*.jsonl', ':!*.md', ':!projects/*/results/*')
 
 
 @dataclass(frozen=True)

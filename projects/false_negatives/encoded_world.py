@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sacl_mm.checkpoints.weights import read_state_dict, weights_hash
 from sacl_mm.compatibility import load_mmpretrain
 from sacl_mm.datasets import ShapeWorld
 from sacl_mm.datasets.shape_world import render_scene, scene_of
@@ -46,7 +47,8 @@ class EncodedShapeWorld(ShapeWorld):
         return self._grids[key - self.numbers.start].astype(np.float32)
 
     def _read_or_encode(self) -> NDArray:
-        parts = (self.backbone, self.mean, self.std, self.image_size, self.seed, self.numbers)
+        weights = weights_hash(read_state_dict(self.backbone['init_cfg']['checkpoint'], 'checkpoint of the backbone'))
+        parts = (self.backbone, weights, self.mean, self.std, self.image_size, self.seed, self.numbers)
         path = Path(self.cache, f'{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}.npy')
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from plan import current
 from records import Record
 from runs import Grid, Options, Run, axis, product
 from tuning import tuned_options
@@ -59,7 +60,8 @@ def chosen(label: str, known: Sequence[Record]) -> Options:
     """What the grid `tuning` has found."""
     if label not in CHOICES:
         return {}
-    return tuned_options('tuning', tuning(known), choices_of(label), label, known)
+    grid = tuning(known)
+    return tuned_options('tuning', grid, choices_of(label), label, current('tuning', grid, known))
 
 
 def rates(known: Sequence[Record]) -> Grid:
@@ -72,7 +74,7 @@ def rates(known: Sequence[Record]) -> Grid:
 def sources(known: Sequence[Record]) -> Grid:
     """Screening of sources, directions and combinations."""
     return Grid(
-        product(WORLD, ['InfoNCE', 'oracle', 'soft targets', *SOURCES], {}, TUNING_SEEDS),
+        product(WORLD, ['InfoNCE', 'oracle', *SOURCES], {}, TUNING_SEEDS),
         frontier=('retrieval/R@mean', 'retrieval/mAP'),
     )
 

@@ -69,6 +69,12 @@ def plan(grids: Mapping[str, Grid], records: Iterable[Record], only: str | None 
     return list(tasks.values())
 
 
+def current(name: str, grid: Grid, records: Iterable[Record]) -> list[Record]:
+    """The records that were made with the configurations that the grid has now."""
+    keys = {task.key for task in plan({name: grid}, [])}
+    return [record for record in records if record.key in keys]
+
+
 def _before(run: Run, name: str, runs: Iterable[Run]) -> Run:
     for other in runs:
         if (other.label, other.setting, other.seed) == (run.after, run.setting, run.seed):

@@ -92,6 +92,7 @@ def show(args: argparse.Namespace) -> None:
 def report(args: argparse.Namespace) -> None:
     import records
     from grids import GRIDS, find_grid
+    from plan import current
     from report import write_report
 
     from sacl_mm.user_error import UserError
@@ -101,7 +102,8 @@ def report(args: argparse.Namespace) -> None:
     if not (names := args.grids or [name for name in GRIDS if name in recorded]):
         raise UserError(f"no grid has records in '{args.records}' yet: study.py run GRID")
     for name in names:
-        written = write_report(name, find_grid(name, known), known, args.out)
+        grid = find_grid(name, known)
+        written = write_report(name, grid, current(name, grid, known), args.out)
         print(f'{name}: {", ".join(path.name for path in written) or "nothing is recorded yet"}')
     for name in sorted(recorded - set(GRIDS)):
         print(f"'{name}' has records, but is not in grids.py any more: left out")

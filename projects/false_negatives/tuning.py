@@ -1,6 +1,7 @@
 """What a grid has found to be best, for the grids after it.
 
-Fair by construction: all policies are tuned by this function, over the same axes, and from all of their runs or not at all.
+All policies are tuned by this function, from all of their runs or not at all. How many settings each may choose from is in
+`variants.CHOICES`; what was best at the edge got a further one.
 """
 
 from collections.abc import Mapping, Sequence

@@ -74,6 +74,7 @@ for label, choices in CHOICES.items():
 # Other sources than the captions, treatments of one direction alone, and what is pushed harder where captions do not object.
 _HARD = dict(type='HardNegativeNCE', beta=0.3)
 SOURCES = {
+    'soft targets, captions': soft('captions'),
     'soft targets, images': soft('images'),
     'soft targets, captions and images': soft(['captions', 'images']),
     'soft targets, image anchors': dict(

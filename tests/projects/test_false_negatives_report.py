@@ -1,13 +1,16 @@
 """The report of the study of false negatives, and its figures, from made-up records."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import study
 from grids import SHAPE_WORLD
 from PIL import Image
+from plan import current
 from records import Record, append, load
 from report import write_report
+from run_config import config_hash
 from runs import Grid, Run
 from style import looks
 from tables import of_grid, rows
@@ -117,6 +120,7 @@ def test_rows_of_records_that_were_written_and_read(tmp_path):
 def test_the_command(tmp_path, monkeypatch, capsys):
     grid, records = made_up([dict(batch=batch) for batch in (32, 64)])
     monkeypatch.setattr('grids.GRIDS', dict(g=lambda known: grid, empty=lambda known: grid))
+    monkeypatch.setattr('plan.current', lambda name, grid, known: known)  # the hashes are made up
     file, out = tmp_path / 'r.jsonl', tmp_path / 'out'
 
     def report(*names):
@@ -134,3 +138,11 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     assert "'g' has records, but is not in grids.py any more: left out" in report('h')
     with pytest.raises(SystemExit, match="error: grid 'hh' does not exist; did you mean 'h'"):
         report('hh')
+
+
+def test_records_of_other_configurations_are_left_out():
+    """They have the same name, but were made before it changed."""
+    run = Run('InfoNCE', SHAPE_WORLD, {'train_cfg.max_epochs': 2}, 0)
+    grid, records = Grid([run], METRICS), made_up([{}], seeds=[0], labels=['InfoNCE'])[1]
+    new = replace(records[0], hash=config_hash(run, None))
+    assert current('g', grid, [*records, new]) == [new]
