@@ -1,11 +1,13 @@
 """Sources of evidence equal plain loops, and reach the policy over batches, data sets and the queue."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from gloo import run_on_processes
 from mmengine.dataset import ConcatDataset, RepeatDataset
 from tiny import TOWERS, VOCAB, batch, build, model_config, world
 from torch.utils.data import Subset
@@ -128,6 +130,23 @@ def test_sentences_are_encoded_once(tmp_path, encoder, monkeypatch):
     monkeypatch.setattr(sentence_similarity, 'pool_tokens', lambda *_: pytest.fail('encoded again'))
     again.prepare(known)
     assert torch.equal(again(batch(build(), 6, captions=3)).image, images)
+
+
+def rows_and_pieces(rank, options, known):
+    source = SentenceSimilarity(**options)
+    source.prepare(known)
+    rows = source(batch(build(), 6, captions=3)).image
+    return rows, len(list(Path(options['cache']).rglob('*.safetensors')))
+
+
+def test_processes_share_the_encoding(tmp_path, encoder):
+    known = captions(6, 3)
+    options = dict(width=32, text_encoder=encoder, tokenizer=TOKENIZER)
+    alone, _ = rows_and_pieces(0, dict(options, cache=str(tmp_path / 'one')), known)
+    found = run_on_processes(2, rows_and_pieces, dict(options, cache=str(tmp_path / 'two')), known)
+    for rows, pieces in found:
+        torch.testing.assert_close(rows, alone, atol=1e-3, rtol=0)
+        assert pieces == 2
 
 
 def test_an_encoder_without_weights_is_refused(tmp_path):
