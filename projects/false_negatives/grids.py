@@ -93,7 +93,7 @@ def finalists(known: Sequence[Record]) -> Grid:
 
 def density(known: Sequence[Record]) -> Grid:
     """How many negatives are false: captions that name fewer or more attributes of each object."""
-    axes = {'detail': {n: dict.fromkeys(DETAIL, n) for n in (-1, 0, 1, 2)}}
+    axes = {'detail': {n: dict.fromkeys(DETAIL if n else (), n) for n in (-1, 0, 1, 2)}}
     labels = ['InfoNCE', 'oracle', 'soft targets', 'SACL', 'HN-NCE']
     runs = product(WORLD, labels, axes, SEEDS[:2], tuned=lambda label: chosen(label, known))
     return Grid([replace(run, options=_oracle_knows(run)) for run in runs])
