@@ -79,7 +79,7 @@ PLACES = {
         'AutoModel.from_pretrained': 'safetensors',
         'part.from_pretrained': 'JSON',  # AutoTokenizer, AutoImageProcessor
     },
-    'sacl_mm/report/retrieval.py': {'reference.load': 'read_plain'},
+    'sacl_mm/report/retrieval.py': {'model.reference.load': 'read_plain'},
     'tools/benchmarks/cpu_kernels.py': {'Config.fromfile': 'configuration'},
     'tools/benchmarks/identical_steps.py': {'Config.fromfile': 'configuration', 'model.reference.load': 'read_plain'},
     'tools/benchmarks/pretraining_step.py': {'Config.fromfile': 'configuration'},
