@@ -88,6 +88,7 @@ def train(args: argparse.Namespace) -> None:
         use_policy(cfg, args.policy)
     if args.data:
         use_own_data(cfg, args.data, args.images, args.val_split)
+        cfg.merge_from_dict(args.cfg_options or {})  # what the user says wins over what fits the data
     elif args.images or args.val_split:
         raise UserError('--images and --val-split belong to --data')
     elif cfg.train_dataloader.dataset.get('ann_file') == '':  # of configs/_base_/datasets/own.py

@@ -34,7 +34,7 @@ def use_policy(cfg: Config, name: str) -> None:
         raise UserError(f'--policy: the model ({cfg.model.type}) has no contrastive_loss')
     loss.policy = dict(POLICIES[name])
     if loss.policy.get('evidence') == 'captions':
-        cfg.model.evidence = dict(captions=dict(type='CaptionCoverage'))
+        cfg.model.evidence = {**cfg.model.get('evidence', {}), 'captions': dict(type='CaptionCoverage')}
 
 
 def use_own_data(cfg: Config, path: str, images: str | None = None, val_split: str | None = None) -> None:
@@ -77,8 +77,14 @@ def fit_to_size(cfg: Config, num_images: int) -> None:
     loader.batch_size = min(loader.batch_size, fitting)
     iterations = max(1, num_images // (loader.batch_size * world))
     loop = cfg.train_cfg
+    if 'max_epochs' not in loop:
+        raise UserError(
+            '--data fits the number of epochs to the images: train_cfg must be of a loop over epochs, max_epochs=...'
+        )
     loop.max_epochs = max(loop.max_epochs, math.ceil(_LEAST_ITERATIONS / iterations))
-    loop.val_interval = cfg.default_hooks.checkpoint.interval = math.ceil(loop.max_epochs / _VALIDATIONS)
+    loop.val_interval = math.ceil(loop.max_epochs / _VALIDATIONS)
+    if cfg.get('default_hooks', {}).get('checkpoint') is not None:
+        cfg.default_hooks.checkpoint.interval = loop.val_interval
 
 
 def _prepare(path: str, images: str | None, val_split: str | None, folder: Path) -> dict:

@@ -147,7 +147,14 @@ def _source_of_evidence(model: torch.nn.Module, dataset: Sized) -> Callable[[dic
             prepare_evidence(model, dataset)
     except UserError:  # a loss that needs it says so
         return lambda data: {}
-    return model.collect_evidence
+
+    def evidence_of(data: dict) -> dict[str, FeaturePair]:
+        try:
+            return model.collect_evidence(data)
+        except ValueError:  # a source that reads cached features, which images are not; as above
+            return {}
+
+    return evidence_of
 
 
 def _check_retrieves(sample: BaseDataElement, model: str) -> None:

@@ -50,6 +50,9 @@ def test_data_of_another_kind_are_refused(tmp_path):
     cfg = Config(dict(train_dataloader=dict(dataset=dict(type='ShapeWorld')), work_dir=str(tmp_path)))
     with pytest.raises(UserError, match='train_dataloader has ShapeWorld'):
         use_own_data(cfg, 'captions.csv')
+    loops = Config(dict(train_dataloader=dict(batch_size=8), train_cfg=dict(type='IterBasedTrainLoop', max_iters=10)))
+    with pytest.raises(UserError, match='train_cfg must be of a loop over epochs'):
+        fit_to_size(loops, 100)
     with pytest.raises(UserError, match='has no contrastive_loss'):
         use_policy(Config(dict(model=dict(type='VisualQuestionAnswering'))), 'sacl')
 
@@ -65,6 +68,16 @@ def test_batch_and_length_fit_the_number_of_images(images, batch, epochs, interv
     fit_to_size(cfg, images)
     assert (cfg.train_dataloader.batch_size, cfg.train_cfg.max_epochs) == (batch, epochs)
     assert cfg.train_cfg.val_interval == cfg.default_hooks.checkpoint.interval == interval
+    cfg.default_hooks.checkpoint = None
+    fit_to_size(cfg, images)
+    assert cfg.default_hooks.checkpoint is None
+
+
+def test_settings_on_the_command_line_win_over_what_fits(tmp_path):
+    data, config = write_own_data(tmp_path / 'mine'), write_config(tmp_path)
+    tool('train.py', config, '--data', data, '--work-dir', tmp_path / 'run', options=['train_cfg.max_epochs=3'])
+    assert (tmp_path / 'run/epoch_3.pth').exists()
+    assert not (tmp_path / 'run/epoch_4.pth').exists()
 
 
 def test_two_processes_share_what_the_first_one_finds(tmp_path):

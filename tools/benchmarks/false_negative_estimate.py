@@ -23,12 +23,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--images', type=int, default=1000, help='of the world (default: %(default)s)')
     parser.add_argument('--batch-size', type=int, default=128, help='default: %(default)s')
     parser.add_argument('--seed', type=int, default=0, help='of the world (default: %(default)s)')
+    parser.add_argument('--detail', type=int, default=0, help='of the captions, see ShapeWorld (default: %(default)s)')
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
-    world = ShapeWorld(args.images, seed=args.seed)
+    world = ShapeWorld(args.images, seed=args.seed, detail=args.detail)
     captions = [world.get_data_info(index)['text'] for index in range(len(world))]
     coverage = LexicalCoverage(captions)
     coverage_NT = coverage()

@@ -13,6 +13,8 @@ from sacl_mm.models.losses import FeaturePair
 from sacl_mm.registry import MODELS
 from sacl_mm.user_error import UserError
 
+NEEDS_HOOK = "the training needs default_hooks.evidence=dict(type='EvidenceHook')"
+
 
 class EvidenceSource(nn.Module):
     """Rows of images and of texts whose inner products tell how well a text fits an image, for a policy of
@@ -74,7 +76,7 @@ class Places:
         unknown = wanted if not len(self._sorted) else wanted[self._sorted[found] != wanted]
         if len(unknown):
             raise UserError(
-                f'{self.kind} {unknown[0]} has no evidence, which is made from the captions of the training data set: the '
-                "training needs default_hooks.evidence=dict(type='EvidenceHook')"
+                f'{self.kind} {unknown[0]} has no evidence, which is made from the captions of the training data set: '
+                f'{NEEDS_HOOK}'
             )
         return self._order[found]

@@ -8,10 +8,11 @@ from torch import Tensor, nn
 
 from sacl_mm.compatibility import load_mmpretrain
 from sacl_mm.functional.image_captions import ImageCaptions
-from sacl_mm.models.evidence.base import EvidenceSource, build_frozen
+from sacl_mm.models.evidence.base import NEEDS_HOOK, EvidenceSource, build_frozen
 from sacl_mm.models.feature_towers import pool_stages
 from sacl_mm.models.losses import FeaturePair
 from sacl_mm.registry import MODELS
+from sacl_mm.user_error import UserError
 
 
 @MODELS.register_module()
@@ -47,5 +48,6 @@ class ImageSimilarity(EvidenceSource):
             if images.ndim != 2:
                 raise ValueError('ImageSimilarity without a backbone reads cached features, and the batch has images')
             return images
-        (backbone,) = self._built
-        return pool_stages(backbone(images))
+        if not self._built:
+            raise UserError(f'ImageSimilarity has not read its backbone: {NEEDS_HOOK}')
+        return pool_stages(self._built[0](images))

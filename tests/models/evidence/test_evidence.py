@@ -194,6 +194,8 @@ def test_a_backbone_compares_images(tmp_path):
     torch.save(state, tmp_path / 'backbone.pth')
     init = dict(type='Pretrained', checkpoint=str(tmp_path / 'backbone.pth'))
     source = ImageSimilarity(160, dict(backbone, init_cfg=init))
+    with pytest.raises(UserError, match='has not read its backbone: the training needs .*EvidenceHook'):
+        source(batch(build(), 4))
     source.prepare([])
     assert not list(source.state_dict())
     images, texts = source(batch(build(), 4, captions=2))
