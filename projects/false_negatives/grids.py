@@ -26,13 +26,7 @@ MEASURES = (
     'retrieval/R@mean',
 )
 # Where the language's detail is said.
-DETAIL = (
-    'train_dataloader.dataset.detail',
-    'val_dataloader.dataset.detail',
-    'test_dataloader.dataset.detail',
-    'val_evaluator.relevance.detail',
-    'test_evaluator.relevance.detail',
-)
+DETAIL = ('train_dataloader.dataset.detail', 'val_dataloader.dataset.detail', 'val_evaluator.relevance.detail')
 
 
 def smoke(known: Sequence[Record]) -> Grid:

@@ -15,8 +15,17 @@ from sacl_mm.engine.checks.config_file import config_from_file
 from sacl_mm.user_error import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
-# They do not change what is trained. The seed is recorded beside the hash.
-_LEFT_OUT = ('work_dir', 'launcher', 'randomness')
+# What is trained and measured: hooks and logs may change without a record becoming void. The seed is recorded beside the hash.
+_COUNTS = (
+    'model',
+    'train_dataloader',
+    'val_dataloader',
+    'val_evaluator',
+    'optim_wrapper',
+    'param_scheduler',
+    'train_cfg',
+    'custom_hooks',
+)
 
 
 def config_hash(run: Run, parent: str | None) -> str:
@@ -28,9 +37,10 @@ def config_hash(run: Run, parent: str | None) -> str:
     Raises:
         UserError: as `config_text`.
     """
-    config = Config({key: _without_folders(value) for key, value in _base(run.config).items() if key not in _LEFT_OUT})
+    config = Config({key: _without_folders(value) for key, value in _base(run.config).items()})
     config.merge_from_dict(_settings(run))
-    text = json.dumps([config.to_dict(), parent], sort_keys=True, default=str)
+    counts = {key: value for key, value in config.to_dict().items() if key in _COUNTS}
+    text = json.dumps([counts, parent], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -64,6 +74,10 @@ def _settings(run: Run) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for key, value in run.options.items():
         *parts, last = key.split('.')
+        if (parts or [last])[0] not in _COUNTS:
+            raise UserError(
+                f"{run.name}: option '{key}' would not tell its record from others; what does: {', '.join(_COUNTS)}"
+            )
         place, theirs = settings, _base(run.config)
         for part in parts:
             place, theirs = place.setdefault(part, {}), theirs.get(part, {})

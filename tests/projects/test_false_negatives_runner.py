@@ -1,6 +1,5 @@
 """The runner of the study of false negatives, with a trainer that only writes what a training leaves."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -15,14 +14,11 @@ import runner
 import study
 from checkout import Checkout, checkout
 from command_line import Forked
-from grids import SHAPE_WORLD, find_grid
+from grids import SHAPE_WORLD
 from plan import plan, seconds_of
-from run_config import ROOT, config_hash, config_text
 from runner import Runner
-from runs import Grid, Run, axis, product
-from variants import VARIANTS
+from runs import Grid, Run, product
 
-from sacl_mm.engine.checks.config_file import config_from_file
 from sacl_mm.user_error import UserError
 
 TRAINER = """
@@ -82,7 +78,7 @@ def commands():
 
 def some_run(label='A', seed=0, after=None, setting=None, **options):
     return Run(
-        label, SHAPE_WORLD, {f'study.{key}': value for key, value in options.items()}, seed, after, setting or {}
+        label, SHAPE_WORLD, {f'train_cfg.{key}': value for key, value in options.items()}, seed, after, setting or {}
     )
 
 
@@ -251,40 +247,7 @@ def test_records_survive_a_cut_line_and_name_a_wrong_one(tmp_path):
             records.load(file)
 
 
-@pytest.mark.parametrize('label', VARIANTS)
-def test_the_configuration_that_is_trained_is_the_one_that_is_hashed(label, tmp_path):
-    (run,) = product(SHAPE_WORLD, [label], {'batch': axis('train_dataloader.batch_size', 16)}, [3])
-    file = tmp_path / 'config.py'
-    file.write_text(config_text(run, None).replace("'None'", "'{checkpoint}'"))
-    cfg = config_from_file(str(file))
-    assert cfg.model.contrastive_loss.policy == VARIANTS[label].options['model.contrastive_loss.policy']
-    assert cfg.train_dataloader.batch_size == 16
-    assert cfg.randomness.seed == 3
-    resolved = replace(run, config=os.path.relpath(file, ROOT), options={})
-    assert config_hash(resolved, None) == config_hash(run, None) == config_hash(replace(run, seed=4), None)
-    assert config_hash(run, None) != config_hash(run, 'parent')
-    assert config_hash(run, None) != config_hash(replace(run, options={**run.options, 'train_cfg.max_epochs': 9}), None)
-
-
-def test_an_option_inside_a_list_is_one_line():
-    run = replace(some_run(), options={'param_scheduler.0.end': 3})
-    with pytest.raises(
-        UserError, match="option 'param_scheduler.0.end': 'param_scheduler' of .* is no dict: set it wholly"
-    ):
-        config_hash(run, None)
-
-
-def test_misspelt_grids_and_a_product():
-    with pytest.raises(UserError, match="grid 'smok' does not exist; did you mean 'smoke'"):
-        find_grid('smok', [])
-    axes = dict(batch=axis('b', 1, 2), noise={0: {}, 20: {'ann_file': 'x'}})
-    runs = product('c', ['InfoNCE', 'SACL'], axes, seeds=[0, 1])
-    assert len(runs) == 16
-    assert runs[-1].setting == dict(batch=2, noise=20)
-    assert runs[-1].options['ann_file'] == 'x'
-
-
-def test_time_is_estimated_from_the_likest_runs(place):
+def test_time_is_estimated_from_similar_runs(place):
     place.run([some_run('A'), some_run('B', width=1)])
     known = [replace(record, wall_seconds=60.0 if record.label == 'A' else 120.0) for record in place.records]
     tasks = plan(dict(grid0=Grid([some_run('A', 1), some_run('C', width=2)])), known)
