@@ -67,3 +67,12 @@ def test_a_hanging_data_loading_worker_is_noticed(tmp_path, monkeypatch):
 def test_data_loading_workers_have_a_time_limit(tmp_path):
     runner = RUNNERS.build(config(tmp_path, **loader(tmp_path, num_workers=1)))
     assert runner.train_loop.dataloader.timeout == 900
+
+
+def test_our_default_hooks_can_be_switched_off(tmp_path):
+    off = dict.fromkeys(('loading', 'evidence', 'progress', 'cpu'))
+    runner = RUNNERS.build(config(tmp_path, default_hooks=off))
+    names = {type(hook).__name__ for hook in runner.hooks}
+    assert names.isdisjoint({'TolerantLoadingHook', 'EvidenceHook', 'ProgressHook', 'CPUKernelsHook'})
+    with pytest.raises(AssertionError):
+        RUNNERS.build(config(tmp_path, default_hooks=dict(cpuu=None)))

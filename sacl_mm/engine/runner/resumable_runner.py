@@ -37,6 +37,8 @@ from sacl_mm.user_error import NonFiniteError, UserError
 
 # A data loading worker that gives no batch for so long hangs; a loader's `timeout` takes precedence.
 _SECONDS_FOR_A_BATCH = 900
+# Of configs/_base_/default_runtime.py.
+_OUR_HOOKS = ('loading', 'evidence', 'progress', 'cpu')
 
 
 class Resumable:
@@ -51,7 +53,11 @@ class Resumable:
     """
 
     def register_hooks(self, default_hooks=None, custom_hooks=None) -> None:
-        super().register_hooks(default_hooks, custom_hooks)
+        # MMEngine lets None switch off its own default hooks alone.
+        hooks = {
+            name: hook for name, hook in (default_hooks or {}).items() if hook is not None or name not in _OUR_HOOKS
+        }
+        super().register_hooks(hooks, custom_hooks)
         if not any(isinstance(hook, PlainCheckpointHook) for hook in self._hooks):
             self.register_hook(PlainCheckpointHook())
 
