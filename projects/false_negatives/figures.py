@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from layout import legend, name_points, panel_grid, scale
+from layout import legend, panel_grid, scale
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 from style import Look, drawing, looks
@@ -72,12 +72,10 @@ def frontier_figure(
                 style = {**look[point.label].style, 'linestyle': '', 'markersize': 7}
                 if point in front:
                     style['markerfacecolor'] = look[point.label].colour
-                axes.errorbar(point.x.value, point.y.value, *errors, elinewidth=0.8, **style)
+                axes.errorbar(point.x.value, point.y.value, *errors, label=point.label, elinewidth=0.8, **style)
             axes.set(title=title, xlabel=x_label, ylabel=y_label)
             axes.margins(0.15)
-        figure.draw_without_rendering()  # else nobody knows where the points are
-        for points, axes in zip(panels.values(), all_axes, strict=True):
-            name_points(axes, [(point.label, point.x.value, point.y.value) for point in points])
+        legend(figure, all_axes)
     return figure
 
 

@@ -1,4 +1,4 @@
-"""Where things stand in a figure: panels, their legend, scales of axes, names of points."""
+"""Where things stand in a figure: panels, their legend, scales of axes."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 _PANEL = (3.1, 2.7)  # inches
-_CORNERS = ((7, 5, 'left', 'bottom'), (7, -5, 'left', 'top'), (-7, 5, 'right', 'bottom'), (-7, -5, 'right', 'top'))
 
 
 def panel_grid(count: int, most: int, size: tuple[float, float] = _PANEL) -> tuple[Figure, list[Axes]]:
@@ -49,24 +48,3 @@ def scale(axes: Axes, values: Sequence[Any]) -> tuple[dict[Any, float], float]:
     axes.xaxis.set_major_locator(FixedLocator(sorted(values)))
     axes.xaxis.set_major_formatter(lambda value, _: f'{value:g}')
     return {value: float(value) for value in values}, width
-
-
-def name_points(axes: Axes, points: Sequence[tuple[str, float, float]]) -> None:
-    """Each name where it covers least: tries the four corners of its point."""
-    taken = []
-    spots = [axes.transData.transform((x, y)) for _, x, y in points]
-    for name, x, y in points:
-        best = None
-        for dx, dy, ha, va in _CORNERS:
-            text = axes.annotate(name, (x, y), (dx, dy), textcoords='offset points', ha=ha, va=va, fontsize=8)
-            box = text.get_window_extent()
-            inside = axes.get_window_extent()
-            covered = sum(box.overlaps(other) for other in taken) + sum(box.contains(*spot) for spot in spots)
-            covered += 2 * (box.x0 < inside.x0 or box.x1 > inside.x1 or box.y0 < inside.y0 or box.y1 > inside.y1)
-            if best is None or covered < best[0]:
-                if best is not None:
-                    best[1].remove()
-                best = covered, text, box
-            else:
-                text.remove()
-        taken.append(best[2])
