@@ -1,18 +1,20 @@
 """The grids of the study: which runs there are. Add a function and its row in `GRIDS`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from plan import current
 from records import Record
 from runs import Grid, Options, Run, axis, product
 from tuning import tuned_options
-from variants import CHOICES, POLICY, SOURCES
+from variants import CHOICES, PHOTO_CHOICES, POLICY, SOURCES
 
 from sacl_mm.user_error import UserError, did_you_mean
 
 SHAPE_WORLD = 'configs/shape_world/infonce.py'
 WORLD = 'projects/false_negatives/configs/world.py'
+FLICKR8K = 'projects/false_negatives/configs/flickr8k.py'
 RATE = 'optim_wrapper.optimizer.lr'
 # They have no part in what is compared.
 TUNING_SEEDS = [100]
@@ -25,6 +27,12 @@ MEASURES = (
     'retrieval/IR/P@1',
     'retrieval/R@mean',
 )
+RECALL = 'retrieval/R@mean'
+# Agreement with captions of other images, by words and by a sentence encoder.
+WORDS, SENTENCES = 'consensus/NCS@mean', 'sentences/NCS@mean'
+PHOTO_MEASURES = (RECALL, WORDS, SENTENCES, 'retrieval/TR/R@1', 'retrieval/IR/R@1')
+# What is compared along an axis.
+ON_AXES = ('InfoNCE', 'oracle', 'soft targets', 'SACL', 'SACL, H', 'HN-NCE')
 # Where the language's detail is said.
 DETAIL = ('train_dataloader.dataset.detail', 'val_dataloader.dataset.detail', 'val_evaluator.relevance.detail')
 
@@ -40,13 +48,13 @@ def smoke(known: Sequence[Record]) -> Grid:
     return Grid(product(SHAPE_WORLD, ['InfoNCE', 'oracle', 'SACL, H'], axes, seeds=[0, 1], options=few))
 
 
-def choices_of(label: str) -> dict[str, dict[str, Options]]:
-    return {'choice': {name: {POLICY: policy} for name, policy in CHOICES[label].items()}}
+def choices_of(policies: Mapping[str, Any]) -> dict[str, dict[str, Options]]:
+    return {'choice': {name: {POLICY: policy} for name, policy in policies.items()}}
 
 
 def tuning(known: Sequence[Record]) -> Grid:
     """Each policy's own settings, at the centre point."""
-    runs = [run for label in CHOICES for run in product(WORLD, [label], choices_of(label), TUNING_SEEDS)]
+    runs = [run for label in CHOICES for run in product(WORLD, [label], choices_of(CHOICES[label]), TUNING_SEEDS)]
     return Grid(runs, base='SACL')
 
 
@@ -55,7 +63,7 @@ def chosen(label: str, known: Sequence[Record]) -> Options:
     if label not in CHOICES:
         return {}
     grid = tuning(known)
-    return tuned_options('tuning', grid, choices_of(label), label, current('tuning', grid, known))
+    return tuned_options('tuning', grid, choices_of(CHOICES[label]), label, current('tuning', grid, known))
 
 
 def rates(known: Sequence[Record]) -> Grid:
@@ -88,9 +96,34 @@ def finalists(known: Sequence[Record]) -> Grid:
 def density(known: Sequence[Record]) -> Grid:
     """How many negatives are false: captions that name fewer or more attributes of each object."""
     axes = {'detail': {n: dict.fromkeys(DETAIL if n else (), n) for n in (-1, 0, 1, 2)}}
-    labels = ['InfoNCE', 'oracle', 'soft targets', 'SACL', 'HN-NCE']
-    runs = product(WORLD, labels, axes, SEEDS[:2], tuned=lambda label: chosen(label, known))
+    runs = product(WORLD, ON_AXES, axes, SEEDS[:2], tuned=lambda label: chosen(label, known))
     return Grid([replace(run, options=_oracle_knows(run)) for run in runs])
+
+
+def batch(known: Sequence[Record]) -> Grid:
+    """The size of a batch; as many images are seen."""
+    axes = {'batch': axis('train_dataloader.batch_size', 32, 64, 128)}
+    return Grid(product(WORLD, ON_AXES, axes, SEEDS[:2], tuned=lambda label: chosen(label, known)))
+
+
+def length(known: Sequence[Record]) -> Grid:
+    """The length of the training."""
+    axes = {'epochs': axis('train_cfg.max_epochs', 4, 8, 16)}
+    return Grid(product(WORLD, ON_AXES, axes, SEEDS[:2], tuned=lambda label: chosen(label, known)))
+
+
+def photo_rates(known: Sequence[Record]) -> Grid:
+    """Photographs: the learning rate and the length of InfoNCE, before anything is compared with it."""
+    axes = {'epochs': axis('train_cfg.max_epochs', 10, 20), 'lr': axis(RATE, 5e-4, 1e-3, 2e-3)}
+    return Grid(product(FLICKR8K, ['InfoNCE'], axes, TUNING_SEEDS), metrics=PHOTO_MEASURES)
+
+
+def photo_tuning(known: Sequence[Record]) -> Grid:
+    """Photographs: each policy's own settings."""
+    runs = product(FLICKR8K, ['InfoNCE'], {}, TUNING_SEEDS)
+    for label, policies in PHOTO_CHOICES.items():
+        runs += product(FLICKR8K, [label], choices_of(policies), TUNING_SEEDS)
+    return Grid(runs, metrics=PHOTO_MEASURES)
 
 
 def _oracle_knows(run: Run) -> Options:
@@ -103,7 +136,8 @@ def _oracle_knows(run: Run) -> Options:
 
 # By functions of what is known: a grid may take what an earlier one has found (tuning.py).
 GRIDS: dict[str, Callable[[Sequence[Record]], Grid]] = {
-    grid.__name__: grid for grid in (smoke, tuning, rates, sources, finalists, density)
+    grid.__name__: grid
+    for grid in (smoke, tuning, rates, sources, finalists, density, batch, length, photo_rates, photo_tuning)
 }
 
 

@@ -37,8 +37,10 @@ def removal(evidence: str | list[str], threshold: float) -> dict[str, Any]:
     return dict(type='EvidenceRemoval', base_policy=dict(type='InfoNCE'), evidence=evidence, threshold=threshold)
 
 
-def regression(evidence: str, weight: float) -> dict[str, Any]:
-    return dict(type='SimilarityRegression', base_policy=dict(type='InfoNCE'), evidence=evidence, weight=weight)
+def regression(evidence: str, weight: float, base: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A regression of cosines over InfoNCE, or over another policy."""
+    base = base or dict(type='InfoNCE')
+    return dict(type='SimilarityRegression', base_policy=base, evidence=evidence, weight=weight)
 
 
 VARIANTS: dict[str, Variant] = {
@@ -71,10 +73,34 @@ CHOICES: dict[str, dict[str, dict[str, Any]]] = {
     'removal': {f'threshold {threshold}': removal('captions', threshold) for threshold in (0.6, 0.7, 0.8, 0.9)},
     'regression': {f'weight {weight}': regression('captions', weight) for weight in (2.0, 8.0, 20.0, 50.0)},
 }
-for label, choices in CHOICES.items():
+# The same at the centre point of photographs. What the captions' words say and what a sentence encoder says are compared.
+_HARD = dict(type='HardNegativeNCE', beta=0.3)
+PHOTO_CHOICES: dict[str, dict[str, dict[str, Any]]] = {
+    'SACL': CHOICES['SACL'],
+    'HN-NCE': CHOICES['HN-NCE'],
+    'soft targets': {
+        f'weight {w}, temperature {t}': soft('captions', w, t)
+        for w, t in ((0.1, 0.15), (0.3, 0.15), (0.5, 0.15), (0.3, 0.1), (0.3, 0.25))
+    },
+    'soft targets, sentences': {
+        f'weight {w}, temperature {t}': soft('sentences', w, t)
+        for w, t in ((0.1, 0.1), (0.3, 0.1), (0.5, 0.1), (0.3, 0.05), (0.3, 0.2))
+    },
+    'weights': {f'tau_s {t}': weights('captions', t) for t in (0.15, 0.3, 0.6)},
+    'weights, sentences': {f'tau_s {t}': weights('sentences', t) for t in (0.15, 0.3, 0.6)},
+    'removal': {f'threshold {threshold}': removal('captions', threshold) for threshold in (0.6, 0.8, 0.9)},
+    'removal, sentences': {f'threshold {threshold}': removal('sentences', threshold) for threshold in (0.5, 0.6, 0.7)},
+    'regression': {f'weight {weight}': regression('captions', weight) for weight in (2.0, 8.0, 20.0)},
+    'regression, sentences': {f'weight {weight}': regression('sentences', weight) for weight in (8.0, 20.0, 50.0)},
+    'regression over HN-NCE': {f'weight {weight}': regression('captions', weight, _HARD) for weight in (8.0, 20.0)},
+    'regression over HN-NCE, sentences': {
+        f'weight {weight}': regression('sentences', weight, _HARD) for weight in (8.0, 20.0, 50.0)
+    },
+    'soft targets over HN-NCE, sentences': {f'weight {w}': soft('sentences', w, 0.1, _HARD) for w in (0.1, 0.3)},
+}
+for label, choices in (*CHOICES.items(), *PHOTO_CHOICES.items()):
     VARIANTS.setdefault(label, Variant({POLICY: next(iter(choices.values()))}))
 # Other sources than the captions, treatments of one direction alone, and what is pushed harder where captions do not object.
-_HARD = dict(type='HardNegativeNCE', beta=0.3)
 SOURCES = {
     'soft targets, captions': soft('captions'),
     'soft targets, images': soft('images'),
