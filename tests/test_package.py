@@ -34,6 +34,7 @@ LAYERS = [
         'sacl_mm.models.backbones',
         'sacl_mm.models.data_preprocessor',
         'sacl_mm.models.finite_steps',
+        'sacl_mm.models.hard_negatives',
         'sacl_mm.models.fusion',
         'sacl_mm.models.heads',
         'sacl_mm.models.momentum',

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -30,6 +31,7 @@ class DualEncoder(VisionLanguageModel):
         diagnostics_interval: iterations between two measurements of weights and mutual information for the log; 0: never.
         evidence: sources of evidence, by the names under which the policy reads them (`sacl_mm.models.evidence`); those that
             it does not read are not built.
+        also_needed: names of evidence that a subclass reads besides.
 
     Raises:
         ValueError: for a policy that needs evidence that this model does not provide.
@@ -45,6 +47,7 @@ class DualEncoder(VisionLanguageModel):
         reference_checkpoint: str | None = None,
         diagnostics_interval: int = 50,
         evidence: dict[str, dict] | None = None,
+        also_needed: Sequence[str] = (),
     ) -> None:
         super().__init__(MODELS.build(data_preprocessor))
         self.towers = MODELS.build(towers)
@@ -68,7 +71,7 @@ class DualEncoder(VisionLanguageModel):
                 logger='current',
                 level=logging.WARNING,
             )
-        needed = self.contrastive_loss.policy.needs_evidence
+        needed = (*self.contrastive_loss.policy.needs_evidence, *also_needed)
         sources = evidence or {}
         if taken := sorted(set(sources) & set(self.gives_evidence)):
             raise ValueError(f'evidence {taken} is what {type(self).__name__} gives itself: choose other names')

@@ -26,7 +26,7 @@ class SACLPretrain(ImageTextRetrieval):
 
     Args:
         towers, contrastive_loss, data_preprocessor, multimodal_backbone, matching_head, queue_size, reference_checkpoint,
-            negative_temperature, evidence: as in `ImageTextRetrieval`.
+            negative_temperature, evidence, negative_policy: as in `ImageTextRetrieval`.
         masked_language_head: a `MaskedLanguageHead`.
         mask_token: id of [MASK].
         momentum: options of `MomentumTeacher`, plus `mlm_distillation`, the teacher's share in the targets of masked language
@@ -49,6 +49,7 @@ class SACLPretrain(ImageTextRetrieval):
         diagnostics_interval: int = 50,
         negative_temperature: float | Sequence[float] | None = None,
         evidence: dict[str, dict] | None = None,
+        negative_policy: dict | None = None,
     ) -> None:
         of_teacher = dict(momentum or {})
         mlm_distillation, ramp = of_teacher.pop('mlm_distillation', 0.0), of_teacher.pop('ramp', 1 / 30)
@@ -66,6 +67,7 @@ class SACLPretrain(ImageTextRetrieval):
             diagnostics_interval,
             negative_temperature,
             evidence,
+            negative_policy,
         )
         self.masked_language_head = MODELS.build(masked_language_head)
         check_vocabulary('masked_language_head', len(self.masked_language_head.bias), self.towers)
@@ -83,9 +85,10 @@ class SACLPretrain(ImageTextRetrieval):
         image, text = self.extract_feat(batch)
         teacher = self._encode_by_teacher(batch)
         keys_values = self.multimodal_backbone.project(image.tokens, image.sizes)
+        evidence = self._all_evidence(batch, teacher)
         return {
-            **self._contrast(image, text, teacher, batch),
-            **self._match(image, text, keys_values, batch),
+            **self._contrast(image, text, evidence, batch),
+            **self._match(image, text, keys_values, evidence, batch),
             **self._predict_masked(keys_values, teacher and teacher[0], batch),
         }
 

@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sacl_mm.functional.distributed import gather, gather_with_gradient, largest, rank, world_size
-from sacl_mm.functional.keyed_random import has_negative, sample_hard_negatives
 from sacl_mm.functional.picking import pick
-from sacl_mm.functional.settings import check_count, first_and_last
+from sacl_mm.functional.settings import check_count
 from sacl_mm.layers import KeyValue
 from sacl_mm.models.dual_encoder import DualEncoder
 from sacl_mm.models.evidence import EvidenceSource
+from sacl_mm.models.hard_negatives import HardNegativeSampler
 from sacl_mm.models.losses import FeaturePair
 from sacl_mm.models.momentum import MomentumTeacher
 from sacl_mm.models.negative_queue import NegativeQueue
@@ -36,7 +36,8 @@ class ImageTextRetrieval(DualEncoder):
     `sacl_mm.engine.RerankingTestLoop`: the towers propose candidates, `matching_logits` re-ranks them.
 
     Args:
-        towers, contrastive_loss, data_preprocessor, reference_checkpoint, evidence: as in `DualEncoder`.
+        towers, contrastive_loss, data_preprocessor, reference_checkpoint, evidence: as in `DualEncoder`; `evidence` is read by
+            both policies.
         multimodal_backbone: a `FusionEncoder`.
         matching_head: a `MatchingHead`.
         queue_size: pairs in the queue, 0 for none; a queue needs the teacher.
@@ -45,9 +46,10 @@ class ImageTextRetrieval(DualEncoder):
             temperature of the contrastive loss, as in ALBEF. (first, last), say (1.0, 0.1), goes from almost uniform draws to
             hard ones, in geometric progression over the training; an untrained fusion encoder learns little from the hardest
             negatives.
+        negative_policy: the policy by whose weights hard negatives are drawn, see `HardNegativeSampler`; None: all weigh 1.
 
     Raises:
-        ValueError: for a queue or a distilling policy without a teacher; for a negative_temperature that is not positive.
+        ValueError: for a queue or a distilling policy without a teacher; as `HardNegativeSampler`.
     """
 
     gives_evidence = ('reference', 'teacher')
@@ -65,28 +67,35 @@ class ImageTextRetrieval(DualEncoder):
         diagnostics_interval: int = 50,
         negative_temperature: float | Sequence[float] | None = None,
         evidence: dict[str, dict] | None = None,
+        negative_policy: dict | None = None,
     ) -> None:
+        sampler = HardNegativeSampler(
+            negative_temperature, None if negative_policy is None else MODELS.build(negative_policy)
+        )
+        of_negatives = () if sampler.policy is None else sampler.policy.needs_evidence
         super().__init__(
-            towers, contrastive_loss, data_preprocessor, reference_checkpoint, diagnostics_interval, evidence
+            towers,
+            contrastive_loss,
+            data_preprocessor,
+            reference_checkpoint,
+            diagnostics_interval,
+            evidence,
+            of_negatives,
         )
         check_count('queue_size', queue_size, least=0)
-        self.negative_temperature_ends = (
-            None
-            if negative_temperature is None
-            else first_and_last('negative_temperature', negative_temperature, '(0, inf)')
-        )
+        self.hard_negatives = sampler
         self.multimodal_backbone = MODELS.build(multimodal_backbone)
         self.matching_head = MODELS.build(matching_head)
         check_widths(self.towers, self.multimodal_backbone, matching_head=self.matching_head)
         needed = self.contrastive_loss.policy.needs_evidence
         if queue_size and momentum is None:
             raise ValueError('a queue needs the momentum teacher: give momentum=dict(decay=0.995), or queue_size=0')
-        if 'teacher' in needed and momentum is None:
-            raise ValueError('the policy distils from the momentum teacher: give momentum=dict(decay=0.995)')
+        if 'teacher' in (*needed, *of_negatives) and momentum is None:
+            raise ValueError('the policy reads what the momentum teacher says: give momentum=dict(decay=0.995)')
         self.teacher = None if momentum is None else MomentumTeacher(dict(towers=self.towers), **momentum)
         embed_dims = self.towers.embed_dims
-        queued = {name: cast(EvidenceSource, source).width for name, source in self.evidence.items()}
-        if self.reference is not None:
+        queued = {name: cast(EvidenceSource, source).width for name, source in self.evidence.items() if name in needed}
+        if 'reference' in needed:
             queued['reference'] = embed_dims
         self.queue = NegativeQueue(queue_size, embed_dims, queued) if queue_size else None
         self._to_enqueue: dict[str, Tensor] | None = None
@@ -122,36 +131,31 @@ class ImageTextRetrieval(DualEncoder):
         return self.matching_head(self.multimodal_backbone(tokens_RLC, mask_RL, keys_values, image_index, first=1))
 
     # ------------------------------------------------------------------------------------------------ objectives
-    @property
-    def negative_temperature(self) -> float | Tensor:
-        """The temperature at which this iteration draws hard negatives."""
-        if self.negative_temperature_ends is None:
-            return self.contrastive_loss.temperature
-        first, last = self.negative_temperature_ends
-        return first * (last / first) ** self.progress
-
     def loss(self, batch: dict) -> dict[str, Tensor]:
         check_one_text_each(batch)
         image, text = self.extract_feat(batch)
         keys_values = self.multimodal_backbone.project(image.tokens, image.sizes)
-        contrast = self._contrast(image, text, self._encode_by_teacher(batch), batch)
-        return contrast | self._match(image, text, keys_values, batch)
+        evidence = self._all_evidence(batch, self._encode_by_teacher(batch))
+        contrast = self._contrast(image, text, evidence, batch)
+        return contrast | self._match(image, text, keys_values, evidence, batch)
+
+    def _all_evidence(self, batch: dict, teacher: tuple[Encoded, Encoded] | None) -> dict[str, FeaturePair]:
+        """With the batch as the teacher encodes it."""
+        of_teacher = {} if teacher is None else dict(teacher=feature_pair(*teacher))
+        return self.collect_evidence(batch) | of_teacher
 
     def _contrast(
-        self, image: Encoded, text: Encoded, teacher: tuple[Encoded, Encoded] | None, batch: dict
+        self, image: Encoded, text: Encoded, evidence: dict[str, FeaturePair], batch: dict
     ) -> dict[str, Tensor]:
-        """`teacher`: the batch as the teacher encodes it."""
-        evidence = self.collect_evidence(batch)
         sides: dict[str, Any] = {}
-        if teacher is not None:
-            evidence['teacher'] = feature_pair(*teacher)
         if self.queue is not None:
             sides = dict(bank=self.queue.bank(), candidates=evidence['teacher'])
             if self.training:
-                self._to_enqueue = self._queue_entries(evidence, batch)
+                self._to_enqueue = self._queue_entries(self.queue, evidence, batch)
         return self.contrast(image, text, batch, evidence=evidence, **sides)
 
-    def _queue_entries(self, evidence: dict[str, FeaturePair], batch: dict) -> dict[str, Tensor]:
+    @staticmethod
+    def _queue_entries(queue: NegativeQueue, evidence: dict[str, FeaturePair], batch: dict) -> dict[str, Tensor]:
         """What `after_step` puts into the queue, by the names of the queue's buffers."""
         entries = dict(
             image=evidence['teacher'].image,
@@ -159,9 +163,8 @@ class ImageTextRetrieval(DualEncoder):
             image_ids=batch['image_ids'],
             text_ids=batch['text_ids'],
         )
-        for name, pair in evidence.items():
-            if name != 'teacher':
-                entries |= {f'{name}_image': pair.image, f'{name}_text': pair.text}
+        for name in queue.evidence_dims:
+            entries |= {f'{name}_image': evidence[name].image, f'{name}_text': evidence[name].text}
         return entries
 
     @torch.no_grad()
@@ -171,10 +174,21 @@ class ImageTextRetrieval(DualEncoder):
             return None
         return self.teacher.towers(batch['images'], batch['token_ids'], batch['text_mask'])
 
-    def _match(self, image: Encoded, text: Encoded, keys_values: list[KeyValue], batch: dict) -> dict[str, Tensor]:
+    def _match(
+        self, image: Encoded, text: Encoded, keys_values: list[KeyValue], evidence: dict[str, FeaturePair], batch: dict
+    ) -> dict[str, Tensor]:
         """Image-text matching: B pairs that match, B images with a hard negative text, B texts with a hard negative
         image, in one pass."""
-        negative_text_B, negative_image_B, has_negative_B = self._hard_negatives(image, text, batch)
+        drawn = self.hard_negatives(
+            *feature_pair(image, text),
+            batch['image_ids'],
+            batch['text_ids'],
+            evidence,
+            self.contrastive_loss.temperature,
+            self.progress,
+            self.step_seed,
+        )
+        negative_text_B, negative_image_B = drawn.text_B, drawn.image_B
         own_B = torch.arange(len(negative_text_B), device=negative_text_B.device)
         if world_size() > 1:
             keys_values = self._with_chosen_images(keys_values, image, negative_image_B)
@@ -187,27 +201,8 @@ class ImageTextRetrieval(DualEncoder):
             pick(tokens_GLC, text_index), mask_GL[text_index], keys_values, image_index, first=1
         )
         matches_R = torch.arange(len(text_index), device=own_B.device) < len(own_B)
-        weight_R = torch.cat([torch.ones_like(has_negative_B), has_negative_B, has_negative_B])
+        weight_R = torch.cat([torch.ones_like(drawn.has_text_B), drawn.has_text_B, drawn.has_image_B])
         return self.matching_head.loss(fused_R1C, matches_R, weight_R)
-
-    @torch.no_grad()
-    def _hard_negatives(self, image: Encoded, text: Encoded, batch: dict) -> tuple[Tensor, Tensor, Tensor]:
-        """A hard negative text for each image and a hard negative image for each text, as indices among all processes' pairs,
-        and 1 where a negative exists, else 0 (a batch of one image has none); each (B,)."""
-        image_ids_G, text_ids_G = gather(batch['image_ids']), gather(batch['text_ids'])
-        image_BE, text_BE = feature_pair(image, text)
-        positive_BG = batch['image_ids'][:, None] == image_ids_G[None, :]
-        text_B, image_B = (
-            sample_hard_negatives(
-                anchor_BE @ gather(candidate_BE).t() / self.negative_temperature,
-                positive_BG,
-                batch['text_ids'],
-                text_ids_G,
-                2 * self.step_seed + direction,
-            )
-            for direction, (anchor_BE, candidate_BE) in enumerate(((image_BE, text_BE), (text_BE, image_BE)))
-        )
-        return text_B, image_B, has_negative(positive_BG).float()
 
     def _with_chosen_images(self, keys_values: list[KeyValue], image: Encoded, chosen_B: Tensor) -> list[KeyValue]:
         """`keys_values` of the local images, followed by those of the images chosen among all processes; only these are

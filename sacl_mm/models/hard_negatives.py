@@ -1,0 +1,131 @@
+"""Hard negatives for image-text matching.
+
+Shapes: B pairs in the local batch, G = B * processes, E embedding; A anchors, M candidates.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from sacl_mm.functional.distributed import gather
+from sacl_mm.functional.keyed_random import has_negative, sample_hard_negatives
+from sacl_mm.functional.settings import first_and_last
+from sacl_mm.models.losses import FeaturePair
+from sacl_mm.models.losses.pairs import ContrastivePairs, Evidence
+from sacl_mm.models.losses.policies import NegativePolicy
+from sacl_mm.models.losses.policies.base import check_policy
+
+
+class HardNegatives(NamedTuple):
+    """Of each anchor, (B,) each: places among all processes' pairs, and 1 where there is a negative, else 0."""
+
+    text_B: Tensor
+    image_B: Tensor
+    has_text_B: Tensor
+    has_image_B: Tensor
+
+
+class HardNegativeSampler(nn.Module):
+    """Draws a negative text for each image and a negative image for each text, from all processes, in proportion to
+    w * exp(cosine / temperature) (ALBEF, arXiv 2107.07651, Sec. 3.2, with w = 1).
+
+    The most similar negatives are the likeliest to be false. A policy whose w is low there, or 0, keeps them from being
+    taught as pairs that don't match.
+
+    Args:
+        temperature: a number, or (first, last) for a geometric progression over the training. None: that of the contrastive
+            loss.
+        policy: gives w from similarities and evidence, such as `EvidenceRemoval`. None: w = 1.
+
+    Raises:
+        ValueError: for a temperature that is not positive, or a policy whose weights depend on all negatives of an anchor.
+    """
+
+    def __init__(
+        self, temperature: float | Sequence[float] | None = None, policy: NegativePolicy | None = None
+    ) -> None:
+        super().__init__()
+        self.ends = None if temperature is None else first_and_last('negative_temperature', temperature, '(0, inf)')
+        self.policy = None if policy is None else check_policy('negative_policy', policy)
+        if self.policy is not None and self.policy.needs_row_sums:
+            raise ValueError(
+                f'negative_policy: the weights of {type(self.policy).__name__} depend on all negatives of an anchor; take '
+                'one that looks at pairs alone, such as EvidenceRemoval or SimilarityRegulation'
+            )
+
+    def temperature(self, contrastive: Tensor, progress: float) -> float | Tensor:
+        """At this point of the training.
+
+        Args:
+            contrastive: the temperature of the contrastive loss.
+        """
+        if self.ends is None:
+            return contrastive
+        first, last = self.ends
+        return first * (last / first) ** progress
+
+    @torch.no_grad()
+    def forward(
+        self,
+        image_BE: Tensor,
+        text_BE: Tensor,
+        image_ids_B: Tensor,
+        text_ids_B: Tensor,
+        evidence: Mapping[str, FeaturePair],
+        temperature: Tensor,
+        progress: float,
+        seed: int,
+    ) -> HardNegatives:
+        """The draws are a function of `seed` and the ids.
+
+        Args:
+            image_BE, text_BE: unit rows.
+            evidence: by name, rows (B, width) of images and of texts.
+            temperature: of the contrastive loss.
+            progress: in [0, 1].
+        """
+        ids, all_ids = (image_ids_B, text_ids_B), (gather(image_ids_B), gather(text_ids_B))
+        rows = (image_BE, text_BE)
+        chosen, found = [], []
+        for own, other in ((0, 1), (1, 0)):
+            cosine_BG = (rows[own] @ gather(rows[other]).t()).float()
+            logits_BG = cosine_BG / self.temperature(temperature, progress)
+            left_out_BG = image_ids_B[:, None] == all_ids[0]
+            if self.policy is not None:
+                pairs = ContrastivePairs(
+                    cosine_BG,
+                    temperature,
+                    ids[0],
+                    all_ids[0],
+                    ids[1],
+                    all_ids[1],
+                    Evidence((name, _product(evidence[name], own, other)) for name in self.policy.needs_evidence),
+                    progress,
+                    anchors_are_images=own == 0,
+                )
+                log_weights_BG = self._log_weights(pairs)
+                left_out_BG = left_out_BG | (log_weights_BG == -torch.inf)
+                logits_BG += log_weights_BG.masked_fill(left_out_BG, 0)
+            chosen.append(sample_hard_negatives(logits_BG, left_out_BG, text_ids_B, all_ids[1], 2 * seed + own))
+            found.append(has_negative(left_out_BG).float())
+        return HardNegatives(*chosen, *found)
+
+    def _log_weights(self, pairs: ContrastivePairs) -> Tensor:
+        assert self.policy is not None
+        treatment = self.policy(pairs)
+        if treatment.soft_target_scores_AM is not None or treatment.similarity_targets_AM is not None:
+            raise ValueError(
+                f'negative_policy: {type(self.policy).__name__} changes targets, which a drawn negative has none of; take one '
+                'that weighs negatives, such as EvidenceRemoval'
+            )
+        if treatment.log_weights_AM is None:
+            return torch.zeros_like(pairs.similarity_AM)
+        return treatment.log_weights_AM
+
+
+def _product(evidence: FeaturePair, own: int, other: int) -> Tensor:
+    """Inner products (B, G) of the local anchors with all candidates."""
+    with torch.autocast(evidence.image.device.type, enabled=False):
+        return evidence[own].float() @ gather(evidence[other].float()).t()
