@@ -4,7 +4,15 @@ from pathlib import Path
 
 from sacl_mm.report.runs import read_curves
 
-NAMES = ('loss_itc', 'temperature', 'mi_positive', 'mi_negative', 'mi_negative_target')
+NAMES = (
+    'loss_itc',
+    'temperature',
+    'mi_positive',
+    'mi_negative',
+    'mi_negative_target',
+    'mi_false_negative',
+    'mi_true_negative',
+)
 _MOST_POINTS = 24
 
 

@@ -8,12 +8,13 @@ from plan import current
 from records import Record
 from runs import Grid, Options, Run, axis, product
 from tuning import tuned_options
-from variants import CHOICES, PHOTO_CHOICES, POLICY, SOURCES
+from variants import CHOICES, PHOTO_CHOICES, POLICY, SOURCES, by_weight, removal
 
 from sacl_mm.user_error import UserError, did_you_mean
 
 SHAPE_WORLD = 'configs/shape_world/infonce.py'
 WORLD = 'projects/false_negatives/configs/world.py'
+INFORMATION = 'projects/false_negatives/configs/information.py'
 FLICKR8K = 'projects/false_negatives/configs/flickr8k.py'
 RATE = 'optim_wrapper.optimizer.lr'
 # They have no part in what is compared.
@@ -102,7 +103,7 @@ def density(known: Sequence[Record]) -> Grid:
 
 def batch(known: Sequence[Record]) -> Grid:
     """The size of a batch; as many images are seen."""
-    axes = {'batch': axis('train_dataloader.batch_size', 32, 64, 128)}
+    axes = {'batch': axis('train_dataloader.batch_size', 64, 128, 256)}
     return Grid(product(WORLD, ON_AXES, axes, SEEDS[:2], tuned=lambda label: chosen(label, known)))
 
 
@@ -110,6 +111,31 @@ def length(known: Sequence[Record]) -> Grid:
     """The length of the training."""
     axes = {'epochs': axis('train_cfg.max_epochs', 4, 8, 16)}
     return Grid(product(WORLD, ON_AXES, axes, SEEDS[:2], tuned=lambda label: chosen(label, known)))
+
+
+def images(known: Sequence[Record]) -> Grid:
+    """The number of images; as many steps."""
+    size, epochs = 'train_dataloader.dataset.num_images', 'train_cfg.max_epochs'
+    axes = {'images': {2048: {size: 2048, epochs: 32}, 8192: {}, 32768: {size: 32768, epochs: 2}}}
+    return Grid(product(WORLD, ON_AXES, axes, SEEDS[:2], tuned=lambda label: chosen(label, known)))
+
+
+def thresholds(known: Sequence[Record]) -> Grid:
+    """Removal of negatives, by SACL's weights as in the paper, and by evidence."""
+    runs = product(WORLD, ['InfoNCE'], {}, TUNING_SEEDS)
+    runs += product(WORLD, ['removal by weight'], _removals('weight <', by_weight), TUNING_SEEDS)
+    runs += product(WORLD, ['removal'], _removals('captions >=', lambda t: removal('captions', t)), TUNING_SEEDS)
+    return Grid(runs)
+
+
+def _removals(name: str, policy: Callable[[float], dict[str, Any]]) -> dict[str, dict[float, Options]]:
+    return {name: {threshold: {POLICY: policy(threshold)} for threshold in (0.1, 0.2, 0.3, 0.4, 0.6, 0.8)}}
+
+
+def information(known: Sequence[Record]) -> Grid:
+    """What models know of false and of true negatives, and the weights that they give."""
+    runs = product(INFORMATION, ON_AXES, {}, SEEDS[:2], tuned=lambda label: chosen(label, known))
+    return Grid(runs, weights=True)
 
 
 def photo_rates(known: Sequence[Record]) -> Grid:
@@ -137,7 +163,21 @@ def _oracle_knows(run: Run) -> Options:
 # By functions of what is known: a grid may take what an earlier one has found (tuning.py).
 GRIDS: dict[str, Callable[[Sequence[Record]], Grid]] = {
     grid.__name__: grid
-    for grid in (smoke, tuning, rates, sources, finalists, density, batch, length, photo_rates, photo_tuning)
+    for grid in (
+        smoke,
+        tuning,
+        rates,
+        sources,
+        finalists,
+        density,
+        batch,
+        length,
+        images,
+        thresholds,
+        information,
+        photo_rates,
+        photo_tuning,
+    )
 }
 
 

@@ -16,7 +16,12 @@ from weights import EDGES
 
 from sacl_mm.user_error import UserError, did_you_mean
 
-_CURVES = {'mi_positive': 'MI with positives', 'mi_negative': 'MI with negatives (dots: target)'}
+_CURVES = {
+    'mi_positive': 'MI with positives',
+    'mi_negative': 'MI with negatives (dots: target)',
+    'mi_false_negative': 'MI with false negatives',
+    'mi_true_negative': 'MI with true negatives',
+}
 
 
 def write_report(name: str, grid: Grid, known: Sequence[Record], folder: Path) -> list[Path]:
@@ -71,8 +76,8 @@ def _figures(grid: Grid, table: Sequence[Row], found: Sequence[Record]) -> dict[
     look = looks(run.label for run in grid.runs)
     centre = table[0].place
     drawn = {}
-    if panels := _panels(table, grid.metrics[0]):
-        drawn['gain'] = figures.gain_figure(panels, look, short(grid.metrics[0]), grid.base)
+    if axes := _panels(table, grid.metrics[0]):
+        drawn['gain'] = figures.gain_figure(axes, look, short(grid.metrics[0]), grid.base)
     gains = {
         row.label: {short(metric): row.differences[metric] for metric in grid.metrics}
         for row in table
@@ -83,7 +88,9 @@ def _figures(grid: Grid, table: Sequence[Row], found: Sequence[Record]) -> dict[
     if grid.frontier:
         drawn['frontier'] = figures.frontier_figure(_points(grid, table), look, *map(short, grid.frontier))
     if curves := _mean_curves([record for record in found if place_of(record.setting) == centre]):
-        drawn['curves'] = figures.curves_figure(curves, look, _CURVES)
+        logged = set().union(*curves.values())
+        panels = {name: title for name, title in _CURVES.items() if name in logged}
+        drawn['curves'] = figures.curves_figure(curves, look, panels)
     weights = {
         label: _summed_weights([r for r in found if r.label == label and place_of(r.setting) == centre])
         for label in look

@@ -37,6 +37,12 @@ def removal(evidence: str | list[str], threshold: float) -> dict[str, Any]:
     return dict(type='EvidenceRemoval', base_policy=dict(type='InfoNCE'), evidence=evidence, threshold=threshold)
 
 
+def by_weight(threshold: float) -> dict[str, Any]:
+    """Removal by the weights of SACL with the model's own similarities ("ALBEF++"), whose base is what tuning began with."""
+    base = dict(type='SimilarityRegulation', similarity_temperature=0.3)
+    return dict(type='ThresholdRemoval', base_policy=base, threshold=threshold)
+
+
 def regression(evidence: str, weight: float, base: dict[str, Any] | None = None) -> dict[str, Any]:
     """A regression of cosines over InfoNCE, or over another policy."""
     base = base or dict(type='InfoNCE')
@@ -47,6 +53,7 @@ VARIANTS: dict[str, Variant] = {
     'InfoNCE': Variant({POLICY: dict(type='InfoNCE')}),
     'oracle': Variant({POLICY: dict(type='OracleRemoval', relevance=dict(type='ShapeWorldRelevance'))}),
     'HN-NCE': Variant({POLICY: dict(type='HardNegativeNCE')}),
+    'removal by weight': Variant({POLICY: by_weight(0.2)}),
     'SACL': Variant({POLICY: dict(type='SimilarityRegulation', similarity_temperature=0.3)}),
     # With a finished InfoNCE as its reference model H, from which the weights move to the model's own similarities.
     'SACL, H': Variant(
