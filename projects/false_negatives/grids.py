@@ -1,19 +1,24 @@
 """The grids of the study: which runs there are. Add a function and its row in `GRIDS`."""
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from plan import current
 from records import Record
 from runs import Grid, Options, Run, axis, product
 from tuning import tuned_options
-from variants import CHOICES, PHOTO_CHOICES, POLICY, SOURCES, by_weight, removal
+from variants import CHECKPOINT, CHOICES, MATCHING, PHOTO_CHOICES, POLICY, SOURCES, by_weight, removal
 
 from sacl_mm.user_error import UserError, did_you_mean
 
 SHAPE_WORLD = 'configs/shape_world/infonce.py'
 WORLD = 'projects/false_negatives/configs/world.py'
+PRETRAIN = 'projects/false_negatives/configs/pretrain.py'
+RERANKED = 'projects/false_negatives/configs/matching.py'
+START = 'pre-training'
 INFORMATION = 'projects/false_negatives/configs/information.py'
 FLICKR8K = 'projects/false_negatives/configs/flickr8k.py'
 RATE = 'optim_wrapper.optimizer.lr'
@@ -138,6 +143,43 @@ def information(known: Sequence[Record]) -> Grid:
     return Grid(runs, weights=True)
 
 
+def matching(known: Sequence[Record]) -> Grid:
+    """False negatives among the hard negatives of image-text matching, at two temperatures of their draws."""
+    runs = []
+    for seed in SEEDS[:2]:
+        for temperature in (1.0, 0.1):
+            setting = dict(temperature=temperature)
+            runs.append(Run(START, PRETRAIN, {}, seed, setting=setting))
+            for label, options in MATCHING.items():
+                options = {**options, 'load_from': CHECKPOINT, 'model.negative_temperature': temperature}
+                runs.append(Run(label, RERANKED, options, seed, START, setting))
+    return Grid(runs, metrics=MEASURES)
+
+
+def _downstream(*configs: str, metrics: Sequence[str]) -> Grid:
+    """Pre-training with each policy, for contrast and matching alike, and the same trainings after it for all."""
+    runs = []
+    for label, seed in itertools.product(('InfoNCE', 'soft targets, matching by captions', 'oracle'), SEEDS[:2]):
+        names = [f'{label}: {Path(config).stem}' for config in (PRETRAIN, *configs[:-1])] + [label]
+        runs.append(Run(names[0], PRETRAIN, MATCHING[label], seed))
+        for config, before, name in zip(configs, names, names[1:], strict=False):
+            runs.append(Run(name, config, {'load_from': CHECKPOINT}, seed, before))
+    return Grid(runs, metrics=metrics)
+
+
+def downstream_retrieval(known: Sequence[Record]) -> Grid:
+    return _downstream(RERANKED, metrics=MEASURES)
+
+
+def downstream_vqa(known: Sequence[Record]) -> Grid:
+    return _downstream('configs/shape_world/vqa.py', metrics=['vqa/accuracy'])
+
+
+def downstream_nlvr2(known: Sequence[Record]) -> Grid:
+    both = ['nlvr2/accuracy', 'nlvr2/consistency']
+    return _downstream('configs/shape_world/nlvr2_pretrain.py', 'configs/shape_world/nlvr2.py', metrics=both)
+
+
 def photo_rates(known: Sequence[Record]) -> Grid:
     """Photographs: the learning rate and the length of InfoNCE, before anything is compared with it."""
     axes = {'epochs': axis('train_cfg.max_epochs', 10, 20), 'lr': axis(RATE, 5e-4, 1e-3, 2e-3)}
@@ -175,6 +217,10 @@ GRIDS: dict[str, Callable[[Sequence[Record]], Grid]] = {
         images,
         thresholds,
         information,
+        matching,
+        downstream_retrieval,
+        downstream_vqa,
+        downstream_nlvr2,
         photo_rates,
         photo_tuning,
     )

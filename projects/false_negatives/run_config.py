@@ -74,7 +74,7 @@ def _settings(run: Run) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for key, value in run.options.items():
         *parts, last = key.split('.')
-        if (parts or [last])[0] not in _COUNTS:
+        if (parts or [last])[0] not in (*_COUNTS, 'load_from'):  # whose run is hashed itself, see `config_hash`
             raise UserError(
                 f"{run.name}: option '{key}' would not tell its record from others; what does: {', '.join(_COUNTS)}"
             )

@@ -158,11 +158,19 @@ class Runner:
             total_cpu_seconds=round(
                 ended.cpu_seconds + (task.parent.record.total_cpu_seconds if task.parent else 0), 2
             ),
-            metrics={name: round(value, 4) for name, value in last_values(training).items()},
+            metrics=self._metrics(task, training),
             curves=curves_of(training),
             weights=weight_counts(training) if task.weights else {},
         )
         records.append(self.file, [_named(task.record, *place) for place in task.places])
+
+    def _metrics(self, task: Task, training: Path) -> dict[str, float]:
+        try:
+            return {name: round(value, 4) for name, value in last_values(training).items()}
+        except UserError:
+            if any(other.parent is task for other in self.tasks):
+                return {}  # a stage between others need not be measured
+            raise
 
     def _name_in_all_grids(self) -> None:
         """Runs that another grid had already get a line of this one."""

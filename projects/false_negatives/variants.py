@@ -10,6 +10,7 @@ from typing import Any
 CHECKPOINT = '{checkpoint}'
 POLICY = 'model.contrastive_loss.policy'
 REFERENCE = 'model.reference_checkpoint'
+NEGATIVES = 'model.negative_policy'
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,16 @@ PHOTO_CHOICES: dict[str, dict[str, dict[str, Any]]] = {
         f'weight {weight}': regression('sentences', weight, _HARD) for weight in (8.0, 20.0, 50.0)
     },
     'soft targets over HN-NCE, sentences': {f'weight {w}': soft('sentences', w, 0.1, _HARD) for w in (0.1, 0.3)},
+}
+# By which negatives are drawn for matching.
+_KNOWN = dict(type='OracleRemoval', relevance=dict(type='ShapeWorldRelevance'))
+MATCHING: dict[str, dict[str, Any]] = {
+    'InfoNCE': {},
+    'matching by captions': {NEGATIVES: removal('captions', 0.6)},
+    'matching by oracle': {NEGATIVES: _KNOWN},
+    'soft targets': {POLICY: soft('captions', 0.9)},
+    'soft targets, matching by captions': {POLICY: soft('captions', 0.9), NEGATIVES: removal('captions', 0.6)},
+    'oracle': {POLICY: _KNOWN, NEGATIVES: _KNOWN},
 }
 for label, choices in (*CHOICES.items(), *PHOTO_CHOICES.items()):
     VARIANTS.setdefault(label, Variant({POLICY: next(iter(choices.values()))}))

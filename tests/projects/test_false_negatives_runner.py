@@ -18,6 +18,7 @@ from grids import SHAPE_WORLD
 from plan import plan, seconds_of
 from runner import Runner
 from runs import Grid, Run, product
+from variants import CHECKPOINT
 
 from sacl_mm.user_error import UserError
 
@@ -32,6 +33,8 @@ if "'hangs': True" in config:
     time.sleep(60)
 (folder / 'now/vis_data').mkdir(parents=True)
 lines = [dict(mi_positive=0.1, iter=4, step=4), {'retrieval/mAP': 20.0, 'retrieval/R@mean': float('nan'), 'step': 1}]
+if "'unmeasured': True" in config:
+    del lines[1]
 (folder / 'now/vis_data/scalars.json').write_text('\\n'.join(map(json.dumps, lines)))
 (folder / 'epoch_1.pth').touch()
 (folder / 'last_checkpoint').write_text('/elsewhere/epoch_1.pth')
@@ -169,6 +172,14 @@ def test_a_run_starts_from_the_checkpoint_of_the_one_before_and_counts_its_cost(
     assert place.run([*grid, some_run('C', 1, after='A', start='{checkpoint}', width=1)])
     assert place.calls[4:] == ['"""A, seed 1."""', '"""C, seed 1."""']
     assert len(place.records) == 5
+
+
+def test_a_stage_between_others_need_not_be_measured(place):
+    first, second = some_run('A', unmeasured=True), replace(some_run('B', after='A'), options={'load_from': CHECKPOINT})
+    assert place.run([first, second])
+    assert [record.metrics.get('retrieval/mAP') for record in place.records] == [None, 20]
+    assert not place.run([some_run('A', unmeasured=True, width=1)])
+    assert 'has not been validated yet' in place.lines[-1]
 
 
 def test_after_and_checkpoint_belong_together():
