@@ -37,6 +37,7 @@ RECALL = 'retrieval/R@mean'
 # Agreement with captions of other images, by words and by a sentence encoder.
 WORDS, SENTENCES = 'consensus/NCS@mean', 'sentences/NCS@mean'
 PHOTO_MEASURES = (RECALL, WORDS, SENTENCES, 'retrieval/TR/R@1', 'retrieval/IR/R@1')
+PHOTO_FINALISTS = ('soft targets', 'regression', 'regression, sentences', 'HN-NCE', 'SACL')
 # What is compared along an axis.
 ON_AXES = ('InfoNCE', 'oracle', 'soft targets', 'SACL', 'SACL, H', 'HN-NCE')
 # Where the language's detail is said.
@@ -194,6 +195,24 @@ def photo_tuning(known: Sequence[Record]) -> Grid:
     return Grid(runs, metrics=PHOTO_MEASURES)
 
 
+def photos_chosen(label: str, known: Sequence[Record]) -> Options:
+    """What the grid `photo_tuning` has found: the setting whose models agree most with the captions of other images, by the
+    measure that the policy was not given, of those that cost no more than 0.3 of recall."""
+    if label not in PHOTO_CHOICES:
+        return {}
+    grid, axes = photo_tuning(known), choices_of(PHOTO_CHOICES[label])
+    measure = WORDS if 'sentences' in label else SENTENCES
+    records = current('photo_tuning', grid, known)
+    return tuned_options('photo_tuning', grid, axes, label, records, measure, (RECALL, 0.3))
+
+
+def photos(known: Sequence[Record]) -> Grid:
+    """Photographs: seeds that had no part in any choice."""
+    labels = ['InfoNCE', *PHOTO_FINALISTS]
+    runs = product(FLICKR8K, labels, {}, SEEDS, tuned=lambda label: photos_chosen(label, known))
+    return Grid(runs, metrics=PHOTO_MEASURES, frontier=(RECALL, WORDS))
+
+
 def _oracle_knows(run: Run) -> Options:
     """The oracle is told which world it is in."""
     if run.label != 'oracle' or not run.setting['detail']:
@@ -223,6 +242,7 @@ GRIDS: dict[str, Callable[[Sequence[Record]], Grid]] = {
         downstream_nlvr2,
         photo_rates,
         photo_tuning,
+        photos,
     )
 }
 
