@@ -36,8 +36,9 @@ def gain_figure(panels: Sequence[Panel], look: Mapping[str, Look], measure: str,
             for number, (label, line) in enumerate(panel.lines.items()):
                 # A little beside each other, so that error bars do not cover each other.
                 beside = (number - (len(panel.lines) - 1) / 2) * 0.012 * width
-                x, y = [place[value] for value in line], [found.value for found in line.values()]
-                errors = [0 if math.isnan(found.error) else found.error for found in line.values()]
+                found = [line[value] for value in sorted(line, key=place.__getitem__)]
+                x, y = sorted(place[value] for value in line), [one.value for one in found]
+                errors = [0 if math.isnan(one.error) else one.error for one in found]
                 x = np.exp(np.log(x) + beside) if axes.get_xscale() == 'log' else np.array(x) + beside
                 axes.errorbar(x, y, errors, label=label, elinewidth=1, **look[label].style)
             axes.axhline(0, color=INK, linewidth=1)

@@ -22,13 +22,18 @@ def panel_grid(count: int, most: int, size: tuple[float, float] = _PANEL) -> tup
 
 
 def legend(figure: Figure, all_axes: Sequence[Axes]) -> None:
-    """One for all panels, above them."""
+    """One for all panels: above them, or beside them where it would be higher than wide."""
     entries = {}
     for axes in all_axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
-    columns = max(1, int(figure.get_figwidth() / 1.7))
-    figure.legend(entries.values(), entries.keys(), loc='outside upper left', ncols=min(columns, len(entries)))
+    inches = 0.75 + 0.075 * max(map(len, entries))  # of the longest entry, about
+    columns = max(1, int(figure.get_figwidth() / inches))
+    if columns == 1 and len(entries) > 4:
+        figure.set_figwidth(figure.get_figwidth() + inches)
+        figure.legend(entries.values(), entries.keys(), loc='outside right upper')
+    else:
+        figure.legend(entries.values(), entries.keys(), loc='outside upper left', ncols=min(columns, len(entries)))
 
 
 def scale(axes: Axes, values: Sequence[Any]) -> tuple[dict[Any, float], float]:
