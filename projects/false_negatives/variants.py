@@ -84,25 +84,23 @@ CHOICES: dict[str, dict[str, dict[str, Any]]] = {
 # The same at the centre point of photographs. What the captions' words say and what a sentence encoder says are compared.
 _HARD = dict(type='HardNegativeNCE', beta=0.3)
 PHOTO_CHOICES: dict[str, dict[str, dict[str, Any]]] = {
-    'SACL': CHOICES['SACL'],
-    'HN-NCE': CHOICES['HN-NCE'],
+    'SACL': {f'tau_s {t}': dict(type='SimilarityRegulation', similarity_temperature=t) for t in (0.3, 0.6, 1.2)},
+    'HN-NCE': {f'beta {beta}': dict(type='HardNegativeNCE', beta=beta) for beta in (0.15, 0.3, 0.5)},
     'soft targets': {
-        f'weight {w}, temperature {t}': soft('captions', w, t)
-        for w, t in ((0.1, 0.15), (0.3, 0.15), (0.5, 0.15), (0.3, 0.1), (0.3, 0.25))
+        f'weight {w}, temperature {t}': soft('captions', w, t) for w, t in ((0.1, 0.15), (0.3, 0.15), (0.3, 0.3))
     },
     'soft targets, sentences': {
-        f'weight {w}, temperature {t}': soft('sentences', w, t)
-        for w, t in ((0.1, 0.1), (0.3, 0.1), (0.5, 0.1), (0.3, 0.05), (0.3, 0.2))
+        f'weight {w}, temperature {t}': soft('sentences', w, t) for w, t in ((0.1, 0.1), (0.3, 0.1), (0.3, 0.05))
     },
-    'weights': {f'tau_s {t}': weights('captions', t) for t in (0.15, 0.3, 0.6)},
-    'weights, sentences': {f'tau_s {t}': weights('sentences', t) for t in (0.15, 0.3, 0.6)},
-    'removal': {f'threshold {threshold}': removal('captions', threshold) for threshold in (0.6, 0.8, 0.9)},
-    'removal, sentences': {f'threshold {threshold}': removal('sentences', threshold) for threshold in (0.5, 0.6, 0.7)},
-    'regression': {f'weight {weight}': regression('captions', weight) for weight in (2.0, 8.0, 20.0)},
+    'weights': {'tau_s 0.3': weights('captions', 0.3)},
+    'weights, sentences': {'tau_s 0.3': weights('sentences', 0.3)},
+    'removal': {'threshold 0.8': removal('captions', 0.8)},
+    'removal, sentences': {'threshold 0.6': removal('sentences', 0.6)},
+    'regression': {f'weight {weight}': regression('captions', weight) for weight in (8.0, 20.0)},
     'regression, sentences': {f'weight {weight}': regression('sentences', weight) for weight in (8.0, 20.0, 50.0)},
-    'regression over HN-NCE': {f'weight {weight}': regression('captions', weight, _HARD) for weight in (8.0, 20.0)},
+    'regression over HN-NCE': {'weight 20.0': regression('captions', 20.0, _HARD)},
     'regression over HN-NCE, sentences': {
-        f'weight {weight}': regression('sentences', weight, _HARD) for weight in (8.0, 20.0, 50.0)
+        f'weight {weight}': regression('sentences', weight, _HARD) for weight in (20.0, 50.0)
     },
     'soft targets over HN-NCE, sentences': {f'weight {w}': soft('sentences', w, 0.1, _HARD) for w in (0.1, 0.3)},
 }
