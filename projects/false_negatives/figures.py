@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from layout import legend, panel_grid, scale
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
-from style import Look, drawing, looks
+from style import Look, drawing, legend, looks, panel_grid, scale
 from tables import Difference, Mean
 
 from sacl_mm.report.figures import INK, MUTED

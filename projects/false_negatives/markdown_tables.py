@@ -3,9 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from comparisons import Comparison
 from runs import Grid
-from tables import Difference, Mean, Row
+from tables import Comparison, Difference, Mean, Row
 
 
 def short(metric: str) -> str:

@@ -18,7 +18,7 @@ class Record:
     `cpu_seconds` are of user and system; `total_cpu_seconds` add those of the runs whose checkpoints it needs. `hash` is of
     the configuration without seed and paths. A run of two grids has a line for each, which differ in grid, label and setting.
     `metrics` are the numbers of the last validation. `curves` hold what training logged, against `iter`; `weights` how many
-    negatives have a weight between two edges (`weights.EDGES`), by kind of negative, if the grid asks for it.
+    negatives have a weight between two edges (`logged.EDGES`), by kind of negative, if the grid asks for it.
     """
 
     grid: str

@@ -5,14 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import figures
-from comparisons import comparisons
 from figures import Panel, Point
+from logged import EDGES
 from markdown_tables import comparisons_table, differences_table, means_table, short
 from records import Record
 from runs import Grid
 from style import looks, save
-from tables import Place, Row, of_grid, place_of, rows, write_csv
-from weights import EDGES
+from tables import Place, Row, comparisons, of_grid, place_of, rows, write_csv
 
 from sacl_mm.user_error import UserError, did_you_mean
 

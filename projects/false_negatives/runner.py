@@ -10,12 +10,11 @@ from pathlib import Path
 import records
 from checkout import Checkout, checkout
 from child import TRAINER, Child, Ended, log_of, training_of
-from curves import curves_of
+from logged import curves_of, weight_counts
 from plan import Task
 from records import Record
 from run_config import config_text
 from runs import Run
-from weights import weight_counts
 
 from sacl_mm.inference.model_folder import last_checkpoint
 from sacl_mm.report.runs import last_values

@@ -51,9 +51,9 @@ def main() -> None:
 
 def run(args: argparse.Namespace) -> None:
     import records
+    from display import showing
     from grids import find_grid
     from plan import plan
-    from progress import showing
     from runner import Runner
 
     from sacl_mm.engine.work_dir import locked
@@ -80,8 +80,8 @@ def run(args: argparse.Namespace) -> None:
 
 def show(args: argparse.Namespace) -> None:
     import records
+    from display import print_list
     from grids import find_grid
-    from listing import print_list
     from plan import plan
 
     known = records.load(args.records)

@@ -141,3 +141,34 @@ def write_csv(path: Path, name: str, grid: Grid, table: Sequence[Row]) -> None:
 
 def _number(value: float | None) -> str:
     return '' if value is None or (isinstance(value, float) and math.isnan(value)) else f'{value:.6g}'
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`label` minus `base` at a setting. `cost_ratio` is of their mean total costs."""
+
+    label: str
+    base: str
+    place: Place
+    means: dict[str, tuple[Mean | None, Mean | None]]
+    differences: dict[str, Difference | None]
+    cost_ratio: float
+
+
+def comparisons(grid: Grid, records: Sequence[Record]) -> list[Comparison]:
+    """Of the grid's pairs, wherever both have a common seed."""
+    found = []
+    for label, base in grid.pairs:
+        for place in dict.fromkeys(place_of(run.setting) for run in grid.runs):
+            ours, theirs = (
+                {metric: by_seed(records, one, place, metric) for metric in (*grid.metrics, 'total_cpu_seconds')}
+                for one in (label, base)
+            )
+            differences = {metric: difference(ours[metric], theirs[metric]) for metric in grid.metrics}
+            if any(differences.values()):
+                means = {
+                    metric: (mean(ours[metric].values()), mean(theirs[metric].values())) for metric in grid.metrics
+                }
+                costs = [mean(values['total_cpu_seconds'].values()) for values in (ours, theirs)]
+                found.append(Comparison(label, base, place, means, differences, costs[0].value / costs[1].value))
+    return found

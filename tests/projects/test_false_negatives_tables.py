@@ -6,12 +6,11 @@ import statistics
 
 import numpy as np
 import pytest
-from comparisons import comparisons
 from markdown_tables import comparisons_table, differences_table, means_table
 from records import Record
 from runs import Grid, Run
 from scipy.stats import ttest_1samp
-from tables import Difference, difference, mean, of_grid, rows, share_of_oracle, write_csv
+from tables import Difference, comparisons, difference, mean, of_grid, rows, share_of_oracle, write_csv
 from tuning import tuned_options
 
 from sacl_mm.user_error import UserError
