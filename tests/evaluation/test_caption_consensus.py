@@ -87,7 +87,7 @@ def test_what_it_needs_is_named():
         evaluate(rows[:1])
 
 
-def test_worth_by_a_sentence_encoder():
+def test_worth_by_a_sentence_encoder(monkeypatch):
     torch.manual_seed(0)
     images, texts, embeddings = torch.randn(4, 3), torch.randn(8, 3), torch.randn(8, 5)
     rows = samples(images, texts)
@@ -107,3 +107,11 @@ def test_worth_by_a_sentence_encoder():
         worth = {t: max(0.0, float((unit[2 * i] + unit[2 * i + 1]) @ unit[t] / 2)) for t in others}
         shares.append(worth[max(others, key=lambda t: cosines[i, t])] / max(worth.values()))
     assert found['sentences/TR/NCS@1'] == pytest.approx(100 * sum(shares) / 4, rel=1e-5)
+    # The same from an encoder of the metric's own.
+    metric = METRICS.build(dict(type='SentenceConsensus', topk=1, source=dict(type='SentenceSimilarity', width=5)))
+    by_text = dict(zip([text for row in rows for text in row.text], unit, strict=True))
+    monkeypatch.setattr(type(metric.source), 'embed', lambda self, asked: torch.stack([by_text[one] for one in asked]))
+    for row in rows:
+        del row.text_inputs
+        metric.process({}, [row.to_dict()])
+    assert metric.evaluate(4) == found

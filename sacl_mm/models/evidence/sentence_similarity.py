@@ -74,6 +74,19 @@ class SentenceSimilarity(EvidenceSource):
         texts = self._text_of(text_id for sample in samples for text_id in sample.text_ids)
         return FeaturePair(self._image_ND[images].float().to(device), self._text_TD[texts].float().to(device))
 
+    def embed(self, texts: list[str]) -> Tensor:
+        """Unit rows (T, width) of texts, on one process alone.
+
+        Raises:
+            ValueError: there is no text_encoder.
+        """
+        if self.text_encoder is None:
+            raise ValueError('SentenceSimilarity without a text_encoder embeds no texts')
+        encoder = build_frozen('text_encoder', self.text_encoder)
+        store = FeatureStore(self._folder(encoder))
+        self._add(store, encoder, sorted(set(texts)))
+        return F.normalize(store.rows([row_key(text) for text in texts]).float(), dim=-1)
+
     @staticmethod
     def _of_features(batch: dict) -> FeaturePair:
         if batch['text_mask'] is not None:
@@ -87,14 +100,17 @@ class SentenceSimilarity(EvidenceSource):
         """(T, width), unit rows in float16. Each process encodes a share, and then what it does not find of the others'."""
         assert self.text_encoder is not None
         encoder = build_frozen('text_encoder', self.text_encoder)
-        settings = json.dumps([self.text_encoder, self.tokenizer, self.max_length], default=repr, sort_keys=True)
-        folder = f'{self.cache}/{row_key(weights_hash(encoder.state_dict()), settings):x}'
+        folder = self._folder(encoder)
         distinct = sorted(set(texts))
         for share in (distinct[rank() :: world_size()], distinct):
             store = FeatureStore(folder)
             self._add(store, encoder, share)
             barrier()
         return store.rows([row_key(text) for text in texts])
+
+    def _folder(self, encoder: nn.Module) -> str:
+        settings = json.dumps([self.text_encoder, self.tokenizer, self.max_length], default=repr, sort_keys=True)
+        return f'{self.cache}/{row_key(weights_hash(encoder.state_dict()), settings):x}'
 
     @torch.no_grad()
     def _add(self, store: FeatureStore, encoder: nn.Module, texts: list[str]) -> None:

@@ -129,6 +129,9 @@ def test_sentences_are_encoded_once(tmp_path, encoder, monkeypatch):
     again = SentenceSimilarity(**options)
     monkeypatch.setattr(sentence_similarity, 'pool_tokens', lambda *_: pytest.fail('encoded again'))
     again.prepare(known)
+    embedded = again.embed([text for image in known[:6] for text in image.texts])
+    assert torch.equal(embedded.norm(dim=1).sub(1).abs() < 1e-5, torch.ones(len(embedded), dtype=torch.bool))
+    torch.testing.assert_close(torch.stack([own.mean(0) for own in embedded.split(3)]), images, atol=2e-3, rtol=0)
     assert torch.equal(again(batch(build(), 6, captions=3)).image, images)
 
 
