@@ -34,6 +34,12 @@ def weights(evidence: str | list[str], temperature: float) -> dict[str, Any]:
     return dict(type='SimilarityRegulation', alpha=1.0, evidence=evidence, similarity_temperature=temperature)
 
 
+def harder(evidence: str, temperature: float, beta: float) -> dict[str, Any]:
+    """Negatives that the evidence does not doubt are pushed harder."""
+    policies = [weights(evidence, temperature), dict(type='HardNegativeNCE', beta=beta)]
+    return dict(type='WeightProduct', policies=policies)
+
+
 def removal(evidence: str | list[str], threshold: float) -> dict[str, Any]:
     return dict(type='EvidenceRemoval', base_policy=dict(type='InfoNCE'), evidence=evidence, threshold=threshold)
 
@@ -92,12 +98,16 @@ PHOTO_CHOICES: dict[str, dict[str, dict[str, Any]]] = {
     'soft targets, sentences': {
         f'weight {w}, temperature {t}': soft('sentences', w, t) for w, t in ((0.1, 0.1), (0.3, 0.1), (0.3, 0.05))
     },
-    'weights': {'tau_s 0.3': weights('captions', 0.3)},
+    'weights': {f'tau_s {t}': weights('captions', t) for t in (0.3, 0.6)},
     'weights, sentences': {'tau_s 0.3': weights('sentences', 0.3)},
+    'weights x HN-NCE': {
+        f'tau_s {t}, beta {beta}': harder('captions', t, beta) for t, beta in ((0.3, 0.15), (0.3, 0.3), (0.6, 0.15))
+    },
+    'weights x HN-NCE, sentences': {'tau_s 0.3, beta 0.3': harder('sentences', 0.3, 0.3)},
     'removal': {'threshold 0.8': removal('captions', 0.8)},
     'removal, sentences': {'threshold 0.6': removal('sentences', 0.6)},
-    'regression': {f'weight {weight}': regression('captions', weight) for weight in (8.0, 20.0)},
-    'regression, sentences': {f'weight {weight}': regression('sentences', weight) for weight in (8.0, 20.0, 50.0)},
+    'regression': {'weight 20.0': regression('captions', 20.0)},
+    'regression, sentences': {f'weight {weight}': regression('sentences', weight) for weight in (20.0, 50.0)},
     'regression over HN-NCE': {'weight 20.0': regression('captions', 20.0, _HARD)},
     'regression over HN-NCE, sentences': {
         f'weight {weight}': regression('sentences', weight, _HARD) for weight in (20.0, 50.0)
@@ -128,7 +138,7 @@ SOURCES = {
         type='PerDirection', image_policy=dict(type='InfoNCE'), text_policy=soft('captions')
     ),
     'soft targets over HN-NCE': soft('captions', base=_HARD),
-    'weights x HN-NCE': dict(type='WeightProduct', policies=[weights('captions', 0.3), _HARD]),
+    'weights x HN-NCE': harder('captions', 0.3, 0.3),
     'soft targets over removal': soft('captions', base=removal('captions', 0.9)),
 }
 VARIANTS |= {label: Variant({POLICY: policy}) for label, policy in SOURCES.items()}
