@@ -21,6 +21,7 @@ RERANKED = 'projects/false_negatives/configs/matching.py'
 START = 'pre-training'
 INFORMATION = 'projects/false_negatives/configs/information.py'
 FLICKR8K = 'projects/false_negatives/configs/flickr8k.py'
+FLICKR8K_TEXT = 'projects/false_negatives/configs/flickr8k_text.py'
 RATE = 'optim_wrapper.optimizer.lr'
 # They have no part in what is compared.
 TUNING_SEEDS = [100]
@@ -37,7 +38,7 @@ RECALL = 'retrieval/R@mean'
 # Agreement with captions of other images, by words and by a sentence encoder.
 WORDS, SENTENCES = 'consensus/NCS@mean', 'sentences/NCS@mean'
 PHOTO_MEASURES = (RECALL, WORDS, SENTENCES, 'retrieval/TR/R@1', 'retrieval/IR/R@1')
-PHOTO_FINALISTS = ('soft targets', 'regression', 'regression, sentences', 'HN-NCE', 'SACL')
+PHOTO_FINALISTS = ('weights x HN-NCE', 'HN-NCE', 'regression over HN-NCE, sentences', 'SACL')
 # What is compared along an axis.
 ON_AXES = ('InfoNCE', 'oracle', 'soft targets', 'SACL', 'SACL, H', 'HN-NCE')
 # How many of all negatives are false under a detail of the language (tools/benchmarks/false_negative_estimate.py --detail).
@@ -215,6 +216,13 @@ def photos(known: Sequence[Record]) -> Grid:
     return Grid(runs, metrics=PHOTO_MEASURES, frontier=(RECALL, WORDS))
 
 
+def photos_text(known: Sequence[Record]) -> Grid:
+    """Photographs, the text encoder trained, with what was tuned for frozen ones. $GRIDS: see its configuration."""
+    labels = ['InfoNCE', 'weights x HN-NCE', 'HN-NCE']
+    runs = product(FLICKR8K_TEXT, labels, {}, SEEDS[:3], tuned=lambda label: photos_chosen(label, known))
+    return Grid(runs, metrics=PHOTO_MEASURES, frontier=(RECALL, WORDS))
+
+
 def _oracle_knows(run: Run) -> Options:
     """The oracle is told which world it is in."""
     detail = SHARES[run.setting[AXIS]]
@@ -246,6 +254,7 @@ GRIDS: dict[str, Callable[[Sequence[Record]], Grid]] = {
         photo_rates,
         photo_tuning,
         photos,
+        photos_text,
     )
 }
 

@@ -22,6 +22,7 @@ class Task:
     places: list[tuple[str, Run]] = field(default_factory=list)
     record: Record | None = None
     weights: bool = False  # whether those of the negatives are recorded, too
+    is_stage: bool = False  # whether others come after it, so that it need not be measured
 
     @property
     def key(self) -> tuple[str, int]:
@@ -58,6 +59,7 @@ def plan(grids: Mapping[str, Grid], records: Iterable[Record], only: str | None 
         task = tasks.setdefault(task.key, task)
         task.record = done.get(task.key)
         task.weights |= grids[name].weights
+        task.is_stage |= any(other.after == run.label for other in grids[name].runs)
         if (name, run) not in task.places:
             task.places.append((name, run))
         return task

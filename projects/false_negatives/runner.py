@@ -167,8 +167,8 @@ class Runner:
         try:
             return {name: round(value, 4) for name, value in last_values(training).items()}
         except UserError:
-            if any(other.parent is task for other in self.tasks):
-                return {}  # a stage between others need not be measured
+            if task.is_stage:
+                return {}
             raise
 
     def _name_in_all_grids(self) -> None:

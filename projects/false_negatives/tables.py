@@ -102,21 +102,27 @@ def rows(grid: Grid, records: Sequence[Record]) -> list[Row]:
     """In the grid's order; those without a record are left out."""
     made = []
     for label, place in dict.fromkeys((run.label, place_of(run.setting)) for run in grid.runs):
-        if not any(r.label == label and place_of(r.setting) == place for r in records):
-            continue
         own = {metric: by_seed(records, label, place, metric) for metric in (*grid.reported, *COSTS)}
+        if not any(own[metric] for metric in grid.reported):  # also a stage between others that measures nothing
+            continue
         means = {metric: mean(values.values()) for metric, values in own.items()}
         gains, shares = {}, {}
         for metric in grid.metrics:
-            base = by_seed(records, grid.base, place, metric)
+            base = _beside(grid, records, grid.base, place, metric)
             gains[metric] = None if label == grid.base else difference(own[metric], base)
-            best = difference(by_seed(records, grid.oracle, place, metric), base)
+            best = difference(_beside(grid, records, grid.oracle, place, metric), base)
             shares[metric] = None if label == grid.oracle else share_of_oracle(gains[metric], best)
         made.append(Row(label, place, means, gains, shares))
     return made
 
 
 COSTS = ('cpu_seconds', 'total_cpu_seconds')
+
+
+def _beside(grid: Grid, records: Sequence[Record], label: str, place: Place, metric: str) -> dict[int, float]:
+    """The values of a label that has no setting, which stands beside all others, or that has this one."""
+    places = {place_of(run.setting) for run in grid.runs if run.label == label}
+    return by_seed(records, label, () if places == {()} else place, metric)
 
 
 def write_csv(path: Path, name: str, grid: Grid, table: Sequence[Row]) -> None:

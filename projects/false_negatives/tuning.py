@@ -34,24 +34,33 @@ def tuned_options(
     Raises:
         UserError: runs of the label are not recorded yet.
     """
+    measure = metric or grid.metrics[0]
+    found = _all_of(name, grid, known, label, label, measure)
     runs = [run for run in grid.runs if run.label == label]
-    found = [record for record in of_grid(name, grid, known) if record.label == label]
-    if not runs or len(found) < len(runs):
-        raise UserError(
-            f"'{label}' is tuned by the grid '{name}', which has {len(found)} of its {len(runs)} runs: run it first"
-        )
     places = dict.fromkeys(place_of(run.setting) for run in runs)
 
     def value(place: Place, metric: str) -> float:
         return mean(by_seed(found, label, place, metric).values()).value
 
-    measure, candidates = metric or grid.metrics[0], list(places)
+    candidates = list(places)
     if floor is not None:
         kept, allowed = floor
-        base = [r for r in of_grid(name, grid, known) if r.label == grid.base]
+        base = _all_of(name, grid, known, grid.base, label, kept)
         least = mean(by_seed(base, grid.base, (), kept).values()).value - allowed
         candidates = [place for place in places if value(place, kept) >= least]
         if not candidates:
             measure, candidates = kept, list(places)
     best = max(candidates, key=lambda place: value(place, measure))
     return {key: value for axis, chosen in best for key, value in axes[axis][chosen].items()}
+
+
+def _all_of(name: str, grid: Grid, known: Sequence[Record], label: str, tuned: str, metric: str) -> list[Record]:
+    """The records of all runs of a label. UserError, for `tuned`, if one is missing or lacks the metric."""
+    runs = [run for run in grid.runs if run.label == label]
+    found = [r for r in of_grid(name, grid, known) if r.label == label and metric in r.metrics]
+    if not runs or len(found) < len(runs):
+        raise UserError(
+            f"'{tuned}' is tuned by the grid '{name}', which has {len(found)} of its {len(runs)} runs of '{label}' with "
+            f'{metric}: run it first'
+        )
+    return found

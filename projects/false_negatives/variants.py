@@ -45,7 +45,7 @@ def removal(evidence: str | list[str], threshold: float) -> dict[str, Any]:
 
 
 def by_weight(threshold: float) -> dict[str, Any]:
-    """Removal by the weights of SACL with the model's own similarities ("ALBEF++"), whose base is what tuning began with."""
+    """Removal by the weights of SACL with the model's own similarities at the default tau_s ("ALBEF++")."""
     base = dict(type='SimilarityRegulation', similarity_temperature=0.3)
     return dict(type='ThresholdRemoval', base_policy=base, threshold=threshold)
 
@@ -90,6 +90,12 @@ CHOICES: dict[str, dict[str, dict[str, Any]]] = {
 # The same at the centre point of photographs. What the captions' words say and what a sentence encoder says are compared.
 _HARD = dict(type='HardNegativeNCE', beta=0.3)
 PHOTO_CHOICES: dict[str, dict[str, dict[str, Any]]] = {
+    'weights x HN-NCE': {
+        f'tau_s {t}, beta {beta}': harder('captions', t, beta) for t, beta in ((0.3, 0.15), (0.3, 0.3), (0.6, 0.15))
+    },
+    'regression over HN-NCE, sentences': {
+        f'weight {weight}': regression('sentences', weight, _HARD) for weight in (20.0, 50.0)
+    },
     'SACL': {f'tau_s {t}': dict(type='SimilarityRegulation', similarity_temperature=t) for t in (0.3, 0.6, 1.2)},
     'HN-NCE': {f'beta {beta}': dict(type='HardNegativeNCE', beta=beta) for beta in (0.15, 0.3, 0.5)},
     'soft targets': {
@@ -100,18 +106,12 @@ PHOTO_CHOICES: dict[str, dict[str, dict[str, Any]]] = {
     },
     'weights': {f'tau_s {t}': weights('captions', t) for t in (0.3, 0.6)},
     'weights, sentences': {'tau_s 0.3': weights('sentences', 0.3)},
-    'weights x HN-NCE': {
-        f'tau_s {t}, beta {beta}': harder('captions', t, beta) for t, beta in ((0.3, 0.15), (0.3, 0.3), (0.6, 0.15))
-    },
     'weights x HN-NCE, sentences': {'tau_s 0.3, beta 0.3': harder('sentences', 0.3, 0.3)},
     'removal': {'threshold 0.8': removal('captions', 0.8)},
     'removal, sentences': {'threshold 0.6': removal('sentences', 0.6)},
     'regression': {'weight 20.0': regression('captions', 20.0)},
     'regression, sentences': {f'weight {weight}': regression('sentences', weight) for weight in (20.0, 50.0)},
     'regression over HN-NCE': {'weight 20.0': regression('captions', 20.0, _HARD)},
-    'regression over HN-NCE, sentences': {
-        f'weight {weight}': regression('sentences', weight, _HARD) for weight in (20.0, 50.0)
-    },
     'soft targets over HN-NCE, sentences': {f'weight {w}': soft('sentences', w, 0.1, _HARD) for w in (0.1, 0.3)},
 }
 # By which negatives are drawn for matching.

@@ -21,6 +21,7 @@ class SentenceConsensus(CaptionConsensus):
             text encoder whose features `CachedFeatures` gives, `text_inputs` (k, D) of each sample.
 
     Raises:
+        ValueError: also for a source that embeds no texts.
         EvaluationError: also for samples without `text_inputs` where they are needed.
     """
 
@@ -29,6 +30,8 @@ class SentenceConsensus(CaptionConsensus):
     def __init__(self, source: dict | None = None, **options: Any) -> None:
         super().__init__(**options)
         self.source = None if source is None else MODELS.build(source)
+        if self.source is not None and getattr(self.source, 'text_encoder', None) is None:
+            raise ValueError(f'source must be a SentenceSimilarity with text_encoder and tokenizer, got {source}')
 
     def ground_truth(self, sample: dict) -> dict:
         truth = super().ground_truth(sample)

@@ -36,13 +36,12 @@ def sample_hard_negatives(
     positives.
 
     Drawn for all anchors at once by the Gumbel maximum, with noise that is a function of (seed, anchor id, candidate id):
-    how the pairs are spread over processes does not matter. An anchor without any negative gets a uniformly drawn candidate;
-    `has_negative` is False there.
+    how the pairs are spread over processes does not matter. An anchor without any negative gets some candidate; `has_negative`
+    is False there.
     """
     noise_AM = keyed_gumbel(seed, anchor_ids_A[:, None], candidate_ids_M[None, :])
     scores_AM = logits_AM.float().log_softmax(dim=1) + noise_AM
-    # A large finite penalty instead of -inf, so that an anchor with positives only still gets a valid index.
-    return scores_AM.masked_fill(positive_AM, -1e9).argmax(dim=1)
+    return scores_AM.masked_fill(positive_AM, -torch.inf).argmax(dim=1)
 
 
 def has_negative(positive_AM: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 import logging
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,12 +10,13 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from sacl_mm.functional.settings import check_count
-from sacl_mm.models.losses import FeaturePair, SACLContrastiveLoss
+from sacl_mm.models.losses import FeaturePair, NegativePolicy, SACLContrastiveLoss
 from sacl_mm.models.part_sizes import check_towers
 from sacl_mm.models.reference import FrozenReference
 from sacl_mm.models.two_tower import Encoded, feature_pair
 from sacl_mm.models.vision_language_model import VisionLanguageModel
 from sacl_mm.registry import MODELS
+from sacl_mm.user_error import did_you_mean
 
 
 @MODELS.register_module()
@@ -31,7 +31,6 @@ class DualEncoder(VisionLanguageModel):
         diagnostics_interval: iterations between two measurements of weights and mutual information for the log; 0: never.
         evidence: sources of evidence, by the names under which the policy reads them (`sacl_mm.models.evidence`); those that
             it does not read are not built.
-        also_needed: names of evidence that a subclass reads besides.
 
     Raises:
         ValueError: for a policy that needs evidence that this model does not provide.
@@ -47,7 +46,6 @@ class DualEncoder(VisionLanguageModel):
         reference_checkpoint: str | None = None,
         diagnostics_interval: int = 50,
         evidence: dict[str, dict] | None = None,
-        also_needed: Sequence[str] = (),
     ) -> None:
         super().__init__(MODELS.build(data_preprocessor))
         self.towers = MODELS.build(towers)
@@ -71,22 +69,35 @@ class DualEncoder(VisionLanguageModel):
                 logger='current',
                 level=logging.WARNING,
             )
-        needed = (*self.contrastive_loss.policy.needs_evidence, *also_needed)
-        sources = evidence or {}
-        if taken := sorted(set(sources) & set(self.gives_evidence)):
+        self._sources, self._reference = evidence or {}, (towers, reference_checkpoint)
+        if taken := sorted(set(self._sources) & set(self.gives_evidence)):
             raise ValueError(f'evidence {taken} is what {type(self).__name__} gives itself: choose other names')
-        if unknown := sorted(set(needed) - {*self.gives_evidence, *sources}):
-            raise ValueError(
-                f'the policy needs the evidence {unknown}; {type(self).__name__} gives {list(self.gives_evidence)}, and its '
-                f"argument evidence {list(sources)}: evidence=dict({unknown[0]}=dict(type='CaptionCoverage')) would add it"
-            )
-        self.evidence = nn.ModuleDict({name: MODELS.build(sources[name]) for name in sources if name in needed})
+        self.evidence = nn.ModuleDict()
         self.reference: FrozenReference | None = None
-        if 'reference' in needed:
-            if reference_checkpoint is None:
-                raise ValueError("the policy reads the evidence 'reference': give reference_checkpoint, or set alpha=0")
-            self.reference = FrozenReference(MODELS.build(towers), reference_checkpoint)
+        self._provide('contrastive_loss.policy', self.contrastive_loss.policy)
         self.diagnostics_interval = diagnostics_interval
+
+    def _provide(self, name: str, policy: NegativePolicy) -> None:
+        """Build what a policy reads, unless it is there. `name`: that of the policy in the configuration."""
+        needed = policy.needs_evidence
+        known = [*self.gives_evidence, *self._sources]
+        if unknown := sorted(set(needed) - set(known)):
+            raise ValueError(
+                f'{name} needs the evidence {unknown}{did_you_mean(unknown[0], known)}; {type(self).__name__} gives '
+                f'{list(self.gives_evidence)}, and its argument evidence {list(self._sources)}: '
+                f"evidence=dict({unknown[0]}=dict(type='CaptionCoverage')) would add it"
+            )
+        for source, config in self._sources.items():
+            if source in needed and source not in self.evidence:
+                self.evidence[source] = MODELS.build(config)
+        if 'reference' in needed and self.reference is None:
+            towers, checkpoint = self._reference
+            if checkpoint is None:
+                raise ValueError(
+                    f"{name} reads the evidence 'reference': give reference_checkpoint, or take a policy that does "
+                    'not read it (SimilarityRegulation with alpha=0)'
+                )
+            self.reference = FrozenReference(MODELS.build(towers), checkpoint)
 
     def init_weights(self) -> None:
         super().init_weights()

@@ -16,10 +16,11 @@ from sacl_mm.models.losses import FeaturePair
 from sacl_mm.models.losses.pairs import ContrastivePairs, Evidence
 from sacl_mm.models.losses.policies import NegativePolicy
 from sacl_mm.models.losses.policies.base import check_policy
+from sacl_mm.models.losses.policies.weights_alone import answered_besides_weights, besides_weights
 
 
 class HardNegatives(NamedTuple):
-    """Of each anchor, (B,) each: places among all processes' pairs, and 1 where there is a negative, else 0."""
+    """(B,) each: indices among all processes' pairs; 1 where the anchor has a negative, else 0."""
 
     text_B: Tensor
     image_B: Tensor
@@ -40,7 +41,7 @@ class HardNegativeSampler(nn.Module):
         policy: gives w from similarities and evidence, such as `EvidenceRemoval`. None: w = 1.
 
     Raises:
-        ValueError: for a temperature that is not positive, or a policy whose weights depend on all negatives of an anchor.
+        ValueError: for a temperature that is not positive, or a policy that does more than weigh pairs, or learns.
     """
 
     def __init__(
@@ -49,14 +50,15 @@ class HardNegativeSampler(nn.Module):
         super().__init__()
         self.ends = None if temperature is None else first_and_last('negative_temperature', temperature, '(0, inf)')
         self.policy = None if policy is None else check_policy('negative_policy', policy)
-        if self.policy is not None and self.policy.needs_row_sums:
-            raise ValueError(
-                f'negative_policy: the weights of {type(self.policy).__name__} depend on all negatives of an anchor; take '
-                'one that looks at pairs alone, such as EvidenceRemoval or SimilarityRegulation'
-            )
+        if self.policy is None:
+            return
+        if what := besides_weights(self.policy):
+            raise _not_weights_alone(self.policy, what)
+        if any(True for _ in self.policy.parameters()):
+            raise _not_weights_alone(self.policy, 'parameters, which a draw could not teach')
 
     def temperature(self, contrastive: Tensor, progress: float) -> float | Tensor:
-        """At this point of the training.
+        """The temperature at this point of the training.
 
         Args:
             contrastive: the temperature of the contrastive loss.
@@ -78,7 +80,7 @@ class HardNegativeSampler(nn.Module):
         progress: float,
         seed: int,
     ) -> HardNegatives:
-        """The draws are a function of `seed` and the ids.
+        """The noise of the draws is a function of `seed` and the ids.
 
         Args:
             image_BE, text_BE: unit rows.
@@ -115,14 +117,18 @@ class HardNegativeSampler(nn.Module):
     def _log_weights(self, pairs: ContrastivePairs) -> Tensor:
         assert self.policy is not None
         treatment = self.policy(pairs)
-        if treatment.soft_target_scores_AM is not None or treatment.similarity_targets_AM is not None:
-            raise ValueError(
-                f'negative_policy: {type(self.policy).__name__} changes targets, which a drawn negative has none of; take one '
-                'that weighs negatives, such as EvidenceRemoval'
-            )
+        if what := answered_besides_weights(treatment):
+            raise _not_weights_alone(self.policy, what)
         if treatment.log_weights_AM is None:
             return torch.zeros_like(pairs.similarity_AM)
         return treatment.log_weights_AM
+
+
+def _not_weights_alone(policy: NegativePolicy, what: str) -> ValueError:
+    return ValueError(
+        f'negative_policy: {type(policy).__name__} has {what}, but negatives are drawn by weights of pairs alone: take '
+        'EvidenceRemoval of InfoNCE, SimilarityRegulation, or a WeightProduct'
+    )
 
 
 def _product(evidence: FeaturePair, own: int, other: int) -> Tensor:

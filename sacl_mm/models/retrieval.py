@@ -36,7 +36,7 @@ class ImageTextRetrieval(DualEncoder):
     `sacl_mm.engine.RerankingTestLoop`: the towers propose candidates, `matching_logits` re-ranks them.
 
     Args:
-        towers, contrastive_loss, data_preprocessor, reference_checkpoint, evidence: as in `DualEncoder`; `evidence` is read by
+        towers, contrastive_loss, data_preprocessor, reference_checkpoint, evidence: as in `DualEncoder`; `evidence` is for
             both policies.
         multimodal_backbone: a `FusionEncoder`.
         matching_head: a `MatchingHead`.
@@ -69,29 +69,25 @@ class ImageTextRetrieval(DualEncoder):
         evidence: dict[str, dict] | None = None,
         negative_policy: dict | None = None,
     ) -> None:
-        sampler = HardNegativeSampler(
-            negative_temperature, None if negative_policy is None else MODELS.build(negative_policy)
-        )
-        of_negatives = () if sampler.policy is None else sampler.policy.needs_evidence
         super().__init__(
-            towers,
-            contrastive_loss,
-            data_preprocessor,
-            reference_checkpoint,
-            diagnostics_interval,
-            evidence,
-            of_negatives,
+            towers, contrastive_loss, data_preprocessor, reference_checkpoint, diagnostics_interval, evidence
         )
         check_count('queue_size', queue_size, least=0)
-        self.hard_negatives = sampler
+        self.hard_negatives = HardNegativeSampler(negative_temperature, _built(negative_policy))
         self.multimodal_backbone = MODELS.build(multimodal_backbone)
         self.matching_head = MODELS.build(matching_head)
         check_widths(self.towers, self.multimodal_backbone, matching_head=self.matching_head)
         needed = self.contrastive_loss.policy.needs_evidence
+        if self.hard_negatives.policy is not None:
+            self._provide('negative_policy', self.hard_negatives.policy)
         if queue_size and momentum is None:
             raise ValueError('a queue needs the momentum teacher: give momentum=dict(decay=0.995), or queue_size=0')
-        if 'teacher' in (*needed, *of_negatives) and momentum is None:
-            raise ValueError('the policy reads what the momentum teacher says: give momentum=dict(decay=0.995)')
+        for name, policy in (
+            ('contrastive_loss.policy', self.contrastive_loss.policy),
+            ('negative_policy', self.hard_negatives.policy),
+        ):
+            if policy is not None and 'teacher' in policy.needs_evidence and momentum is None:
+                raise ValueError(f'{name} reads what the momentum teacher says: give momentum=dict(decay=0.995)')
         self.teacher = None if momentum is None else MomentumTeacher(dict(towers=self.towers), **momentum)
         embed_dims = self.towers.embed_dims
         queued = {name: cast(EvidenceSource, source).width for name, source in self.evidence.items() if name in needed}
@@ -140,7 +136,7 @@ class ImageTextRetrieval(DualEncoder):
         return contrast | self._match(image, text, keys_values, evidence, batch)
 
     def _all_evidence(self, batch: dict, teacher: tuple[Encoded, Encoded] | None) -> dict[str, FeaturePair]:
-        """With the batch as the teacher encodes it."""
+        """Evidence of the sources, the reference model and the teacher."""
         of_teacher = {} if teacher is None else dict(teacher=feature_pair(*teacher))
         return self.collect_evidence(batch) | of_teacher
 
@@ -219,6 +215,16 @@ class ImageTextRetrieval(DualEncoder):
         missing = largest(tokens_BLC.shape[1], tokens_BLC.device) - tokens_BLC.shape[1]
         tokens_BLC, mask_BL = F.pad(tokens_BLC, (0, 0, 0, missing)), F.pad(mask_BL, (0, missing))
         return gather_with_gradient(tokens_BLC), gather(mask_BL.byte()).bool()
+
+
+def _built(negative_policy: dict | None) -> Any:
+    if negative_policy is None:
+        return None
+    if not isinstance(negative_policy, dict) or not negative_policy.get('type'):
+        raise ValueError(
+            f'negative_policy must be a dict with a type, such as OracleRemoval, or None, got {negative_policy!r}'
+        )
+    return MODELS.build(negative_policy)
 
 
 def check_one_text_each(batch: dict) -> None:

@@ -36,6 +36,7 @@ def run_facts(work_dir: Path, cfg: Config) -> dict[str, object]:
         'configuration': Path(cfg.filename).name,
         'model': model.get('type'),
         'policy': (model.get('contrastive_loss') or {}).get('policy'),
+        'policy of hard negatives': model.get('negative_policy'),
         'seed': (cfg.get('randomness') or {}).get('seed'),
         'started': ', '.join(starts),
     }

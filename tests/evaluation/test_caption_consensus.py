@@ -108,7 +108,11 @@ def test_worth_by_a_sentence_encoder(monkeypatch):
         shares.append(worth[max(others, key=lambda t: cosines[i, t])] / max(worth.values()))
     assert found['sentences/TR/NCS@1'] == pytest.approx(100 * sum(shares) / 4, rel=1e-5)
     # The same from an encoder of the metric's own.
-    metric = METRICS.build(dict(type='SentenceConsensus', topk=1, source=dict(type='SentenceSimilarity', width=5)))
+    for source in (dict(type='SentenceSimilarity', width=5), dict(type='CaptionCoverage')):
+        with pytest.raises(ValueError, match='source must be a SentenceSimilarity with text_encoder and tokenizer'):
+            METRICS.build(dict(type='SentenceConsensus', source=source))
+    source = dict(type='SentenceSimilarity', width=5, text_encoder=dict(type='x'), tokenizer=dict(type='y'))
+    metric = METRICS.build(dict(type='SentenceConsensus', topk=1, source=source))
     by_text = dict(zip([text for row in rows for text in row.text], unit, strict=True))
     monkeypatch.setattr(type(metric.source), 'embed', lambda self, asked: torch.stack([by_text[one] for one in asked]))
     for row in rows:

@@ -7,9 +7,11 @@ from tiny import batch, build
 
 from sacl_mm.models.hard_negatives import HardNegativeSampler
 from sacl_mm.models.losses import FeaturePair
+from sacl_mm.models.losses.pairs import PairTreatment
 from sacl_mm.models.losses.policies import (
     EvidenceRemoval,
     InfoNCE,
+    PerDirection,
     SimilarityRegression,
     SimilarityRegulation,
     SoftTargets,
@@ -93,15 +95,43 @@ def test_evidence_is_given_to_both_policies():
     model = build(negative_policy=removal, evidence=captions, queue_size=8, momentum=dict(decay=0.9))
     assert list(model.evidence) == ['captions']
     assert not model.queue.evidence_dims  # queued pairs are not matched
-    with pytest.raises(ValueError, match=r"the policy needs the evidence \['captions'\]"):
+    with pytest.raises(ValueError, match=r"negative_policy needs the evidence \['captions'\]"):
         build(negative_policy=removal)
 
 
+class Learned(InfoNCE):
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.ones(()))
+
+
+class Foreign(InfoNCE):
+    def forward(self, pairs):
+        return PairTreatment(anchor_weights_A=torch.ones(len(pairs.similarity_AM)))
+
+
 def test_policies_that_do_not_fit_are_named():
-    with pytest.raises(ValueError, match='the weights of ThresholdRemoval depend on all negatives of an anchor'):
-        HardNegativeSampler(policy=ThresholdRemoval(InfoNCE()))
+    for policy, what in (
+        (ThresholdRemoval(InfoNCE()), 'ThresholdRemoval has removal from normalised weights'),
+        (PerDirection(InfoNCE(), SoftTargets(InfoNCE(), 'known')), 'PerDirection has soft targets'),
+        (SimilarityRegression('known', InfoNCE()), 'SimilarityRegression has a regression'),
+        (EvidenceRemoval(SoftTargets(InfoNCE(), 'known'), 'known', 0.5), 'EvidenceRemoval has soft targets'),
+        (Learned(), 'Learned has parameters'),
+    ):
+        with pytest.raises(ValueError, match=f'negative_policy: {what}.*take EvidenceRemoval of InfoNCE'):
+            HardNegativeSampler(policy=policy)
+    with pytest.raises(ValueError, match='negative_policy: Foreign has weights of anchors'):
+        draw(HardNegativeSampler(policy=Foreign()), 0)
+    for wrong in ('EvidenceRemoval', {}, False, [dict(type='InfoNCE')], dict(threshold=1)):
+        with pytest.raises(ValueError, match='negative_policy must be a dict with a type'):
+            build(negative_policy=wrong)
+    known = dict(type='EvidenceRemoval', base_policy=dict(type='InfoNCE'), threshold=0.5)
+    for evidence, message in (
+        ('caption', r"negative_policy needs the evidence \['caption'\]; did you mean 'captions'"),
+        ('reference', "negative_policy reads the evidence 'reference': give reference_checkpoint"),
+        ('teacher', 'negative_policy reads what the momentum teacher says'),
+    ):
+        with pytest.raises(ValueError, match=message):
+            build(negative_policy=dict(known, evidence=evidence), evidence=dict(captions=dict(type='CaptionCoverage')))
     with pytest.raises(ValueError, match='negative_policy must be a NegativePolicy such as InfoNCE'):
         HardNegativeSampler(policy='InfoNCE')
-    for policy in (SoftTargets(InfoNCE(), 'known'), SimilarityRegression('known', InfoNCE())):
-        with pytest.raises(ValueError, match=f'negative_policy: {type(policy).__name__} changes targets'):
-            draw(HardNegativeSampler(policy=policy), 0, rows(1))

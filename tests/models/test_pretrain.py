@@ -212,7 +212,7 @@ def test_a_foreign_vocabulary_is_an_error():
     ('changes', 'message'),
     [
         (dict(queue_size=8), 'queue needs the momentum teacher'),
-        (FULL | dict(momentum=None, queue_size=0), 'the policy reads what the momentum teacher says'),
+        (FULL | dict(momentum=None, queue_size=0), 'contrastive_loss.policy reads what the momentum teacher says'),
         (FULL | dict(reference_checkpoint=None), "reads the evidence 'reference'"),
     ],
 )

@@ -178,6 +178,8 @@ def test_a_stage_between_others_need_not_be_measured(place):
     first, second = some_run('A', unmeasured=True), replace(some_run('B', after='A'), options={'load_from': CHECKPOINT})
     assert place.run([first, second])
     assert [record.metrics.get('retrieval/mAP') for record in place.records] == [None, 20]
+    stage = Grid([some_run('A', unmeasured=True, width=2), replace(second, seed=0)])
+    assert place.runner(dict(g=stage), only='A').run()
     assert not place.run([some_run('A', unmeasured=True, width=1)])
     assert 'has not been validated yet' in place.lines[-1]
 

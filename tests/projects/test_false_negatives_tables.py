@@ -167,12 +167,14 @@ def test_tuning_takes_the_best_setting_of_all_runs(records):
     assert tuned_options('g', grid(), axes, 'SACL', [*records, *best]) == {'b': 64}
     # What is best in a measure may be too low in another one.
     base = [record('InfoNCE', seed, 0, {}, metrics={MAP: 50.0, RECALL: 30.0}) for seed in range(4)]
-    runs = [*grid().runs, *(Run('InfoNCE', 'c', {}, seed) for seed in range(4))]
+    runs = [run for run in grid().runs if run.label == 'SACL'] + [Run('InfoNCE', 'c', {}, seed) for seed in range(4)]
     costly = [record('SACL', seed, 0, dict(batch=64), metrics={MAP: 90.0, RECALL: 20.0}) for seed in range(4)]
     cheap = [record('SACL', seed, 0, dict(batch=32), metrics={MAP: 60.0, RECALL: 29.5}) for seed in range(4)]
+    with pytest.raises(UserError, match="'SACL' is tuned by the grid 'g', which has 0 of its 4 runs of 'InfoNCE' with"):
+        tuned_options('g', Grid(runs), axes, 'SACL', [*costly, *cheap], floor=(RECALL, 1.0))
     for allowed, expected in ((1.0, 32), (20.0, 64), (0.1, 32)):
         floor = ('retrieval/R@mean', allowed)
         found = tuned_options('g', Grid(runs), axes, 'SACL', [*base, *costly, *cheap], floor=floor)
         assert found == {'b': expected}
-    with pytest.raises(UserError, match="'SACL' is tuned by the grid 'g', which has 7 of its 8 runs: run it first"):
+    with pytest.raises(UserError, match="'SACL' is tuned by the grid 'g', which has 7 of its 8 runs of 'SACL' with"):
         tuned_options('g', grid(), axes, 'SACL', [r for r in records if r is not records[8]])

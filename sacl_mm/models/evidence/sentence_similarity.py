@@ -75,7 +75,7 @@ class SentenceSimilarity(EvidenceSource):
         return FeaturePair(self._image_ND[images].float().to(device), self._text_TD[texts].float().to(device))
 
     def embed(self, texts: list[str]) -> Tensor:
-        """Unit rows (T, width) of texts, on one process alone.
+        """Unit rows (T, width) of texts; for one process, as the others don't take part.
 
         Raises:
             ValueError: there is no text_encoder.

@@ -6,8 +6,7 @@ from torch import nn
 
 from sacl_mm.models.losses.pairs import ContrastivePairs, PairTreatment
 from sacl_mm.models.losses.policies.base import NegativePolicy, check_policy
-from sacl_mm.models.losses.policies.similarity_regression import SimilarityRegression
-from sacl_mm.models.losses.policies.soft_targets import SoftTargets
+from sacl_mm.models.losses.policies.weights_alone import answered_besides_weights, besides_weights
 
 
 class WeightProduct(NegativePolicy):
@@ -27,13 +26,8 @@ class WeightProduct(NegativePolicy):
         if not given:
             raise ValueError(f'policies must be a list of policies, got {policies!r}')
         for number, policy in enumerate(given):
-            parts = list(check_policy(f'policies[{number}]', policy).modules())
-            if any(isinstance(part, SoftTargets) for part in parts):
-                raise _not_weights_alone(number, policy, 'soft targets')
-            if any(isinstance(part, SimilarityRegression) for part in parts):
-                raise _not_weights_alone(number, policy, 'a regression')
-            if policy.needs_row_sums:
-                raise _not_weights_alone(number, policy, 'removal from normalised weights')
+            if what := besides_weights(check_policy(f'policies[{number}]', policy)):
+                raise _not_weights_alone(number, policy, what)
         self.policies = nn.ModuleList(given)
 
     @property
@@ -45,12 +39,8 @@ class WeightProduct(NegativePolicy):
         for number, policy in enumerate(self._all()):
             treatment = policy(pairs)
             # The policies of this library were looked at when they were built; others may still answer with more.
-            if treatment.soft_target_scores_AM is not None:
-                raise _not_weights_alone(number, policy, 'soft targets')
-            if treatment.similarity_targets_AM is not None:
-                raise _not_weights_alone(number, policy, 'a regression')
-            if treatment.anchor_weights_A is not None:
-                raise _not_weights_alone(number, policy, 'weights of anchors')
+            if what := answered_besides_weights(treatment):
+                raise _not_weights_alone(number, policy, what)
             product.normalise |= treatment.normalise
             if product.log_weights_AM is None:
                 product.log_weights_AM = treatment.log_weights_AM
