@@ -34,7 +34,9 @@ def parse_args() -> argparse.Namespace:
     own.add_argument(
         '--val-split', metavar='FILE', help='names of the validation images, one a line (default: a tenth is drawn)'
     )
-    parser.add_argument('--policy', help='how negatives are treated: infonce, sacl, hn_nce or soft_targets')
+    parser.add_argument(
+        '--policy', help='how negatives are treated: infonce, sacl, hn_nce, soft_targets or caption_weights'
+    )
     parser.add_argument('--no-validate', action='store_true', help='do not evaluate during training')
     parser.add_argument(
         '--auto-scale-lr',

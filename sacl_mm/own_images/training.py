@@ -1,5 +1,6 @@
 """A configuration for one's own images and captions: `tools/train.py CONFIG --data PATH`."""
 
+import copy
 import math
 import os
 from pathlib import Path
@@ -13,13 +14,21 @@ from sacl_mm.own_images.first_process import by_the_first_process
 from sacl_mm.progress import progress
 from sacl_mm.user_error import UserError, did_you_mean, printable
 
-# The words of --policy.
-POLICIES = dict(
+# The words of --policy. docs/false_negatives.md says which is for what.
+POLICIES: dict[str, dict] = dict(
     infonce=dict(type='InfoNCE'),
     sacl=dict(type='SimilarityRegulation', similarity_temperature=0.3),
     hn_nce=dict(type='HardNegativeNCE'),
     soft_targets=dict(type='SoftTargets', base_policy=dict(type='InfoNCE'), evidence='captions'),
+    caption_weights=dict(
+        type='WeightProduct',
+        policies=[
+            dict(type='SimilarityRegulation', alpha=1.0, evidence='captions', similarity_temperature=0.3),
+            dict(type='HardNegativeNCE', beta=0.15),
+        ],
+    ),
 )
+_READ_CAPTIONS = ('soft_targets', 'caption_weights')
 # A training of few images needs this many iterations, whatever its number of epochs says.
 _LEAST_ITERATIONS = 120
 _VALIDATIONS = 5
@@ -32,8 +41,8 @@ def use_policy(cfg: Config, name: str) -> None:
     loss = cfg.model.get('contrastive_loss')
     if loss is None:
         raise UserError(f'--policy: the model ({cfg.model.type}) has no contrastive_loss')
-    loss.policy = dict(POLICIES[name])
-    if loss.policy.get('evidence') == 'captions':
+    loss.policy = copy.deepcopy(POLICIES[name])
+    if name in _READ_CAPTIONS:
         cfg.model.evidence = {**cfg.model.get('evidence', {}), 'captions': dict(type='CaptionCoverage')}
 
 

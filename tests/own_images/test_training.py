@@ -25,6 +25,7 @@ def test_one_command_from_a_csv_to_a_model_that_searches(tmp_path):
     kept = sorted((tmp_path / 'features').rglob('*.safetensors'))
     tool('train.py', config, '--data', data, '--work-dir', tmp_path / 'run', '--resume')
     tool('train.py', config, '--data', data, '--work-dir', tmp_path / 'again', '--policy', 'soft_targets')
+    tool('train.py', config, '--data', data, '--work-dir', tmp_path / 'weighted', '--policy', 'caption_weights')
     assert (tmp_path / 'run/data/val.txt').read_text() == (tmp_path / 'again/data/val.txt').read_text()
     assert sorted((tmp_path / 'features').rglob('*.safetensors')) == kept
 
