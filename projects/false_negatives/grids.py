@@ -94,7 +94,7 @@ def sources(known: Sequence[Record]) -> Grid:
 def finalists(known: Sequence[Record]) -> Grid:
     """The headline: seeds that had no part in any choice."""
     labels = ['InfoNCE', 'oracle', 'soft targets', 'soft targets, weight 0.3', 'SACL', 'HN-NCE']
-    labels += ['SACL, H', 'InfoNCE, twice as long']
+    labels += ['SACL, H', 'InfoNCE, twice as long', 'weights x HN-NCE']
     return Grid(
         product(WORLD, labels, {}, SEEDS, tuned=lambda label: chosen(label, known)),
         metrics=MEASURES,
