@@ -8,7 +8,7 @@ from typing import Any
 
 from plan import current
 from records import Record
-from runs import Grid, Options, Run, axis, product
+from runs import CHOICE, Grid, Options, Run, axis, product
 from tuning import tuned_options
 from variants import CHECKPOINT, CHOICES, MATCHING, PHOTO_CHOICES, POLICY, SOURCES, by_weight, removal
 
@@ -59,13 +59,14 @@ def smoke(known: Sequence[Record]) -> Grid:
 
 
 def choices_of(policies: Mapping[str, Any]) -> dict[str, dict[str, Options]]:
-    return {'choice': {name: {POLICY: policy} for name, policy in policies.items()}}
+    return {CHOICE: {name: {POLICY: policy} for name, policy in policies.items()}}
 
 
 def tuning(known: Sequence[Record]) -> Grid:
     """Each policy's own settings, at the centre point."""
     runs = [run for label in CHOICES for run in product(WORLD, [label], choices_of(CHOICES[label]), TUNING_SEEDS)]
-    return Grid(runs, base='SACL')
+    runs += product(WORLD, ['InfoNCE'], {}, TUNING_SEEDS)
+    return Grid(runs, frontier=(RECALL, 'retrieval/mAP'))
 
 
 def chosen(label: str, known: Sequence[Record]) -> Options:
@@ -195,7 +196,7 @@ def photo_tuning(known: Sequence[Record]) -> Grid:
     runs = product(FLICKR8K, ['InfoNCE'], {}, TUNING_SEEDS)
     for label, policies in PHOTO_CHOICES.items():
         runs += product(FLICKR8K, [label], choices_of(policies), TUNING_SEEDS)
-    return Grid(runs, metrics=PHOTO_MEASURES)
+    return Grid(runs, metrics=PHOTO_MEASURES, frontier=(RECALL, WORDS))
 
 
 def photos_chosen(label: str, known: Sequence[Record]) -> Options:

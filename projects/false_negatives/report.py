@@ -9,7 +9,7 @@ from figures import Panel, Point
 from logged import EDGES
 from markdown_tables import comparisons_table, differences_table, means_table, short
 from records import Record
-from runs import Grid
+from runs import CHOICE, Grid
 from style import looks, save
 from tables import Place, Row, comparisons, of_grid, place_of, rows, write_csv
 
@@ -121,6 +121,8 @@ def _panels(table: Sequence[Row], metric: str) -> list[Panel]:
         groups.setdefault(tuple(axis for axis, _ in row.place), []).append(row)
     panels = []
     for axes, group in groups.items():
+        if CHOICE in axes:
+            continue
         values = {axis: {dict(row.place)[axis] for row in group} for axis in axes}
         across = max(axes, key=lambda axis: len(values[axis]), default=None)
         if across is None or len(values[across]) < 2:
@@ -139,7 +141,8 @@ def _points(grid: Grid, table: Sequence[Row]) -> dict[str, list[Point]]:
     for row in table:
         x, y = (row.means[metric] for metric in grid.frontier)
         if x is not None and y is not None:
-            points.setdefault(_words(row.place), []).append(Point(row.label, x, y))
+            setting = tuple((axis, value) for axis, value in row.place if axis != CHOICE)
+            points.setdefault(_words(setting), []).append(Point(row.label, x, y))
     return points
 
 

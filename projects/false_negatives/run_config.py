@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from mmengine.config import Config
 from runs import Run
@@ -66,7 +67,9 @@ def needs_checkpoint(run: Run) -> bool:
 
 @functools.cache
 def _base(config: str) -> dict[str, Any]:
-    return config_from_file(os.path.relpath(ROOT / config)).to_dict()
+    # Without the environment, which says where data and weights lie: so records can be read on another machine.
+    with mock.patch.dict(os.environ, clear=True):
+        return config_from_file(os.path.relpath(ROOT / config)).to_dict()
 
 
 def _settings(run: Run) -> dict[str, Any]:

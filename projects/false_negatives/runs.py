@@ -10,6 +10,8 @@ from variants import VARIANTS, Variant
 from sacl_mm.user_error import UserError, did_you_mean
 
 Options = dict[str, Any]
+# The axis of a policy's own settings, which others don't share: figures put all of its values into one panel.
+CHOICE = 'choice'
 
 
 @dataclass(frozen=True)

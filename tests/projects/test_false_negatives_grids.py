@@ -4,7 +4,8 @@ import os
 from dataclasses import replace
 
 import pytest
-from grids import SHAPE_WORLD, find_grid
+import run_config
+from grids import FLICKR8K, SHAPE_WORLD, find_grid
 from run_config import ROOT, config_hash, config_text
 from runs import Run, axis, product
 from variants import VARIANTS
@@ -26,6 +27,18 @@ def test_the_configuration_that_is_trained_is_the_one_that_is_hashed(label, tmp_
     assert config_hash(resolved, None) == config_hash(run, None) == config_hash(replace(run, seed=4), None)
     assert config_hash(run, None) != config_hash(run, 'parent')
     assert config_hash(run, None) != config_hash(replace(run, options={**run.options, 'train_cfg.max_epochs': 9}), None)
+
+
+def test_a_hash_does_not_depend_on_where_data_and_weights_lie(monkeypatch):
+    (run,) = product(FLICKR8K, ['InfoNCE'], {}, [0])
+    hashes = []
+    for folder in ('/here', 'there/x'):
+        monkeypatch.setenv('FLICKR8K', folder)
+        monkeypatch.setenv('RESNET50', f'{folder}/resnet.pth')
+        run_config._base.cache_clear()
+        hashes.append(config_hash(run, None))
+        assert 'resnet.pth' not in str(run_config._base(FLICKR8K))
+    assert hashes[0] == hashes[1]
 
 
 def test_an_option_inside_a_list_is_one_line():
