@@ -73,8 +73,8 @@ def batch_weights(run: Retrieval, images_B: np.ndarray) -> BatchWeights:
     with torch.no_grad():
         _, diagnostics = run.loss.cpu()(
             *own,
-            torch.from_numpy(images_B),
-            torch.from_numpy(texts_B),
+            torch.from_numpy(run.images.image_ids_N[images_B]),
+            torch.from_numpy(run.images.text_ids_T[texts_B]),
             evidence=evidence,
             progress=1.0,
             return_diagnostics=True,

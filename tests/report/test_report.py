@@ -11,11 +11,11 @@ import torch
 from mmengine.registry import DefaultScope
 from report_examples import NUM_IMAGES, both, config, save_untrained, sections_of
 
-from sacl_mm.datasets.shape_world import captions_of, holds, scene_of
+from sacl_mm.datasets.shape_world import ShapeWorldRelevance, captions_of, holds, scene_of
 from sacl_mm.datasets.shape_world.claim import satisfied_share
 from sacl_mm.functional.lexical_coverage import LexicalCoverage
 from sacl_mm.models.losses import SACLContrastiveLoss
-from sacl_mm.models.losses.policies import MomentumDistillation
+from sacl_mm.models.losses.policies import MomentumDistillation, OracleRemoval
 from sacl_mm.registry import MODELS
 from sacl_mm.report import write_report
 from sacl_mm.report.gallery import (
@@ -138,6 +138,14 @@ def test_weights(run):
     expected = np.exp(-negatives / 0.3)
     np.testing.assert_allclose(batch.weight_BB[0, 1:], expected / expected.mean(), rtol=1e-3)
     assert f'Known false negatives weigh {batch.false_negatives.mean():.2f} on average' in batch.summary
+
+
+def test_a_policy_reads_the_ids_of_the_images(run):
+    oracle = SACLContrastiveLoss(policy=OracleRemoval(ShapeWorldRelevance()))
+    batch = batch_weights(dataclasses.replace(run, loss=oracle), np.arange(12))
+    assert batch.false_negatives.size > 3
+    assert (batch.false_negatives == 0).all()
+    assert (batch.true_negatives == 1).all()
 
 
 def test_a_teacher_changes_no_weight(run):
