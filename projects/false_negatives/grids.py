@@ -221,7 +221,7 @@ def photos_lr(known: Sequence[Record]) -> Grid:
     """Photographs at the rate where InfoNCE has the most recall (`photo_rates`), with what was tuned at 1e-3."""
     axes = {'lr': axis(RATE, 2e-3, 1e-3)}
     labels = ['InfoNCE', 'weights x HN-NCE', 'HN-NCE']
-    runs = product(FLICKR8K, labels, axes, SEEDS, tuned=lambda label: photos_chosen(label, known))
+    runs = product(FLICKR8K, labels, axes, SEEDS[:3], tuned=lambda label: photos_chosen(label, known))
     return Grid(runs, metrics=PHOTO_MEASURES, frontier=(RECALL, WORDS))
 
 
