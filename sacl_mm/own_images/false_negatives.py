@@ -11,7 +11,7 @@ import numpy as np
 from sacl_mm.functional.lexical_coverage import LIKELY, LexicalCoverage, words_of
 
 MOST_IMAGES = 5000
-# From this estimated share on, what soft targets gained in the embedded world was more than what they cost in recall.
+# From this estimated share on, soft targets of weight 0.9 gained more mAP in the embedded world than they cost in recall.
 DENSE = 0.02
 
 
