@@ -22,6 +22,7 @@ START = 'pre-training'
 INFORMATION = 'projects/false_negatives/configs/information.py'
 FLICKR8K = 'projects/false_negatives/configs/flickr8k.py'
 FLICKR8K_TEXT = 'projects/false_negatives/configs/flickr8k_text.py'
+OWN = 'projects/false_negatives/configs/own.py'
 RATE = 'optim_wrapper.optimizer.lr'
 # They have no part in what is compared.
 TUNING_SEEDS = [100]
@@ -232,6 +233,13 @@ def photos_text(known: Sequence[Record]) -> Grid:
     return Grid(runs, metrics=PHOTO_MEASURES, frontier=(RECALL, WORDS))
 
 
+def own(known: Sequence[Record]) -> Grid:
+    """What `configs/own/small.py` should do, with what was tuned for other frozen encoders."""
+    labels = ['InfoNCE', 'weights x HN-NCE', 'HN-NCE']
+    runs = product(OWN, labels, {}, SEEDS, tuned=lambda label: photos_chosen(label, known))
+    return Grid(runs, metrics=PHOTO_MEASURES, frontier=(RECALL, WORDS))
+
+
 def _oracle_knows(run: Run) -> Options:
     """The oracle is told which world it is in."""
     detail = SHARES[run.setting[AXIS]]
@@ -265,6 +273,7 @@ GRIDS: dict[str, Callable[[Sequence[Record]], Grid]] = {
         photos,
         photos_lr,
         photos_text,
+        own,
     )
 }
 
