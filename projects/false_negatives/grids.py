@@ -19,6 +19,7 @@ WORLD = 'projects/false_negatives/configs/world.py'
 PRETRAIN = 'projects/false_negatives/configs/pretrain.py'
 RERANKED = 'projects/false_negatives/configs/matching.py'
 START = 'pre-training'
+ALBEF = 'projects/false_negatives/configs/albef.py'
 INFORMATION = 'projects/false_negatives/configs/information.py'
 FLICKR8K = 'projects/false_negatives/configs/flickr8k.py'
 FLICKR8K_TEXT = 'projects/false_negatives/configs/flickr8k_text.py'
@@ -149,6 +150,12 @@ def information(known: Sequence[Record]) -> Grid:
     return Grid(runs, weights=True)
 
 
+def albef(known: Sequence[Record]) -> Grid:
+    """The paper's ablation: pre-training with a momentum teacher, measured by the contrast alone."""
+    labels = ['ALBEF', 'ALBEF++', 'ALBEF, SACL', 'ALBEF, SACL, H']
+    return Grid(product(ALBEF, labels, {}, SEEDS[:2]), metrics=MEASURES, base='ALBEF')
+
+
 def matching(known: Sequence[Record]) -> Grid:
     """False negatives among the hard negatives of image-text matching, at two temperatures of their draws."""
     runs = []
@@ -264,6 +271,7 @@ GRIDS: dict[str, Callable[[Sequence[Record]], Grid]] = {
         images,
         thresholds,
         information,
+        albef,
         matching,
         downstream_retrieval,
         downstream_vqa,

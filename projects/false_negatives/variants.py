@@ -50,6 +50,11 @@ def by_weight(threshold: float) -> dict[str, Any]:
     return dict(type='ThresholdRemoval', base_policy=base, threshold=threshold)
 
 
+def distilled(base: dict[str, Any]) -> dict[str, Any]:
+    """Over another policy, with the targets of ALBEF's momentum teacher."""
+    return dict(type='MomentumDistillation', base_policy=base, ramp=1 / 8)
+
+
 def regression(evidence: str, weight: float, base: dict[str, Any] | None = None) -> dict[str, Any]:
     """A regression of cosines over InfoNCE, or over another policy."""
     base = base or dict(type='InfoNCE')
@@ -114,6 +119,14 @@ PHOTO_CHOICES: dict[str, dict[str, dict[str, Any]]] = {
     'regression over HN-NCE': {'weight 20.0': regression('captions', 20.0, _HARD)},
     'soft targets over HN-NCE, sentences': {f'weight {w}': soft('sentences', w, 0.1, _HARD) for w in (0.1, 0.3)},
 }
+# The paper's ablation: ALBEF, with the negatives removed that weigh little, and with SACL's weights.
+_WEIGHED = dict(type='SimilarityRegulation', similarity_temperature=0.3)
+VARIANTS['ALBEF'] = Variant({POLICY: distilled(dict(type='InfoNCE'))})
+VARIANTS['ALBEF++'] = Variant({POLICY: distilled(by_weight(0.2))})
+VARIANTS['ALBEF, SACL'] = Variant({POLICY: distilled(_WEIGHED)})
+VARIANTS['ALBEF, SACL, H'] = Variant(
+    {POLICY: distilled({**_WEIGHED, 'alpha': (1.0, 0.0)}), REFERENCE: CHECKPOINT}, after='ALBEF'
+)
 # By which negatives are drawn for matching.
 _KNOWN = dict(type='OracleRemoval', relevance=dict(type='ShapeWorldRelevance'))
 MATCHING: dict[str, dict[str, Any]] = {
