@@ -22,4 +22,5 @@ val_evaluator = [
     dict(type='SentenceConsensus', source=sentences),
 ]
 test_evaluator = val_evaluator
+optim_wrapper = dict(type='BFloat16OptimWrapper')  # as by --amp on CPUs
 default_hooks = dict(checkpoint=dict(interval=100))
