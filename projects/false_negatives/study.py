@@ -43,6 +43,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     os.environ.setdefault('OMP_NUM_THREADS', '1')  # the trainings need the cores
+    sys.path.append(str(HERE.parents[1]))  # configurations import `projects`
     # Here and below, for it takes seconds to import, and --help needs none of it.
     from sacl_mm.engine.launch import run_tool
 

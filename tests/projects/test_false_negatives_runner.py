@@ -1,5 +1,6 @@
 """The runner of the study of false negatives, with a trainer that only writes what a training leaves."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -274,6 +275,13 @@ def test_list_says_what_is_left(place, capsys, monkeypatch):
     out = capsys.readouterr().out
     assert 'oracle, batch 32' in out
     assert '0 done, 4 left: about ? minutes with 2 at a time' in out
+
+
+def test_the_study_finds_its_own_modules_without_pythonpath(tmp_path):
+    env = {name: value for name, value in os.environ.items() if name != 'PYTHONPATH'}
+    command = [sys.executable, study.__file__, 'list', 'density']  # its configuration is of the project
+    done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=tmp_path, check=False)
+    assert '48 done, 0 left' in done.stdout, done.stderr
 
 
 def test_a_real_run(tmp_path, monkeypatch, capsys):
