@@ -30,23 +30,23 @@ def keyed_gumbel(seed: int, *keys: Tensor) -> Tensor:
 
 @torch.no_grad()
 def sample_hard_negatives(
-    logits_AM: Tensor, positive_AM: Tensor, anchor_ids_A: Tensor, candidate_ids_M: Tensor, seed: int
+    logits_AM: Tensor, excluded_AM: Tensor, anchor_ids_A: Tensor, candidate_ids_M: Tensor, seed: int
 ) -> Tensor:
-    """One candidate index per anchor, (A,), drawn in proportion to softmax(logits) over the candidates that are not its
-    positives.
+    """One candidate index per anchor, (A,), drawn in proportion to softmax(logits) over the candidates that are not
+    excluded.
 
     Drawn for all anchors at once by the Gumbel maximum, with noise that is a function of (seed, anchor id, candidate id):
-    how the pairs are spread over processes does not matter. An anchor without any negative gets some candidate; `has_negative`
+    how the pairs are spread over processes does not matter. An anchor that excludes all gets some candidate; `has_negative`
     is False there.
     """
     noise_AM = keyed_gumbel(seed, anchor_ids_A[:, None], candidate_ids_M[None, :])
     scores_AM = logits_AM.float().log_softmax(dim=1) + noise_AM
-    return scores_AM.masked_fill(positive_AM, -torch.inf).argmax(dim=1)
+    return scores_AM.masked_fill(excluded_AM, -torch.inf).argmax(dim=1)
 
 
-def has_negative(positive_AM: Tensor) -> Tensor:
-    """(A,): whether there is a candidate that is not a positive."""
-    return ~positive_AM.all(dim=1)
+def has_negative(excluded_AM: Tensor) -> Tensor:
+    """(A,): whether there is a candidate that is not excluded."""
+    return ~excluded_AM.all(dim=1)
 
 
 def _shift(value: Tensor, bits: int) -> Tensor:

@@ -36,9 +36,10 @@ class HardNegativeSampler(nn.Module):
     taught as pairs that don't match.
 
     Args:
-        temperature: a number, or (first, last) for a geometric progression over the training. None: that of the contrastive
-            loss.
-        policy: gives w from similarities and evidence, such as `EvidenceRemoval`. None: w = 1.
+        temperature: of the draws; a number, or (first, last) for a geometric progression over the training. None: that of the
+            contrastive loss.
+        policy: gives w from similarities, evidence and the temperature of the contrastive loss, such as `EvidenceRemoval`.
+            None: w = 1.
 
     Raises:
         ValueError: for a temperature that is not positive, or a policy that does more than weigh pairs, or learns.
@@ -88,41 +89,39 @@ class HardNegativeSampler(nn.Module):
             temperature: of the contrastive loss.
             progress: in [0, 1].
         """
-        ids, all_ids = (image_ids_B, text_ids_B), (gather(image_ids_B), gather(text_ids_B))
-        rows = (image_BE, text_BE)
+        image_ids_G, text_ids_G = gather(image_ids_B), gather(text_ids_B)
         chosen, found = [], []
-        for own, other in ((0, 1), (1, 0)):
-            cosine_BG = (rows[own] @ gather(rows[other]).t()).float()
+        for anchors_are_images in (True, False):
+            cosine_BG = _product(FeaturePair(image_BE, text_BE), anchors_are_images)
             logits_BG = cosine_BG / self.temperature(temperature, progress)
-            left_out_BG = image_ids_B[:, None] == all_ids[0]
+            excluded_BG = image_ids_B[:, None] == image_ids_G
             if self.policy is not None:
+                products = ((name, _product(evidence[name], anchors_are_images)) for name in self.policy.needs_evidence)
                 pairs = ContrastivePairs(
-                    cosine_BG,
-                    temperature,
-                    ids[0],
-                    all_ids[0],
-                    ids[1],
-                    all_ids[1],
-                    Evidence((name, _product(evidence[name], own, other)) for name in self.policy.needs_evidence),
-                    progress,
-                    anchors_are_images=own == 0,
+                    similarity_AM=cosine_BG,
+                    temperature=temperature,
+                    anchor_image_ids=image_ids_B,
+                    candidate_image_ids=image_ids_G,
+                    anchor_text_ids=text_ids_B,
+                    candidate_text_ids=text_ids_G,
+                    evidence_AM=Evidence(products),
+                    progress=progress,
+                    anchors_are_images=anchors_are_images,
                 )
-                log_weights_BG = self._log_weights(pairs)
-                left_out_BG = left_out_BG | (log_weights_BG == -torch.inf)
-                logits_BG += log_weights_BG.masked_fill(left_out_BG, 0)
-            chosen.append(sample_hard_negatives(logits_BG, left_out_BG, text_ids_B, all_ids[1], 2 * seed + own))
-            found.append(has_negative(left_out_BG).float())
+                log_weights_BG = _log_weights(self.policy, pairs)
+                excluded_BG = excluded_BG | (log_weights_BG == -torch.inf)
+                logits_BG += log_weights_BG.masked_fill(excluded_BG, 0)
+            noise_seed = 2 * seed + (not anchors_are_images)
+            chosen.append(sample_hard_negatives(logits_BG, excluded_BG, text_ids_B, text_ids_G, noise_seed))
+            found.append(has_negative(excluded_BG).float())
         return HardNegatives(*chosen, *found)
 
-    def _log_weights(self, pairs: ContrastivePairs) -> Tensor:
-        assert self.policy is not None
-        treatment = self.policy(pairs)
-        if what := answered_besides_weights(treatment):
-            raise _not_weights_alone(self.policy, what)
-        if treatment.log_weights_AM is None:
-            return torch.zeros_like(pairs.similarity_AM)
-        return treatment.log_weights_AM
 
+def _log_weights(policy: NegativePolicy, pairs: ContrastivePairs) -> Tensor:
+    treatment = policy(pairs)
+    if what := answered_besides_weights(treatment):
+        raise _not_weights_alone(policy, what)
+    return torch.zeros_like(pairs.similarity_AM) if treatment.log_weights_AM is None else treatment.log_weights_AM
 
 def _not_weights_alone(policy: NegativePolicy, what: str) -> ValueError:
     return ValueError(
@@ -131,7 +130,8 @@ def _not_weights_alone(policy: NegativePolicy, what: str) -> ValueError:
     )
 
 
-def _product(evidence: FeaturePair, own: int, other: int) -> Tensor:
-    """Inner products (B, G) of the local anchors with all candidates."""
-    with torch.autocast(evidence.image.device.type, enabled=False):
-        return evidence[own].float() @ gather(evidence[other].float()).t()
+def _product(rows: FeaturePair, anchors_are_images: bool) -> Tensor:
+    """Inner products (B, G) of the local anchors with all candidates, in float32: bfloat16 would make many of them equal."""
+    anchors, candidates = rows if anchors_are_images else reversed(rows)
+    with torch.autocast(anchors.device.type, enabled=False):
+        return anchors.float() @ gather(candidates.float()).t()

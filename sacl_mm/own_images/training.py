@@ -18,7 +18,7 @@ from sacl_mm.user_error import UserError, did_you_mean, printable
 POLICIES: dict[str, dict] = dict(
     infonce=dict(type='InfoNCE'),
     sacl=dict(type='SimilarityRegulation', similarity_temperature=0.3),
-    hn_nce=dict(type='HardNegativeNCE'),
+    hn_nce=dict(type='HardNegativeNCE', beta=0.15),
     soft_targets=dict(type='SoftTargets', base_policy=dict(type='InfoNCE'), evidence='captions'),
     caption_weights=dict(
         type='WeightProduct',

@@ -72,6 +72,17 @@ def test_negatives_are_drawn_in_proportion_to_weight_and_likeness(kind):
     assert ((of_texts == 0) == (counts_of_texts == 0)).all()
 
 
+@pytest.mark.parametrize('policy', [None, EvidenceRemoval(REMOVAL, 'known', 0.9)])
+def test_draws_are_in_float32_under_mixed_precision(policy):
+    cosine = 1 - 4e-4 * torch.arange(B)  # equal in bfloat16
+    image, text = torch.tensor([[1.0, 0.0]]).expand(B, 2), torch.stack([cosine, (1 - cosine**2).sqrt()], dim=1)
+    sampler, known = HardNegativeSampler(1e-5, policy), FeaturePair(torch.zeros(B, 1), torch.zeros(B, 1))
+    for seed in range(4):
+        with torch.autocast('cpu', torch.bfloat16):
+            drawn = sampler(image, text, IDS, torch.arange(B), dict(known=known), torch.tensor(0.2), 0.5, seed)
+        assert drawn.text_B.tolist() == [1, 0, 1, 0, 0]  # the most similar one of another image
+
+
 def test_an_anchor_whose_negatives_are_all_false_has_none():
     known = FeaturePair(torch.zeros(B, 1), torch.ones(B, 1))
     known.image[1] = 1.0  # all texts are true of this image
@@ -114,7 +125,7 @@ def test_policies_that_do_not_fit_are_named():
     for policy, what in (
         (ThresholdRemoval(InfoNCE()), 'ThresholdRemoval has removal from normalised weights'),
         (PerDirection(InfoNCE(), SoftTargets(InfoNCE(), 'known')), 'PerDirection has soft targets'),
-        (SimilarityRegression('known', InfoNCE()), 'SimilarityRegression has a regression'),
+        (SimilarityRegression(InfoNCE(), 'known'), 'SimilarityRegression has a regression'),
         (EvidenceRemoval(SoftTargets(InfoNCE(), 'known'), 'known', 0.5), 'EvidenceRemoval has soft targets'),
         (Learned(), 'Learned has parameters'),
     ):

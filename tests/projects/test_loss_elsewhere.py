@@ -82,7 +82,7 @@ def test_the_weights_can_come_from_similarities_of_captions():
 def test_similarities_of_captions_can_be_regressed_on():
     image, text = features()
     captions = F.normalize(torch.randn(16, 4), dim=1)
-    loss = SACLContrastiveLoss(SimilarityRegression('captions', InfoNCE(), weight=2.0), temperature_bounds=None)
+    loss = SACLContrastiveLoss(SimilarityRegression(InfoNCE(), 'captions', weight=2.0), temperature_bounds=None)
     value = loss(image, text, evidence=dict(captions=FeaturePair(captions, captions)))
     squares = (image @ text.t() - captions @ captions.t()).square().mean()
     expected = by_cross_entropy(image, text, 1 / 0.07) + 2 * squares

@@ -75,8 +75,8 @@ class Places:
         found = np.searchsorted(self._sorted, wanted).clip(max=max(0, len(self._sorted) - 1))
         unknown = wanted if not len(self._sorted) else wanted[self._sorted[found] != wanted]
         if len(unknown):
+            why = 'where it is not' if len(self._sorted) else f'which were not read: {NEEDS_HOOK}'
             raise UserError(
-                f'{self.kind} {unknown[0]} has no evidence, which is made from the captions of the training data set: '
-                f'{NEEDS_HOOK}'
+                f'{self.kind} {unknown[0]} has no evidence, which is made from the captions of the training data set, {why}'
             )
         return self._order[found]

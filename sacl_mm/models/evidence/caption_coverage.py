@@ -19,8 +19,8 @@ class CaptionCoverage(EvidenceSource):
     image's captions have all of its words, weighted by IDF.
 
     Args:
-        columns: width of a row. Of a larger vocabulary the most frequent words have a column each; the others share some, and
-            then rarely count as said where they are not.
+        columns: width of a row. Of a larger vocabulary the rare words share the last half of the columns with each other and
+            with more frequent ones, and now and then count as said where they are not.
     """
 
     needs_captions = True

@@ -109,8 +109,8 @@ class PairTreatment:
     """A policy's answer for a block. The defaults are InfoNCE.
 
     `log_weights_AM` is ignored at non-negatives, and everything at empty slots. Gradients flow through `similarity_targets_AM`
-    only, to the policy's own parameters. Flags and shares must be equal in all blocks, `anchor_weights_A` in all blocks of an
-    anchor.
+    only, to the policy's own parameters. Flags and shares must be equal in all blocks of a direction, `anchor_weights_A`
+    in all blocks of an anchor.
     """
 
     log_weights_AM: Tensor | None = None

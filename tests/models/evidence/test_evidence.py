@@ -89,7 +89,7 @@ def test_an_unknown_caption_is_named():
     with pytest.raises(UserError, match=r'image_id 0 has no evidence.*EvidenceHook'):
         source(batch(build(), 4))
     source.prepare(captions(3, 1))
-    with pytest.raises(UserError, match='image_id 3 has no evidence'):
+    with pytest.raises(UserError, match='image_id 3 has no evidence.*training data set, where it is not'):
         source(batch(build(), 4))
 
 

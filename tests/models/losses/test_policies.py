@@ -98,8 +98,8 @@ def test_what_cannot_be_done_twice_is_refused():
     with pytest.raises(ValueError, match='EvidenceRemoval around it'):
         ThresholdRemoval(EvidenceRemoval(SimilarityRegulation(), 'captions', 0.5))
     with pytest.raises(ValueError, match='similarities have one target'):
-        SimilarityRegression('captions', SimilarityRegression('words', InfoNCE()))
-    for inner in (SoftTargets(InfoNCE(), 'words'), SimilarityRegression('words', MomentumDistillation(InfoNCE()))):
+        SimilarityRegression(SimilarityRegression(InfoNCE(), 'words'), 'captions')
+    for inner in (SoftTargets(InfoNCE(), 'words'), SimilarityRegression(MomentumDistillation(InfoNCE()), 'words')):
         with pytest.raises(ValueError, match='base_policy has soft targets already'):
             SoftTargets(inner, 'captions')
 
@@ -108,7 +108,7 @@ def test_what_cannot_be_done_twice_is_refused():
 def test_evidence_is_one_name_or_several(evidence):
     for make in (
         lambda: SimilarityRegulation(alpha=1, evidence=evidence),
-        lambda: SimilarityRegression(evidence, InfoNCE()),
+        lambda: SimilarityRegression(InfoNCE(), evidence),
         lambda: SoftTargets(InfoNCE(), evidence),
         lambda: EvidenceRemoval(InfoNCE(), evidence, 0.5),
     ):
@@ -119,7 +119,7 @@ def test_evidence_is_one_name_or_several(evidence):
 def test_all_names_of_evidence_are_needed():
     both = ['captions', 'words']
     for make in (
-        lambda base: SimilarityRegression(both, base),
+        lambda base: SimilarityRegression(base, both),
         lambda base: SoftTargets(base, both),
         lambda base: EvidenceRemoval(base, both, 0.5),
     ):
@@ -157,8 +157,8 @@ def test_a_product_is_of_weights_alone():
     for policy, message in (
         (SoftTargets(InfoNCE(), 'captions'), r'policies\[1\], SoftTargets, has soft targets'),
         (MomentumDistillation(InfoNCE()), r'policies\[1\], MomentumDistillation, has soft targets'),
-        (SimilarityRegression('captions', InfoNCE()), r'policies\[1\], SimilarityRegression, has a regression'),
-        (PerDirection(InfoNCE(), SimilarityRegression('words', InfoNCE())), r'PerDirection, has a regression'),
+        (SimilarityRegression(InfoNCE(), 'captions'), r'policies\[1\], SimilarityRegression, has a regression'),
+        (PerDirection(InfoNCE(), SimilarityRegression(InfoNCE(), 'words')), r'PerDirection, has a regression'),
         (ThresholdRemoval(InfoNCE()), r'policies\[1\], ThresholdRemoval, has removal from normalised weights'),
         ('InfoNCE', r'policies\[1\] must be a NegativePolicy'),
     ):

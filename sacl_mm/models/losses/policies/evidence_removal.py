@@ -9,6 +9,7 @@ from sacl_mm.functional.settings import check_number
 from sacl_mm.models.losses.pairs import ContrastivePairs, PairTreatment
 from sacl_mm.models.losses.policies.base import DerivedPolicy, NegativePolicy, agreed_evidence, evidence_names
 from sacl_mm.models.losses.policies.info_nce import InfoNCE
+from sacl_mm.models.losses.policies.oracle_removal import OracleRemoval
 
 
 class EvidenceRemoval(DerivedPolicy):
@@ -37,7 +38,7 @@ class EvidenceRemoval(DerivedPolicy):
 
     @property
     def needs_row_sums(self) -> bool:
-        return type(self.base_policy) is not InfoNCE  # whose weights need no normalising, which spares a pass
+        return not _weighs_all_or_nothing(self.base_policy)
 
     def forward(self, pairs: ContrastivePairs) -> PairTreatment:
         treatment = self.normalised_treatment(pairs)
@@ -47,3 +48,9 @@ class EvidenceRemoval(DerivedPolicy):
         is_removed_AM = agreed_evidence(pairs, self.evidence) >= self.threshold
         treatment.log_weights_AM = log_weights_AM.masked_fill(is_removed_AM, -math.inf)
         return treatment
+
+
+def _weighs_all_or_nothing(policy: NegativePolicy) -> bool:
+    """Then its weights need no normalising, which spares a pass."""
+    is_removal_of_such = type(policy) is EvidenceRemoval and not policy.needs_row_sums
+    return is_removal_of_such or type(policy) in (InfoNCE, OracleRemoval)

@@ -15,12 +15,12 @@ class SimilarityRegression(DerivedPolicy):
     1 and 0.
 
     Args:
-        evidence: the name of R, or several, of which the least counts.
         base_policy: the policy of the contrastive loss.
+        evidence: the name of R, or several, of which the least counts.
         weight: of the regression.
     """
 
-    def __init__(self, evidence: str | Sequence[str], base_policy: NegativePolicy, weight: float = 20.0) -> None:
+    def __init__(self, base_policy: NegativePolicy, evidence: str | Sequence[str], weight: float = 20.0) -> None:
         super().__init__(base_policy)
         check_number('weight', weight, '[0, inf)')
         if any(isinstance(policy, SimilarityRegression) for policy in base_policy.modules()):

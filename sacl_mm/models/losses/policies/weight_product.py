@@ -1,6 +1,7 @@
 """Weights of several policies, multiplied."""
 
 from collections.abc import Iterable
+from typing import cast
 
 from torch import nn
 
@@ -49,7 +50,7 @@ class WeightProduct(NegativePolicy):
         return product
 
     def _all(self) -> list[NegativePolicy]:
-        return [policy for policy in self.policies if isinstance(policy, NegativePolicy)]
+        return [cast(NegativePolicy, policy) for policy in self.policies]
 
 
 def _not_weights_alone(number: int, policy: NegativePolicy, what: str) -> ValueError:
