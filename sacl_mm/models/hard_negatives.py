@@ -123,6 +123,7 @@ def _log_weights(policy: NegativePolicy, pairs: ContrastivePairs) -> Tensor:
         raise _not_weights_alone(policy, what)
     return torch.zeros_like(pairs.similarity_AM) if treatment.log_weights_AM is None else treatment.log_weights_AM
 
+
 def _not_weights_alone(policy: NegativePolicy, what: str) -> ValueError:
     return ValueError(
         f'negative_policy: {type(policy).__name__} has {what}, but negatives are drawn by weights of pairs alone: take '
