@@ -24,12 +24,17 @@ class Panel:
     lines: Mapping[str, Mapping[Any, Difference]]
 
 
-def gain_figure(panels: Sequence[Panel], look: Mapping[str, Look], measure: str, base: str) -> Figure:
-    """Gain over the base against an axis: a panel an axis, a line a policy. Error bars are standard errors of the paired
-    difference."""
+def gain_figure(rows: Sequence[Sequence[Panel]], look: Mapping[str, Look], base: str) -> Figure:
+    """Gain over the base against an axis: a row a measure, a panel an axis, a line a policy. Error bars are standard errors of
+    the paired difference.
+
+    Args:
+        rows: as many panels each.
+    """
     with drawing():
-        figure, all_axes = panel_grid(len(panels), most=3)
-        for panel, axes in zip(panels, all_axes, strict=True):
+        # A measure a row; of a single axis, beside each other.
+        figure, all_axes = panel_grid(sum(map(len, rows)), most=len(rows[0]) if len(rows[0]) > 1 else len(rows))
+        for panel, axes in zip(itertools.chain(*rows), all_axes, strict=True):
             values = list(dict.fromkeys(value for line in panel.lines.values() for value in line))
             place, width = scale(axes, values)
             for number, (label, line) in enumerate(panel.lines.items()):
@@ -37,13 +42,11 @@ def gain_figure(panels: Sequence[Panel], look: Mapping[str, Look], measure: str,
                 beside = (number - (len(panel.lines) - 1) / 2) * 0.012 * width
                 found = [line[value] for value in sorted(line, key=place.__getitem__)]
                 x, y = sorted(place[value] for value in line), [one.value for one in found]
-                errors = [0 if math.isnan(one.error) else one.error for one in found]
+                errors = None if any(math.isnan(one.error) for one in found) else [one.error for one in found]
                 x = np.exp(np.log(x) + beside) if axes.get_xscale() == 'log' else np.array(x) + beside
                 axes.errorbar(x, y, errors, label=label, elinewidth=1, **look[label].style)
             axes.axhline(0, color=INK, linewidth=1)
-            axes.set(title=panel.title, xlabel=panel.axis)
-        for axes in all_axes[:: min(3, len(panels))]:
-            axes.set_ylabel(f'{measure}, difference to {base}')
+            axes.set(title=panel.title, xlabel=panel.axis, ylabel=f'difference to {base}')
         legend(figure, all_axes)
     return figure
 
@@ -59,7 +62,7 @@ def frontier_figure(
     panels: Mapping[str, Sequence[Point]], look: Mapping[str, Look], x_label: str, y_label: str
 ) -> Figure:
     """What policies give up for what: a panel a setting, a point a policy, with standard deviations. The line joins those
-    that no other one beats in both measures, of which more is better; they are filled."""
+    that no other one beats in both measures, of which more is better; their markers are filled."""
     with drawing():
         figure, all_axes = panel_grid(len(panels), most=2, size=(4.6, 3.5))
         for (title, points), axes in zip(panels.items(), all_axes, strict=True):
@@ -68,7 +71,7 @@ def frontier_figure(
             )
             axes.plot([p.x.value for p in front], [p.y.value for p in front], color=MUTED, linestyle='--', linewidth=1)
             for point in points:
-                errors = [0 if math.isnan(m.deviation) else m.deviation for m in (point.y, point.x)]
+                errors = [None if math.isnan(m.deviation) else m.deviation for m in (point.y, point.x)]
                 style = {**look[point.label].style, 'linestyle': '', 'markersize': 7}
                 if point in front:
                     style['markerfacecolor'] = look[point.label].colour
@@ -83,7 +86,7 @@ def curves_figure(
     curves: Mapping[str, Mapping[str, Sequence[float]]], look: Mapping[str, Look], panels: Mapping[str, str]
 ) -> Figure:
     """What training logged, a panel a quantity, a line a policy. Where the policy has a target for the information with
-    negatives, dots show it.
+    negatives, small filled markers show it.
 
     Args:
         curves: by label, `iter` and the quantities.
@@ -98,8 +101,9 @@ def curves_figure(
                     axes.plot(curve['iter'], curve[name], label=label, markevery=every, **look[label].style)
                 target = curve.get(f'{name}_target', ())
                 if any(target):
-                    axes.plot(curve['iter'], target, color=look[label].colour, linestyle='', marker='.', markersize=4)
-            axes.set(title=title, xlabel='iteration')
+                    dots = dict(color=look[label].colour, linestyle='', marker=look[label].marker, markersize=3)
+                    axes.plot(curve['iter'], target, markevery=max(1, len(target) // 12), **dots)
+            axes.set(title=title, xlabel='iteration', ylabel='nats')
             axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
         legend(figure, all_axes)
     return figure

@@ -135,8 +135,10 @@ def images(known: Sequence[Record]) -> Grid:
 def thresholds(known: Sequence[Record]) -> Grid:
     """Removal of negatives, by SACL's weights as in the paper, and by evidence."""
     runs = product(WORLD, ['InfoNCE'], {}, TUNING_SEEDS)
-    runs += product(WORLD, ['removal by weight'], _removals('weight <', by_weight), TUNING_SEEDS)
-    runs += product(WORLD, ['removal'], _removals('captions >=', lambda t: removal('captions', t)), TUNING_SEEDS)
+    runs += product(WORLD, ['removal by weight'], _removals('removed: weight below', by_weight), TUNING_SEEDS)
+    runs += product(
+        WORLD, ['removal'], _removals('removed: coverage from', lambda t: removal('captions', t)), TUNING_SEEDS
+    )
     return Grid(runs)
 
 
@@ -204,7 +206,7 @@ def photo_tuning(known: Sequence[Record]) -> Grid:
     runs = product(FLICKR8K, ['InfoNCE'], {}, TUNING_SEEDS)
     for label, policies in PHOTO_CHOICES.items():
         runs += product(FLICKR8K, [label], choices_of(policies), TUNING_SEEDS)
-    return Grid(runs, metrics=PHOTO_MEASURES, frontier=(RECALL, WORDS))
+    return Grid(runs, metrics=PHOTO_MEASURES, frontier=(RECALL, SENTENCES))
 
 
 def photos_chosen(label: str, known: Sequence[Record]) -> Options:
@@ -222,7 +224,7 @@ def photos(known: Sequence[Record]) -> Grid:
     """Photographs: seeds that had no part in any choice."""
     labels = ['InfoNCE', *PHOTO_FINALISTS]
     runs = product(FLICKR8K, labels, {}, SEEDS, tuned=lambda label: photos_chosen(label, known))
-    return Grid(runs, metrics=PHOTO_MEASURES, frontier=(RECALL, WORDS))
+    return Grid(runs, metrics=PHOTO_MEASURES, frontier=(RECALL, SENTENCES))
 
 
 def photos_lr(known: Sequence[Record]) -> Grid:
@@ -230,14 +232,14 @@ def photos_lr(known: Sequence[Record]) -> Grid:
     axes = {'lr': axis(RATE, 2e-3, 1e-3)}
     labels = ['InfoNCE', 'weights x HN-NCE', 'HN-NCE']
     runs = product(FLICKR8K, labels, axes, SEEDS[:3], tuned=lambda label: photos_chosen(label, known))
-    return Grid(runs, metrics=PHOTO_MEASURES, frontier=(RECALL, WORDS))
+    return Grid(runs, metrics=PHOTO_MEASURES, frontier=(RECALL, SENTENCES))
 
 
 def photos_text(known: Sequence[Record]) -> Grid:
     """Photographs, the text encoder trained, with what was tuned for frozen ones. $GRIDS: see its configuration."""
     labels = ['InfoNCE', 'weights x HN-NCE', 'HN-NCE']
     runs = product(FLICKR8K_TEXT, labels, {}, SEEDS[:3], tuned=lambda label: photos_chosen(label, known))
-    return Grid(runs, metrics=PHOTO_MEASURES, frontier=(RECALL, WORDS))
+    return Grid(runs, metrics=PHOTO_MEASURES, frontier=(RECALL, SENTENCES))
 
 
 def own(known: Sequence[Record]) -> Grid:
@@ -245,7 +247,7 @@ def own(known: Sequence[Record]) -> Grid:
     axes = {'captions': {5: {}, 1: {'train_dataloader.dataset.type': 'FirstCaption'}}}
     labels = ['InfoNCE', 'weights x HN-NCE', 'HN-NCE']
     runs = product(OWN, labels, axes, SEEDS[:3], tuned=lambda label: photos_chosen(label, known))
-    return Grid(runs, metrics=PHOTO_MEASURES, frontier=(RECALL, WORDS))
+    return Grid(runs, metrics=PHOTO_MEASURES, frontier=(RECALL, SENTENCES))
 
 
 def _oracle_knows(run: Run) -> Options:

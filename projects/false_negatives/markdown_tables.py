@@ -6,16 +6,27 @@ from collections.abc import Sequence
 from runs import Grid
 from tables import Comparison, Difference, Mean, Row
 
+_NAMES = {
+    'retrieval/mAP': 'graded mAP',
+    'retrieval/R@mean': 'mean recall',
+    'consensus/NCS@mean': 'agreement by words',
+    'sentences/NCS@mean': 'agreement by MiniLM',
+}
+_DIRECTIONS = {'TR': 'image to text', 'IR': 'text to image'}
 
-def short(metric: str) -> str:
-    """'TR/mAP' of 'retrieval/TR/mAP'."""
-    return metric.removeprefix('retrieval/')
+
+def name_of(metric: str) -> str:
+    """For people: 'image to text mAP' of 'retrieval/TR/mAP'."""
+    if metric in _NAMES:
+        return _NAMES[metric]
+    *_, direction, measure = f'/{metric}'.rsplit('/', 2)
+    return f'{_DIRECTIONS[direction]} {measure}' if direction in _DIRECTIONS else metric
 
 
 def means_table(grid: Grid, table: Sequence[Row]) -> str:
     """Means and standard deviations of every label and setting, and what they cost."""
     axes = _axes(table)
-    head = [*axes, 'policy', 'seeds', *map(short, grid.metrics), 'CPU minutes', 'with its reference']
+    head = [*axes, 'policy', 'seeds', *map(name_of, grid.metrics), 'CPU minutes', 'with its reference']
     lines = []
     for row in table:
         seeds = max(found.n for found in row.means.values() if found)
@@ -30,8 +41,8 @@ def differences_table(grid: Grid, table: Sequence[Row]) -> str:
     axes = _axes(table)
     has_oracle = any(row.label == grid.oracle for row in table)
     main = grid.metrics[0]
-    head = [*axes, 'policy', 'pairs', *map(short, grid.metrics)]
-    head += [f"share of the oracle's {short(main)} gain"] if has_oracle else []
+    head = [*axes, 'policy', 'pairs', *map(name_of, grid.metrics)]
+    head += [f"share of the oracle's {name_of(main)} gain"] if has_oracle else []
     lines = []
     for row in table:
         gains = [row.differences[metric] for metric in grid.metrics]
@@ -56,7 +67,7 @@ def comparisons_table(found: Sequence[Comparison]) -> str:
         ]
         for one in found
     ]
-    return _table([*axes, 'comparison', *map(short, metrics), 'ratio of total costs'], lines)
+    return _table([*axes, 'comparison', *map(name_of, metrics), 'ratio of total costs'], lines)
 
 
 def _axes(table: Sequence[Row]) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import figures
 from figures import Panel, Point
 from logged import EDGES
-from markdown_tables import comparisons_table, differences_table, means_table, short
+from markdown_tables import comparisons_table, differences_table, means_table, name_of
 from records import Record
 from runs import CHOICE, Grid
 from style import looks, save
@@ -17,7 +17,7 @@ from sacl_mm.user_error import UserError, did_you_mean
 
 _CURVES = {
     'mi_positive': 'MI with positives',
-    'mi_negative': 'MI with negatives (dots: target)',
+    'mi_negative': 'MI with negatives (filled: target)',
     'mi_false_negative': 'MI with false negatives',
     'mi_true_negative': 'MI with true negatives',
 }
@@ -75,17 +75,18 @@ def _figures(grid: Grid, table: Sequence[Row], found: Sequence[Record]) -> dict[
     look = looks(run.label for run in grid.runs)
     centre = table[0].place
     drawn = {}
-    if axes := _panels(table, grid.metrics[0]):
-        drawn['gain'] = figures.gain_figure(axes, look, short(grid.metrics[0]), grid.base)
+    panels = [_panels(table, metric) for metric in grid.metrics[:2]]
+    if any(panels):
+        drawn['gain'] = figures.gain_figure(panels, look, grid.base)
     gains = {
-        row.label: {short(metric): row.differences[metric] for metric in grid.metrics}
+        row.label: {name_of(metric): row.differences[metric] for metric in grid.metrics}
         for row in table
         if row.place == centre and any(row.differences.values())
     }
     if gains:
         drawn['dots'] = figures.dots_figure(gains, look, grid.base)
     if grid.frontier:
-        drawn['frontier'] = figures.frontier_figure(_points(grid, table), look, *map(short, grid.frontier))
+        drawn['frontier'] = figures.frontier_figure(_points(grid, table), look, *map(name_of, grid.frontier))
     if curves := _mean_curves([record for record in found if place_of(record.setting) == centre]):
         logged = set().union(*curves.values())
         panels = {name: title for name, title in _CURVES.items() if name in logged}
@@ -105,17 +106,18 @@ def _figures(grid: Grid, table: Sequence[Row], found: Sequence[Record]) -> dict[
     for pair in comparisons(grid, found):
         if pair.place == centre:
             bars = {
-                short(metric): dict(zip((pair.base, pair.label), reversed(means), strict=True))
+                name_of(metric): dict(zip((pair.base, pair.label), reversed(means), strict=True))
                 for metric, means in pair.means.items()
             }
-            differences = {short(metric): one for metric, one in pair.differences.items()}
+            differences = {name_of(metric): one for metric, one in pair.differences.items()}
             kind = f'{_file_name(pair.label)}_and_{_file_name(pair.base)}'
             drawn[kind] = figures.bars_figure(bars, differences, look)
     return drawn
 
 
 def _panels(table: Sequence[Row], metric: str) -> list[Panel]:
-    """Of settings with the same axes: against the axis of most values, one panel for each value of the others."""
+    """A measure's gain. Of settings with the same axes: against the axis of most values, one panel for each value of the
+    others."""
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in table:
         groups.setdefault(tuple(axis for axis, _ in row.place), []).append(row)
@@ -132,7 +134,8 @@ def _panels(table: Sequence[Row], metric: str) -> list[Panel]:
             if (gain := row.differences[metric]) is not None:
                 rest = tuple((axis, value) for axis, value in row.place if axis != across)
                 others.setdefault(rest, {}).setdefault(row.label, {})[dict(row.place)[across]] = gain
-        panels += [Panel(_words(rest), across, lines) for rest, lines in others.items()]
+        for rest, lines in others.items():
+            panels.append(Panel(', '.join(filter(None, [name_of(metric), _words(rest)])), across, lines))
     return panels
 
 

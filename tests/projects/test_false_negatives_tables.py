@@ -6,7 +6,7 @@ import statistics
 
 import numpy as np
 import pytest
-from markdown_tables import comparisons_table, differences_table, means_table
+from markdown_tables import comparisons_table, differences_table, means_table, name_of
 from records import Record
 from runs import Grid, Run
 from scipy.stats import ttest_1samp
@@ -126,15 +126,22 @@ def test_the_newest_record_of_what_the_grid_has_now(records):
     assert newer in found
 
 
+def test_measures_have_names_for_people():
+    assert name_of(RECALL) == 'mean recall'
+    assert name_of('retrieval/TR/mAP') == 'image to text mAP'
+    assert name_of('vqa/accuracy') == 'vqa/accuracy'
+    assert name_of('loss') == 'loss'
+
+
 def test_markdown(records):
     g = grid(pairs=[('SACL', 'InfoNCE')])
     table = rows(g, records)
     lines = means_table(g, table).splitlines()
-    assert lines[0] == '| batch | policy | seeds | mAP | R@mean | CPU minutes | with its reference |'
+    assert lines[0] == '| batch | policy | seeds | graded mAP | mean recall | CPU minutes | with its reference |'
     assert lines[2].startswith('| 32 | InfoNCE | 4 | 20.')
     assert lines[4].endswith('| 1.0 | 2.0 |')
     lines = differences_table(g, table).splitlines()
-    assert lines[0] == "| batch | policy | pairs | mAP | R@mean | share of the oracle's mAP gain |"
+    assert lines[0] == "| batch | policy | pairs | graded mAP | mean recall | share of the oracle's graded mAP gain |"
     assert len(lines) == 2 + 4
     assert '(p < 0.001)' in lines[2]
     assert lines[2].endswith('| - |')
