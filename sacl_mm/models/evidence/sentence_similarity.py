@@ -59,7 +59,7 @@ class SentenceSimilarity(EvidenceSource):
     def prepare(self, captions: Sequence[ImageCaptions]) -> None:
         if self.text_encoder is None:
             return
-        self._text_TD = self._embed([text for image in captions for text in image.texts])
+        self._text_TD = self._embed_together([text for image in captions for text in image.texts])
         counts = [len(image.texts) for image in captions]
         self._image_ND = torch.stack([own.float().mean(0).half() for own in self._text_TD.split(counts)])
         self._image_of = Places('image_id', (image.image_id for image in captions))
@@ -96,7 +96,7 @@ class SentenceSimilarity(EvidenceSource):
         text_TD = F.normalize(batch['token_ids'], dim=-1)
         return FeaturePair(torch.stack([own.mean(0) for own in text_TD.split(batch['texts_per_image'])]), text_TD)
 
-    def _embed(self, texts: list[str]) -> Tensor:
+    def _embed_together(self, texts: list[str]) -> Tensor:
         """(T, width), unit rows in float16. Each process encodes a share, and then what it does not find of the others'."""
         assert self.text_encoder is not None
         encoder = build_frozen('text_encoder', self.text_encoder)
