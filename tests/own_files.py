@@ -49,10 +49,11 @@ def write_images(folder: Path, count: int) -> None:
         cv2.imwrite(str(folder / f'{number}.jpg'), image.astype(np.uint8))
 
 
-def write_own_data(folder: Path, count: int = 40) -> Path:
+def write_own_data(folder: Path, count: int = 40, captions: int = 1) -> Path:
     """Images and a caption file beside them."""
     write_images(folder, count)
-    rows = [f'{n}.jpg;"a {word} image"' for n in range(count) for word in (['bright'] if n % 2 else ['dark'])]
+    kinds = [('bright' if n % 2 else 'dark') for n in range(count)]
+    rows = [f'{n}.jpg;"a {kind} image{"." * k}"' for n, kind in enumerate(kinds) for k in range(captions)]
     (folder / 'captions.csv').write_text('﻿image;caption\n' + '\n'.join(rows) + '\n', encoding='utf-8')
     return folder / 'captions.csv'
 

@@ -89,7 +89,8 @@ def train(args: argparse.Namespace) -> None:
     if args.policy:
         use_policy(cfg, args.policy)
     if args.data:
-        use_own_data(cfg, args.data, args.images, args.val_split)
+        is_policy_given = args.policy or any('contrastive_loss.policy' in key for key in args.cfg_options or ())
+        use_own_data(cfg, args.data, args.images, args.val_split, choose_policy=not is_policy_given)
         cfg.merge_from_dict(args.cfg_options or {})  # what the user says wins over what fits the data
     elif args.images or args.val_split:
         raise UserError('--images and --val-split belong to --data')

@@ -10,6 +10,7 @@ out takes images and texts like any other model. README.md says what to expect.
 _base_ = ['../_base_/datasets/own.py', '../_base_/default_runtime.py']
 
 feature_cache = 'work_dirs/features'
+policy_for_several_captions = 'caption_weights'  # where there is no --policy; docs/false_negatives.md says why
 minilm = '{{$MINILM:sentence-transformers/all-MiniLM-L6-v2}}'
 tokenize = dict(type='TokenizeText', tokenizer=dict(type='WordPieceTokenizer', pretrained=minilm), max_length=64)
 pack = dict(

@@ -16,7 +16,7 @@ from sacl_mm.datasets.text_statistics import statistics_of_samples
 from sacl_mm.datasets.transforms import TokenizeText
 from sacl_mm.functional.lexical_coverage import LIKELY, words_of
 from sacl_mm.own_images.false_negatives import DENSE, LikelyFalseNegatives, Suspect, likely_false_negatives
-from sacl_mm.own_images.training import fit_to_size
+from sacl_mm.own_images.training import fit_to_size, has_several_captions
 from sacl_mm.reading_report import ReadingReport
 from sacl_mm.user_error import AnnotationError
 
@@ -125,13 +125,13 @@ def _sizes(data: OwnData, captions: list[list[str]]) -> list[list[str]]:
 
 def _negatives(likely: LikelyFalseNegatives, batch_size: int, captions: list[list[str]]) -> list[list[str]]:
     per_image = likely.per_image(batch_size)
-    several = np.median([len(texts) for texts in captions]) > 1
-    policy = 'soft_targets' if likely.share >= DENSE else 'caption_weights' if several else 'hn_nce'
+    several = has_several_captions(captions)
+    policy = 'soft_targets' if likely.share >= DENSE else 'caption_weights' if several else 'infonce'
     return [
         ['share of the negatives', f'{likely.share:.3%}'],
         [f'of the {batch_size - 1:,} negatives of an image in a batch of {batch_size:,}', f'{per_image:.3f}'],
         ['in the whole batch', f'{batch_size * per_image:,.1f}'],
-        ['policy to compare with InfoNCE', f'--policy {policy}'],
+        ['policy for such data', f'--policy {policy}'],
     ]
 
 

@@ -3,8 +3,10 @@
 import copy
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from mmengine.config import Config
 from rich.console import Console
 
@@ -46,7 +48,9 @@ def use_policy(cfg: Config, name: str) -> None:
         cfg.model.evidence = {**cfg.model.get('evidence', {}), 'captions': dict(type='CaptionCoverage')}
 
 
-def use_own_data(cfg: Config, path: str, images: str | None = None, val_split: str | None = None) -> None:
+def use_own_data(
+    cfg: Config, path: str, images: str | None = None, val_split: str | None = None, choose_policy: bool = False
+) -> None:
     """Point the loaders of training, validation and test to one's own files, and fit batch and length to their number.
 
     The first of several processes looks at the images; all get what it found. The names of either side are left in
@@ -55,6 +59,7 @@ def use_own_data(cfg: Config, path: str, images: str | None = None, val_split: s
     Args:
         path, images: see `read_own_data`.
         val_split: see `validation_split`.
+        choose_policy: whether images with several captions get the policy that `policy_for_several_captions` names.
 
     Raises:
         UserError, FileNotFoundError: names the file and the fix; the same on all processes.
@@ -66,7 +71,12 @@ def use_own_data(cfg: Config, path: str, images: str | None = None, val_split: s
                 f'--data is for configurations whose datasets are ImageTextPairs, such as configs/own/small.py; '
                 f'{split}_dataloader has {dataset.get("type")}'
             )
-    prepared = by_the_first_process('own data', lambda: _prepare(path, images, val_split, Path(cfg.work_dir) / 'data'))
+    policy = cfg.get('policy_for_several_captions') if choose_policy else None
+    prepared = by_the_first_process(
+        'own data', lambda: _prepare(path, images, val_split, Path(cfg.work_dir) / 'data', policy)
+    )
+    if prepared['policy']:
+        use_policy(cfg, prepared['policy'])
     for split, names in (('train', 'train'), ('val', 'val'), ('test', 'val')):
         dataset = cfg[f'{split}_dataloader'].dataset
         dataset.update(
@@ -96,21 +106,30 @@ def fit_to_size(cfg: Config, num_images: int) -> None:
         cfg.default_hooks.checkpoint.interval = loop.val_interval
 
 
-def _prepare(path: str, images: str | None, val_split: str | None, folder: Path) -> dict:
+def _prepare(path: str, images: str | None, val_split: str | None, folder: Path, policy: str | None) -> dict:
+    """What all processes need to know; `policy`: for images with several captions."""
     data = read_own_data(path, images, lambda looked, total: progress(looked, total, 'looking at the images'))
     training, validation = validation_split(data, val_split)
     check_folder(folder, 'folder of the split')
     folder.mkdir(parents=True, exist_ok=True)
     for name, names in (('train', training), ('val', validation)):
         (folder / f'{name}.txt').write_text(''.join(f'{image}\n' for image in names), encoding='utf-8')
-    _show(data, training, validation)
-    return dict(ann_file=data.ann_file, image_folder=data.image_folder, train=len(training))
+    policy = policy if has_several_captions([data.captions[name] for name in training]) else None
+    _show(data, training, validation, policy)
+    return dict(ann_file=data.ann_file, image_folder=data.image_folder, train=len(training), policy=policy)
 
 
-def _show(data: OwnData, training: list[str], validation: list[str]) -> None:
+def has_several_captions(captions: Sequence[Sequence[str]]) -> bool:
+    """Most images, by their captions."""
+    return float(np.median([len(texts) for texts in captions])) > 1
+
+
+def _show(data: OwnData, training: list[str], validation: list[str], policy: str | None) -> None:
     console = Console(soft_wrap=True, highlight=False, markup=False)
     for line in data.report.lines():
         console.print(printable(f'{os.path.basename(data.ann_file)}: {line}'))
     console.print(
         printable(f'images in {data.image_folder}: {len(training):,} to train, {len(validation):,} to validate')
     )
+    if policy:
+        console.print(f'images have several captions: --policy {policy} (docs/false_negatives.md says why)')

@@ -31,6 +31,23 @@ def test_one_command_from_a_csv_to_a_model_that_searches(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ('captions', 'options', 'policy'),
+    [
+        (2, [], 'WeightProduct'),
+        (1, [], 'InfoNCE'),
+        (2, ['--policy', 'hn_nce'], 'HardNegativeNCE'),
+        (2, ['--cfg-options', 'model.contrastive_loss.policy.type=HardNegativeNCE'], 'HardNegativeNCE'),
+        (2, ['--cfg-options', 'policy_for_several_captions=None'], 'InfoNCE'),
+    ],
+)
+def test_the_policy_fits_the_number_of_captions_unless_one_is_named(tmp_path, captions, options, policy):
+    data, config = write_own_data(tmp_path / 'mine', 12, captions), write_config(tmp_path)
+    done = tool('train.py', config, '--data', data, '--work-dir', tmp_path / 'run', *options)
+    assert ('several captions: --policy caption_weights' in done.stdout) == (policy == 'WeightProduct')
+    assert Config.fromfile(tmp_path / 'run/own.py').model.contrastive_loss.policy.type == policy
+
+
+@pytest.mark.parametrize(
     ('options', 'message'),
     [
         (['--data', 'nothing.csv'], "nothing.csv does not exist"),

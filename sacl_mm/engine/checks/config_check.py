@@ -24,6 +24,7 @@ _OTHER_KEYS = {
     'find_unused_parameters',
     'model_wrapper_cfg',
     'overwrite',
+    'policy_for_several_captions',
     'runner_type',
     'shard',
     'start_from',

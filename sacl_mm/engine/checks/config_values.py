@@ -99,6 +99,7 @@ _RULES = [
     _Rule('work_dir', _is_name, 'the name of a folder'),
     _Rule('load_from', _is_name, 'the name of a checkpoint, or None'),
     _Rule('feature_cache', _or_none(_is_name), 'the name of a folder, or None'),
+    _Rule('policy_for_several_captions', _or_none(_is_name), 'one of --policy, or None'),
     _Rule('resume', _is_bool, 'True or False'),
     _Rule('launcher', _one_of('none', 'pytorch', 'slurm', 'mpi'), "'none', 'pytorch', 'slurm' or 'mpi'"),
     _Rule('experiment_name', _is_name, 'a name'),
