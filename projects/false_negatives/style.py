@@ -13,6 +13,7 @@ from typing import Any
 
 import matplotlib.style
 from matplotlib.axes import Axes
+from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 from PIL import Image
@@ -111,7 +112,10 @@ def legend(figure: Figure, all_axes: Sequence[Axes]) -> None:
     entries = {}
     for axes in all_axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            entries.setdefault(label, handle)
+            line = (
+                handle[0] if isinstance(handle, ErrorbarContainer) else handle
+            )  # error bars would hide a marker's shape
+            entries.setdefault(label, line)
     inches = 0.75 + 0.075 * max(map(len, entries))  # of the longest entry, about
     columns = max(1, int(figure.get_figwidth() / inches))
     if columns == 1 and len(entries) > 4:
