@@ -1,17 +1,21 @@
 """What is shown of a study: what is done and left, and how it runs."""
 
+import inspect
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
-from plan import Task, seconds_of
+from plan import Task, plan, seconds_of
 from records import Record
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from runner import Runner
+from runs import Grid
+
+from sacl_mm.user_error import UserError
 
 
 def print_list(name: str, tasks: Sequence[Task], records: Sequence[Record], jobs: int) -> None:
@@ -33,6 +37,22 @@ def print_list(name: str, tasks: Sequence[Task], records: Sequence[Record], jobs
         f'{len(tasks) - len(left)} done, {len(left)} left: about {_minutes(left, jobs)} minutes with {jobs} at a time',
         highlight=False,
     )
+
+
+def print_overview(grids: Mapping[str, Callable[[Sequence[Record]], Grid]], records: Sequence[Record]) -> None:
+    """A row for each grid."""
+    table = Table('grid', 'about', 'runs done', 'of', 'CPU minutes')
+    for name, make in grids.items():
+        about = ' '.join((inspect.getdoc(make) or '').split())
+        try:
+            tasks = plan({name: make(records)}, records)
+        except UserError:  # a grid before it has to be run
+            table.add_row(name, escape(about), '', '?', '')
+            continue
+        done = [task.record for task in tasks if task.record is not None]
+        spent = f'{sum(record.cpu_seconds for record in done) / 60:.0f}'
+        table.add_row(name, escape(about), str(len(done)), str(len(tasks)), spent)
+    Console().print(table)
 
 
 def _minutes(seconds: Sequence[float | None], jobs: int = 1) -> str:

@@ -183,14 +183,17 @@ def _downstream(*configs: str, metrics: Sequence[str]) -> Grid:
 
 
 def downstream_retrieval(known: Sequence[Record]) -> Grid:
+    """Re-ranked retrieval after pre-training with each policy."""
     return _downstream(RERANKED, metrics=MEASURES)
 
 
 def downstream_vqa(known: Sequence[Record]) -> Grid:
+    """Questions, likewise."""
     return _downstream('configs/shape_world/vqa.py', metrics=['vqa/accuracy'])
 
 
 def downstream_nlvr2(known: Sequence[Record]) -> Grid:
+    """Statements about two images, likewise."""
     both = ['nlvr2/accuracy', 'nlvr2/consistency']
     return _downstream('configs/shape_world/nlvr2_pretrain.py', 'configs/shape_world/nlvr2.py', metrics=both)
 

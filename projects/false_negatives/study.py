@@ -2,7 +2,7 @@
 """The study of false negatives: run its grids, see what is left, make its tables and figures.
 
 python projects/false_negatives/study.py run GRID [GRID ...] [--jobs 2] [--only LABEL]
-python projects/false_negatives/study.py list GRID [GRID ...]
+python projects/false_negatives/study.py list [GRID ...]
 python projects/false_negatives/study.py report [GRID ...]
 """
 
@@ -25,8 +25,9 @@ def parse_args() -> argparse.Namespace:
     report.add_argument(
         '--out', type=Path, default=HERE / 'results', metavar='DIR', help='(default: results/ beside this file)'
     )
+    run.add_argument('grids', nargs='+', metavar='GRID', help='a name of grids.py')
+    show.add_argument('grids', nargs='*', metavar='GRID', help='(default: all of grids.py, a line each)')
     for action in (run, show):
-        action.add_argument('grids', nargs='+', metavar='GRID', help='a name of grids.py')
         action.add_argument('--only', metavar='LABEL', help='only this policy, and what it comes after')
         action.add_argument('--jobs', type=int, default=2, help='trainings at a time, of one thread each (default: 2)')
     run.add_argument('--dirty', action='store_true', help='also with uncommitted code; the records say so')
@@ -81,11 +82,17 @@ def run(args: argparse.Namespace) -> None:
 
 def show(args: argparse.Namespace) -> None:
     import records
-    from display import print_list
-    from grids import find_grid
+    from display import print_list, print_overview
+    from grids import GRIDS, find_grid
     from plan import plan
 
+    from sacl_mm.user_error import UserError
+
     known = records.load(args.records)
+    if not args.grids:
+        if args.only:
+            raise UserError('--only belongs to a grid: study.py list GRID --only LABEL')
+        return print_overview(GRIDS, known)
     for name in args.grids:
         print_list(name, plan({name: find_grid(name, known)}, known, args.only), known, args.jobs)
 

@@ -15,7 +15,7 @@ import runner
 import study
 from checkout import Checkout, checkout
 from command_line import Forked
-from grids import SHAPE_WORLD
+from grids import GRIDS, SHAPE_WORLD
 from plan import plan, seconds_of
 from runner import Runner
 from runs import Grid, Run, product
@@ -267,6 +267,22 @@ def test_time_is_estimated_from_similar_runs(place):
     tasks = plan(dict(grid0=Grid([some_run('A', 1), some_run('C', width=2)])), known)
     assert [seconds_of(task, known) for task in tasks] == [60, 90]
     assert seconds_of(tasks[0], []) is None
+
+
+def test_list_without_a_name_is_an_overview(place, capsys, monkeypatch):
+    place.run([some_run('A')])
+    made = dict(tiny=lambda known: Grid([some_run('A'), some_run('A', seed=1)]), finalists=GRIDS['finalists'])
+    monkeypatch.setattr('grids.GRIDS', made)
+    monkeypatch.setattr('sys.argv', ['study.py', 'list', '--records', str(place.file)])
+    study.main()
+    lines = capsys.readouterr().out.splitlines()
+    (tiny,) = [line for line in lines if 'tiny' in line]
+    assert [cell.strip() for cell in tiny.split('│')[3:5]] == ['1', '2']
+    (later,) = [line for line in lines if 'finalists' in line]  # another grid has to be run before
+    assert [cell.strip() for cell in later.split('│')[3:5]] == ['', '?']
+    monkeypatch.setattr('sys.argv', ['study.py', 'list', '--only', 'A', '--records', str(place.file)])
+    with pytest.raises(SystemExit, match='error: --only belongs to a grid'):
+        study.main()
 
 
 def test_list_says_what_is_left(place, capsys, monkeypatch):
