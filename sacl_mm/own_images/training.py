@@ -38,14 +38,18 @@ _VALIDATIONS = 5
 
 def use_policy(cfg: Config, name: str) -> None:
     """Raises UserError for an unknown name, or a model without a contrastive loss."""
-    if name not in POLICIES:
-        raise UserError(f"--policy '{name}' is unknown{did_you_mean(name, POLICIES)}; known: {', '.join(POLICIES)}")
+    _check_policy(name, '--policy')
     loss = cfg.model.get('contrastive_loss')
     if loss is None:
         raise UserError(f'--policy: the model ({cfg.model.type}) has no contrastive_loss')
     loss.policy = copy.deepcopy(POLICIES[name])
     if name in _READ_CAPTIONS:
         cfg.model.evidence = {**cfg.model.get('evidence', {}), 'captions': dict(type='CaptionCoverage')}
+
+
+def _check_policy(name: str, key: str) -> None:
+    if name not in POLICIES:
+        raise UserError(f"{key} '{name}' is unknown{did_you_mean(name, POLICIES)}; known: {', '.join(POLICIES)}")
 
 
 def use_own_data(
@@ -59,7 +63,8 @@ def use_own_data(
     Args:
         path, images: see `read_own_data`.
         val_split: see `validation_split`.
-        choose_policy: whether images with several captions get the policy that `policy_for_several_captions` names.
+        choose_policy: whether images with several captions get the policy that `policy_for_several_captions` names, if the
+            configuration has plain InfoNCE.
 
     Raises:
         UserError, FileNotFoundError: names the file and the fix; the same on all processes.
@@ -71,7 +76,7 @@ def use_own_data(
                 f'--data is for configurations whose datasets are ImageTextPairs, such as configs/own/small.py; '
                 f'{split}_dataloader has {dataset.get("type")}'
             )
-    policy = cfg.get('policy_for_several_captions') if choose_policy else None
+    policy = _policy_for_several_captions(cfg) if choose_policy else None
     prepared = by_the_first_process(
         'own data', lambda: _prepare(path, images, val_split, Path(cfg.work_dir) / 'data', policy)
     )
@@ -86,6 +91,15 @@ def use_own_data(
             split_file=os.path.abspath(os.path.join(cfg.work_dir, 'data', f'{names}.txt')),
         )
     fit_to_size(cfg, prepared['train'])
+
+
+def _policy_for_several_captions(cfg: Config) -> str | None:
+    """None also where the configuration has a policy of its own."""
+    name = cfg.get('policy_for_several_captions')
+    if name is None or cfg.model.get('contrastive_loss', {}).get('policy', {}).get('type') != 'InfoNCE':
+        return None
+    _check_policy(name, 'policy_for_several_captions')
+    return name
 
 
 def fit_to_size(cfg: Config, num_images: int) -> None:
@@ -120,7 +134,7 @@ def _prepare(path: str, images: str | None, val_split: str | None, folder: Path,
 
 
 def has_several_captions(captions: Sequence[Sequence[str]]) -> bool:
-    """Most images, by their captions."""
+    """Whether at least half of the images have, by the captions of each."""
     return float(np.median([len(texts) for texts in captions])) > 1
 
 

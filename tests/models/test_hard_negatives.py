@@ -11,6 +11,7 @@ from sacl_mm.models.losses.pairs import PairTreatment
 from sacl_mm.models.losses.policies import (
     EvidenceRemoval,
     InfoNCE,
+    OracleRemoval,
     PerDirection,
     SimilarityRegression,
     SimilarityRegulation,
@@ -72,7 +73,14 @@ def test_negatives_are_drawn_in_proportion_to_weight_and_likeness(kind):
     assert ((of_texts == 0) == (counts_of_texts == 0)).all()
 
 
-@pytest.mark.parametrize('policy', [None, EvidenceRemoval(REMOVAL, 'known', 0.9)])
+@pytest.mark.parametrize(
+    'policy',
+    [
+        None,
+        EvidenceRemoval(REMOVAL, 'known', 0.9),
+        EvidenceRemoval(OracleRemoval(lambda i, t: i[:, None] < -t), 'known', 0.9),
+    ],
+)
 def test_draws_are_in_float32_under_mixed_precision(policy):
     cosine = 1 - 4e-4 * torch.arange(B)  # equal in bfloat16
     image, text = torch.tensor([[1.0, 0.0]]).expand(B, 2), torch.stack([cosine, (1 - cosine**2).sqrt()], dim=1)

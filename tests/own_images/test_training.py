@@ -5,6 +5,7 @@ from command_line import script, tool
 from mmengine.config import Config
 from own_files import write_config, write_own_data
 
+from sacl_mm.engine.checks.config_file import config_from_file
 from sacl_mm.inference import ImageTextInferencer
 from sacl_mm.own_images.training import fit_to_size, use_own_data, use_policy
 from sacl_mm.user_error import UserError
@@ -45,6 +46,26 @@ def test_the_policy_fits_the_number_of_captions_unless_one_is_named(tmp_path, ca
     done = tool('train.py', config, '--data', data, '--work-dir', tmp_path / 'run', *options)
     assert ('several captions: --policy caption_weights' in done.stdout) == (policy == 'WeightProduct')
     assert Config.fromfile(tmp_path / 'run/own.py').model.contrastive_loss.policy.type == policy
+
+
+def inheriting(folder, setting):
+    (folder / 'mine.py').write_text(f"_base_ = ['{write_config(folder)}']\n{setting}\n")
+    cfg = config_from_file(str(folder / 'mine.py'))
+    cfg.work_dir = str(folder / 'run')
+    return cfg
+
+
+def test_a_policy_of_ones_own_configuration_stays(tmp_path):
+    policy = "model = dict(contrastive_loss=dict(policy=dict(_delete_=True, type='HardNegativeNCE')))"
+    cfg = inheriting(tmp_path, policy)
+    use_own_data(cfg, str(write_own_data(tmp_path / 'mine', 12, captions=2)), choose_policy=True)
+    assert cfg.model.contrastive_loss.policy.type == 'HardNegativeNCE'
+
+
+def test_a_misspelt_default_is_named_before_the_images_are_read(tmp_path):
+    cfg = inheriting(tmp_path, "policy_for_several_captions = 'caption_weight'")
+    with pytest.raises(UserError, match="policy_for_several_captions 'caption_weight' is unknown; did you mean"):
+        use_own_data(cfg, 'none.csv', choose_policy=True)
 
 
 @pytest.mark.parametrize(

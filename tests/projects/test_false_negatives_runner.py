@@ -1,6 +1,5 @@
 """The runner of the study of false negatives, with a trainer that only writes what a training leaves."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from command_line import Forked
 from grids import GRIDS, SHAPE_WORLD
 from plan import plan, seconds_of
 from runner import Runner
-from runs import Grid, Run, product
+from runs import Grid, Run
 from variants import CHECKPOINT
 
 from sacl_mm.user_error import UserError
@@ -291,32 +290,3 @@ def test_list_says_what_is_left(place, capsys, monkeypatch):
     out = capsys.readouterr().out
     assert 'oracle, batch 32' in out
     assert '0 done, 4 left: about ? minutes with 2 at a time' in out
-
-
-def test_the_study_finds_its_own_modules_without_pythonpath(tmp_path):
-    env = {name: value for name, value in os.environ.items() if name != 'PYTHONPATH'}
-    command = [sys.executable, study.__file__, 'list', 'density']  # its configuration is of the project
-    done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=tmp_path, check=False)
-    assert '48 done, 0 left' in done.stdout, done.stderr
-
-
-def test_a_real_run(tmp_path, monkeypatch, capsys):
-    options = {
-        'train_dataloader.dataset.num_images': 64,
-        'train_dataloader.batch_size': 32,
-        'train_cfg.max_epochs': 1,
-        'val_dataloader.dataset.num_images': 20,
-    }
-    tiny = Grid(product(SHAPE_WORLD, ['SACL'], {}, [0], options), weights=True)
-    monkeypatch.setattr('grids.GRIDS', dict(tiny=lambda known: tiny))
-    places = ['--records', str(tmp_path / 'records.jsonl'), '--work-dir', str(tmp_path / 'runs')]
-    monkeypatch.setattr('sys.argv', ['study.py', 'run', 'tiny', '--dirty', *places])
-    study.main()
-    assert capsys.readouterr().out.endswith('1 trained, 0 failed, 1 of 1 recorded\n')
-    (record,) = records.load(tmp_path / 'records.jsonl')
-    assert record.label == 'SACL'
-    assert len(record.curves['mi_negative']) == 1
-    assert 0 < record.metrics['retrieval/mAP'] < 100
-    # Of 20 images, each with the first captions of the others; the world knows which are true.
-    assert {kind: len(counts) for kind, counts in record.weights.items()} == {'false negatives': 8, 'true negatives': 8}
-    assert sum(map(sum, record.weights.values())) == 20 * 19

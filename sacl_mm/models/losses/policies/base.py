@@ -89,8 +89,8 @@ def evidence_names(evidence: str | Iterable[str]) -> tuple[str, ...]:
 
 
 def agreed_evidence(pairs: ContrastivePairs, names: tuple[str, ...]) -> Tensor:
-    """The evidence (A, M) of that name; of several names their agreement, the elementwise minimum, for
-    which they should have the same scale. Don't write to it."""
+    """The evidence (A, M) of that name; of several names their agreement, the elementwise minimum, for which they should have
+    the same scale. Don't write to it."""
     return reduce(torch.minimum, (pairs.evidence_AM[name] for name in names))
 
 

@@ -18,7 +18,7 @@ class WeightProduct(NegativePolicy):
 
     Args:
         policies: they answer with weights and nothing else. SoftTargets, SimilarityRegression and ThresholdRemoval go around
-            the product, and so does EvidenceRemoval, unless it is of InfoNCE.
+            the product, and so does EvidenceRemoval of a policy that normalises its weights.
     """
 
     def __init__(self, policies: Iterable[NegativePolicy]) -> None:
