@@ -174,7 +174,8 @@ def matching(known: Sequence[Record]) -> Grid:
 def _downstream(*configs: str, metrics: Sequence[str]) -> Grid:
     """Pre-training with each policy, for contrast and matching alike, and the same trainings after it for all."""
     runs = []
-    for label, seed in itertools.product(('InfoNCE', 'soft targets, matching by captions', 'oracle'), SEEDS[:2]):
+    labels = ('InfoNCE', 'soft targets', 'soft targets, matching by captions', 'oracle')
+    for label, seed in itertools.product(labels, SEEDS[:2]):
         names = [f'{label}: {Path(config).stem}' for config in (PRETRAIN, *configs[:-1])] + [label]
         runs.append(Run(names[0], PRETRAIN, MATCHING[label], seed))
         for config, before, name in zip(configs, names, names[1:], strict=False):
