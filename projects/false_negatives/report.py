@@ -10,7 +10,7 @@ from logged import EDGES
 from markdown_tables import comparisons_table, differences_table, means_table, name_of
 from records import Record
 from runs import CHOICE, Grid
-from style import looks, save
+from style import Look, looks, save
 from tables import Place, Row, comparisons, of_grid, place_of, rows, write_csv
 
 from sacl_mm.user_error import UserError, did_you_mean
@@ -87,22 +87,8 @@ def _figures(grid: Grid, table: Sequence[Row], found: Sequence[Record]) -> dict[
         drawn['dots'] = figures.dots_figure(gains, look, grid.base)
     if grid.frontier:
         drawn['frontier'] = figures.frontier_figure(_points(grid, table), look, *map(name_of, grid.frontier))
-    if curves := _mean_curves([record for record in found if place_of(record.setting) == centre]):
-        logged = set().union(*curves.values())
-        panels = {name: title for name, title in _CURVES.items() if name in logged}
-        drawn['curves'] = figures.curves_figure(curves, look, panels)
-    weights = {
-        label: _summed_weights([r for r in found if r.label == label and place_of(r.setting) == centre])
-        for label in look
-    }
-    # Where all weigh the same there is nothing to see.
-    weights = {
-        label: counts
-        for label, counts in weights.items()
-        if any(sum(map(bool, group)) > 1 for group in counts.values())
-    }
-    if weights:
-        drawn['weights'] = figures.weights_figure(weights, EDGES)
+    if grid.weights:
+        drawn |= _learned([record for record in found if place_of(record.setting) == centre], look)
     for pair in comparisons(grid, found):
         if pair.place == centre:
             bars = {
@@ -112,6 +98,25 @@ def _figures(grid: Grid, table: Sequence[Row], found: Sequence[Record]) -> dict[
             differences = {name_of(metric): one for metric, one in pair.differences.items()}
             kind = f'{_file_name(pair.label)}_and_{_file_name(pair.base)}'
             drawn[kind] = figures.bars_figure(bars, differences, look)
+    return drawn
+
+
+def _learned(found: Sequence[Record], look: Mapping[str, Look]) -> dict[str, figures.Figure]:
+    """What the trainings logged, and the weights in the end."""
+    drawn = {}
+    if curves := _mean_curves(found):
+        logged = set().union(*curves.values())
+        panels = {name: title for name, title in _CURVES.items() if name in logged}
+        drawn['curves'] = figures.curves_figure(curves, look, panels)
+    weights = {label: _summed_weights([record for record in found if record.label == label]) for label in look}
+    # Where all weigh the same there is nothing to see.
+    weights = {
+        label: counts
+        for label, counts in weights.items()
+        if any(sum(map(bool, group)) > 1 for group in counts.values())
+    }
+    if weights:
+        drawn['weights'] = figures.weights_figure(weights, EDGES)
     return drawn
 
 

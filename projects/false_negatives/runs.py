@@ -51,7 +51,8 @@ class Grid:
         oracle: the label that knows the false negatives, if it is there.
         pairs: other comparisons, of a label with another: a policy that needs a finished model with a longer InfoNCE.
         frontier: the measures of the abscissa and the ordinate of a figure of what policies give up for what.
-        weights: whether the weights that the trained models give to negatives are recorded: it takes seconds a run.
+        weights: whether the weights that the trained models give to negatives are recorded (seconds a run); figures show
+            them, and what the trainings logged.
     """
 
     runs: list[Run]

@@ -101,6 +101,7 @@ class Row:
 def rows(grid: Grid, records: Sequence[Record]) -> list[Row]:
     """In the grid's order; those without a record are left out."""
     made = []
+    starts = {run.after for run in grid.runs} - {grid.base}  # of others: not compared with what comes after them
     for label, place in dict.fromkeys((run.label, place_of(run.setting)) for run in grid.runs):
         own = {metric: by_seed(records, label, place, metric) for metric in (*grid.reported, *COSTS)}
         if not any(own[metric] for metric in grid.reported):  # also a stage between others that measures nothing
@@ -109,7 +110,7 @@ def rows(grid: Grid, records: Sequence[Record]) -> list[Row]:
         gains, shares = {}, {}
         for metric in grid.metrics:
             base = _beside(grid, records, grid.base, place, metric)
-            gains[metric] = None if label == grid.base else difference(own[metric], base)
+            gains[metric] = None if label == grid.base or label in starts else difference(own[metric], base)
             best = difference(_beside(grid, records, grid.oracle, place, metric), base)
             shares[metric] = None if label == grid.oracle else share_of_oracle(gains[metric], best)
         made.append(Row(label, place, means, gains, shares))

@@ -55,6 +55,15 @@ def records():
     ]
 
 
+def test_what_others_start_from_is_not_compared_with_them(records):
+    runs = [run for run in grid().runs if run.label != 'SACL']
+    runs += [Run('SACL', 'c', {}, seed, 'oracle', dict(batch=batch)) for batch in (32, 64) for seed in range(4)]
+    found = {row.label: row for row in rows(Grid(runs, metrics=(MAP, RECALL)), records)}
+    assert found['oracle'].means[MAP] is not None
+    assert found['oracle'].differences == {MAP: None, RECALL: None}
+    assert found['SACL'].differences[MAP].n == 4
+
+
 def test_mean_and_standard_deviation():
     assert mean([]) is None
     found = mean([1.0, 2.0, 4.0])
