@@ -10,7 +10,7 @@ from plan import current
 from records import Record
 from runs import CHOICE, Grid, Options, Run, axis, product
 from tuning import tuned_options
-from variants import CHECKPOINT, CHOICES, MATCHING, PHOTO_CHOICES, POLICY, SOURCES, by_weight, removal
+from variants import CHECKPOINT, CHOICES, MATCHING, PHOTO_CHOICES, POLICY, SOURCES, VARIANTS, by_weight, removal
 
 from sacl_mm.user_error import UserError, did_you_mean
 
@@ -176,10 +176,11 @@ def matching(known: Sequence[Record]) -> Grid:
 def _downstream(*configs: str, metrics: Sequence[str]) -> Grid:
     """Pre-training with each policy, for contrast and matching alike, and the same trainings after it for all."""
     runs = []
-    labels = ('InfoNCE', 'soft targets', 'soft targets, matching by captions', 'oracle')
+    labels = ('InfoNCE', 'soft targets, weight 0.3', 'soft targets', 'soft targets, matching by captions', 'oracle')
     for label, seed in itertools.product(labels, SEEDS[:2]):
         names = [f'{label}: {Path(config).stem}' for config in (PRETRAIN, *configs[:-1])] + [label]
-        runs.append(Run(names[0], PRETRAIN, MATCHING[label], seed))
+        options = MATCHING[label] if label in MATCHING else VARIANTS[label].options
+        runs.append(Run(names[0], PRETRAIN, options, seed))
         for config, before, name in zip(configs, names, names[1:], strict=False):
             runs.append(Run(name, config, {'load_from': CHECKPOINT}, seed, before))
     return Grid(runs, metrics=metrics)
