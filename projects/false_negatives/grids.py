@@ -156,7 +156,7 @@ def information(known: Sequence[Record]) -> Grid:
 
 def albef(known: Sequence[Record]) -> Grid:
     """The paper's ablation: pre-training with a momentum teacher, measured by the contrast alone."""
-    labels = ['ALBEF', 'ALBEF++', 'ALBEF, SACL', 'ALBEF, SACL, H']
+    labels = ['ALBEF', 'ALBEF++', 'ALBEF++, threshold 0.3', 'ALBEF, SACL', 'ALBEF, SACL, H']
     return Grid(product(ALBEF, labels, {}, SEEDS[:2]), metrics=MEASURES, base='ALBEF')
 
 

@@ -123,6 +123,7 @@ PHOTO_CHOICES: dict[str, dict[str, dict[str, Any]]] = {
 _WEIGHED = dict(type='SimilarityRegulation', similarity_temperature=0.3)
 VARIANTS['ALBEF'] = Variant({POLICY: distilled(dict(type='InfoNCE'))})
 VARIANTS['ALBEF++'] = Variant({POLICY: distilled(by_weight(0.2))})
+VARIANTS['ALBEF++, threshold 0.3'] = Variant({POLICY: distilled(by_weight(0.3))})
 VARIANTS['ALBEF, SACL'] = Variant({POLICY: distilled(_WEIGHED)})
 VARIANTS['ALBEF, SACL, H'] = Variant(
     {POLICY: distilled({**_WEIGHED, 'alpha': (1.0, 0.0)}), REFERENCE: CHECKPOINT}, after='ALBEF'
