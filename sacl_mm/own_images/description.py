@@ -125,8 +125,10 @@ def _sizes(data: OwnData, captions: list[list[str]]) -> list[list[str]]:
 
 def _negatives(likely: LikelyFalseNegatives, batch_size: int, captions: list[list[str]]) -> list[list[str]]:
     per_image = likely.per_image(batch_size)
-    several = has_several_captions(captions)
-    policy = 'soft_targets' if likely.share >= DENSE else 'caption_weights' if several else 'infonce'
+    if not has_several_captions(captions):
+        policy = 'infonce'
+    else:
+        policy = 'soft_targets' if likely.share >= DENSE else 'caption_weights'
     return [
         ['share of the negatives', f'{likely.share:.3%}'],
         [f'of the {batch_size - 1:,} negatives of an image in a batch of {batch_size:,}', f'{per_image:.3f}'],

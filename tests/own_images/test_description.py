@@ -53,17 +53,20 @@ def test_tables(data, monkeypatch):
     assert rows['share of the negatives'] == [f'{share:.3%}']
     assert rows['of the 4 negatives of an image in a batch of 5'] == [f'{4 * share:.3f}']
     assert rows['in the whole batch'] == [f'{20 * share:.1f}']
-    assert rows['policy for such data'] == ['--policy soft_targets']
+    assert rows['policy for such data'] == ['--policy infonce']
     places = [(data.names[one.image], data.names[one.owner], one.caption) for one in described.suspects]
     assert places == [('4.png', '5.png', 'a red dog'), ('5.png', '4.png', 'A red dog.')]
     (note,) = described.notes
     assert 'pip install -e .[small]' in note
 
 
-@pytest.mark.parametrize(('each', 'policy'), [(1, 'infonce'), (3, 'caption_weights')])
-def test_the_policy_where_false_negatives_are_few(each, policy):
+@pytest.mark.parametrize(
+    ('each', 'share', 'policy'),
+    [(1, 0.0002, 'infonce'), (1, 0.03, 'infonce'), (3, 0.0002, 'caption_weights'), (3, 0.03, 'soft_targets')],
+)
+def test_the_policy_by_captions_of_an_image_and_share_of_false_negatives(each, share, policy):
     captions = [[f'word{number} and{k}' for k in range(each)] for number in range(9)]
-    rows = dict(description._negatives(LikelyFalseNegatives(0.0002, 9, []), 5, captions))
+    rows = dict(description._negatives(LikelyFalseNegatives(share, 9, []), 5, captions))
     assert rows['policy for such data'] == f'--policy {policy}'
     assert policy in POLICIES
 
