@@ -11,6 +11,9 @@ _NAMES = {
     'retrieval/R@mean': 'mean recall',
     'consensus/NCS@mean': 'agreement by words',
     'sentences/NCS@mean': 'agreement by MiniLM',
+    'vqa/accuracy': 'accuracy of answers',
+    'nlvr2/accuracy': 'accuracy of statements',
+    'nlvr2/consistency': 'consistency',
 }
 _DIRECTIONS = {'TR': 'image to text', 'IR': 'text to image'}
 
