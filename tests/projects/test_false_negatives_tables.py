@@ -138,7 +138,7 @@ def test_the_newest_record_of_what_the_grid_has_now(records):
 def test_measures_have_names_for_people():
     assert name_of(RECALL) == 'mean recall'
     assert name_of('retrieval/TR/mAP') == 'image to text mAP'
-    assert name_of('vqa/accuracy') == 'vqa/accuracy'
+    assert name_of('vqa/accuracy') == 'accuracy of answers'
     assert name_of('loss') == 'loss'
 
 
