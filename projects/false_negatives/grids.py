@@ -1,47 +1,26 @@
 """The grids of the study: which runs there are. Add a function and its row in `GRIDS`."""
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
+from fusion_grids import albef, downstream_nlvr2, downstream_retrieval, downstream_vqa, matching
+from measures import MEASURES, PHOTO_MEASURES, RECALL, SENTENCES, WORDS
 from plan import current
 from records import Record
-from runs import CHOICE, Grid, Options, Run, axis, product
+from runs import CHOICE, SEEDS, TUNING_SEEDS, Grid, Options, Run, axis, product
 from tuning import tuned_options
-from variants import CHECKPOINT, CHOICES, MATCHING, PHOTO_CHOICES, POLICY, SOURCES, VARIANTS, by_weight, removal
+from variants import CHOICES, PHOTO_CHOICES, POLICY, SOURCES, by_weight, removal
 
 from sacl_mm.user_error import UserError, did_you_mean
 
 SHAPE_WORLD = 'configs/shape_world/infonce.py'
 WORLD = 'projects/false_negatives/configs/world.py'
-PRETRAIN = 'projects/false_negatives/configs/pretrain.py'
-RERANKED = 'projects/false_negatives/configs/matching.py'
-START = 'pre-training'
-ALBEF = 'projects/false_negatives/configs/albef.py'
 INFORMATION = 'projects/false_negatives/configs/information.py'
 FLICKR8K = 'projects/false_negatives/configs/flickr8k.py'
 FLICKR8K_TEXT = 'projects/false_negatives/configs/flickr8k_text.py'
 OWN = 'projects/false_negatives/configs/own.py'
 RATE = 'optim_wrapper.optimizer.lr'
-# They have no part in what is compared.
-TUNING_SEEDS = [100]
-SEEDS = range(5)
-MEASURES = (
-    'retrieval/mAP',
-    'retrieval/TR/mAP',
-    'retrieval/IR/mAP',
-    'retrieval/TR/P@1',
-    'retrieval/IR/P@1',
-    'retrieval/R@mean',
-)
-RECALL = 'retrieval/R@mean'
-# Re-ranking moves a few candidates of each query: what comes first tells most.
-RERANKED_MEASURES = ('retrieval/TR/P@1', RECALL, 'retrieval/IR/P@1', 'retrieval/mAP')
-# Agreement with captions of other images, by words and by a sentence encoder.
-WORDS, SENTENCES = 'consensus/NCS@mean', 'sentences/NCS@mean'
-PHOTO_MEASURES = (RECALL, WORDS, SENTENCES, 'retrieval/TR/R@1', 'retrieval/IR/R@1')
 PHOTO_FINALISTS = ('weights x HN-NCE', 'HN-NCE', 'regression over HN-NCE, sentences', 'SACL')
 # What is compared along an axis.
 ON_AXES = ('InfoNCE', 'oracle', 'soft targets', 'SACL', 'SACL, H', 'HN-NCE')
@@ -152,54 +131,6 @@ def information(known: Sequence[Record]) -> Grid:
     """What models know of false and of true negatives, and the weights that they give."""
     runs = product(INFORMATION, ON_AXES, {}, SEEDS[:2], tuned=lambda label: chosen(label, known))
     return Grid(runs, weights=True)
-
-
-def albef(known: Sequence[Record]) -> Grid:
-    """The paper's ablation: pre-training with a momentum teacher, measured by the contrast alone."""
-    labels = ['ALBEF', 'ALBEF++', 'ALBEF++, threshold 0.3', 'ALBEF, SACL', 'ALBEF, SACL, H']
-    return Grid(product(ALBEF, labels, {}, SEEDS[:2]), metrics=MEASURES, base='ALBEF')
-
-
-def matching(known: Sequence[Record]) -> Grid:
-    """False negatives among the hard negatives of image-text matching, at two temperatures of their draws."""
-    runs = []
-    for seed in SEEDS[:2]:
-        for temperature in (1.0, 0.1):
-            setting = dict(temperature=temperature)
-            runs.append(Run(START, PRETRAIN, {}, seed, setting=setting))
-            for label, options in MATCHING.items():
-                options = {**options, 'load_from': CHECKPOINT, 'model.negative_temperature': temperature}
-                runs.append(Run(label, RERANKED, options, seed, START, setting))
-    return Grid(runs, metrics=RERANKED_MEASURES)
-
-
-def _downstream(*configs: str, metrics: Sequence[str]) -> Grid:
-    """Pre-training with each policy, for contrast and matching alike, and the same trainings after it for all."""
-    runs = []
-    labels = ('InfoNCE', 'soft targets, weight 0.3', 'soft targets', 'soft targets, matching by captions', 'oracle')
-    for label, seed in itertools.product(labels, SEEDS[:2]):
-        names = [f'{label}: {Path(config).stem}' for config in (PRETRAIN, *configs[:-1])] + [label]
-        options = MATCHING[label] if label in MATCHING else VARIANTS[label].options
-        runs.append(Run(names[0], PRETRAIN, options, seed))
-        for config, before, name in zip(configs, names, names[1:], strict=False):
-            runs.append(Run(name, config, {'load_from': CHECKPOINT}, seed, before))
-    return Grid(runs, metrics=metrics)
-
-
-def downstream_retrieval(known: Sequence[Record]) -> Grid:
-    """Re-ranked retrieval after pre-training with each policy."""
-    return _downstream(RERANKED, metrics=RERANKED_MEASURES)
-
-
-def downstream_vqa(known: Sequence[Record]) -> Grid:
-    """Questions, likewise."""
-    return _downstream('configs/shape_world/vqa.py', metrics=['vqa/accuracy'])
-
-
-def downstream_nlvr2(known: Sequence[Record]) -> Grid:
-    """Statements about two images, likewise."""
-    both = ['nlvr2/accuracy', 'nlvr2/consistency']
-    return _downstream('configs/shape_world/nlvr2_pretrain.py', 'configs/shape_world/nlvr2.py', metrics=both)
 
 
 def photo_rates(known: Sequence[Record]) -> Grid:

@@ -12,6 +12,9 @@ from sacl_mm.user_error import UserError, did_you_mean
 Options = dict[str, Any]
 # The axis of a policy's own settings, which others don't share: figures put all of its values into one panel.
 CHOICE = 'choice'
+SEEDS = range(5)
+# They have no part in what is compared.
+TUNING_SEEDS = [100]
 
 
 @dataclass(frozen=True)
