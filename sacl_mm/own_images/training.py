@@ -49,7 +49,8 @@ def use_policy(cfg: Config, name: str) -> None:
 
 def _check_policy(name: str, key: str) -> None:
     if name not in POLICIES:
-        raise UserError(f"{key} '{name}' is unknown{did_you_mean(name, POLICIES)}; known: {', '.join(POLICIES)}")
+        known = did_you_mean(name, POLICIES) or f'; known: {", ".join(POLICIES)}'
+        raise UserError(f"{key} '{name}' is unknown{known}")
 
 
 def use_own_data(
